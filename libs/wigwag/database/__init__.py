@@ -1,0 +1,1 @@
+"""SQL: tables (with OpenSIPS names where it has them), sessions, migrations."""

@@ -1,0 +1,71 @@
+"""The root of every error that Wigwag raises on purpose.
+
+::
+
+    WigwagError
+    ├── ProtocolError
+    │   ├── LocalProtocolError      we were about to break the specification: a bug of ours
+    │   └── RemoteProtocolError     the peer broke it: normal weather; carries ``status`` for the wire
+    ├── DatabaseError               SQL could not be reached or refused
+    ├── ConfigurationError          a setting is wrong; names the setting
+    └── ServiceError
+        ├── NotFoundError
+        ├── ConflictError
+        ├── OverloadedError
+        └── NotAuthorizedError
+"""
+
+
+class WigwagError(Exception):
+    """Anything that Wigwag raises on purpose."""
+
+
+class ProtocolError(WigwagError):
+    """A protocol's specification was or would be broken."""
+
+
+class LocalProtocolError(ProtocolError):
+    """This side was about to break the specification: a bug of ours, never the peer's."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer broke the specification or a limit.
+
+    Args:
+        reason: What was wrong and where, fit for a log line and for the response's comment.
+        status: The protocol's own status code for the answer, such as 400 in MSRP; None when no answer is
+            possible and the connection has to be closed.
+    """
+
+    def __init__(self, reason: str, *, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class DatabaseError(WigwagError):
+    """The SQL database could not be reached or refused the operation."""
+
+
+class ConfigurationError(WigwagError):
+    """A setting is missing, unknown or wrong; the text names it."""
+
+
+class ServiceError(WigwagError):
+    """A use case could not be carried out."""
+
+
+class NotFoundError(ServiceError):
+    """What was asked for does not exist."""
+
+
+class ConflictError(ServiceError):
+    """What was asked for contradicts what is there."""
+
+
+class OverloadedError(ServiceError):
+    """A limit is reached; the same request may work later."""
+
+
+class NotAuthorizedError(ServiceError):
+    """The caller may not do this."""

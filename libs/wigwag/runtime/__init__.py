@@ -1,0 +1,1 @@
+"""What every service stands on: settings helpers, telemetry, logs, error tables."""

@@ -1,0 +1,1 @@
+"""asyncio shells around the engines: streams, WebSocket, TLS, TCP connection profiles."""

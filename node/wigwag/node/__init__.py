@@ -1,0 +1,1 @@
+"""The executable: the only reader of the environment and the only place that joins services and adapters."""

@@ -1,0 +1,1 @@
+"""The MSRP relay (RFC 4976)."""
