@@ -1,0 +1,143 @@
+"""Settings of the relay, frozen; the node reads them from the environment and the TOML file."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seconds = Annotated[float, Field(ge=0)]
+PositiveSeconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+PositiveCount = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A frozen group of settings in which unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ListenerSettings(Section):
+    """One address on which MSRP is spoken."""
+
+    name: str
+    """Unique name, used in routes, logs and metrics."""
+    kind: Literal["tcp", "tls", "ws", "wss", "peer"]
+    """``peer``: TLS that demands a client certificate, for other relays."""
+    host: str = "127.0.0.1"
+    """Address to bind, IPv4 or IPv6."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 2855
+    """Port to bind; 0 lets the system choose."""
+    advertised_host: str | None = None
+    """Name written into Use-Path and From-Path; None: ``host``."""
+    advertised_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Port written into Use-Path; None: the bound port."""
+    domain: str | None = None
+    """Digest realm when the To-Path's host is no configured domain; None: the advertised host."""
+    certificates: tuple[tuple[str, str], ...] = ()
+    """Pairs of PEM files (certificate chain, private key); the first is used when SNI matches none."""
+    client_ca: str | None = None
+    """PEM file of the authorities whose certificates a ``peer`` listener accepts."""
+    plain_auth: bool = False
+    """Whether AUTH is answered on an unencrypted listener (RFC 4976 section 9.2 forbids it)."""
+    origins: tuple[str, ...] = ()
+    """Origins that a browser may come from (``ws``, ``wss``); empty: any."""
+    subprotocol: str = "msrp"
+    """WebSocket subprotocol (RFC 7977 section 4.1)."""
+
+
+class Limits(Section):
+    """Bounds of what a peer may ask of the relay; each refusal is counted."""
+
+    header_bytes: PositiveCount = 16_384
+    headers: PositiveCount = 64
+    path_uris: PositiveCount = 60
+    connections: PositiveCount = 100_000
+    connections_per_address: PositiveCount = 1_000
+    messages_per_second_per_session: Count = 0
+    """Chunks per second of one session; 0: no limit. Going over pauses reading."""
+    bytes_per_second_per_session: Count = 0
+    messages_per_second_per_address: Count = 0
+    bytes_per_second_per_address: Count = 0
+    handshake_timeout: PositiveSeconds = 10.0
+    """TLS and WebSocket handshake, in seconds."""
+    first_request_timeout: PositiveSeconds = 30.0
+    """From connecting to the first successful request (RFC 4976 section 6.1)."""
+    header_timeout: PositiveSeconds = 10.0
+    """From a head's first to its last byte."""
+    body_timeout: PositiveSeconds = 30.0
+    """Without progress inside a chunk's body; a matching TCP profile's msg_read_timeout goes first."""
+    idle_timeout: PositiveSeconds = 3600.0
+    """Without traffic on a connection that holds no live session (RFC 4976 section 6.5)."""
+    stall_timeout: PositiveSeconds = 120.0
+    """A receiver that takes nothing for so long is disconnected."""
+    auth_attempts: PositiveCount = 3
+    """Failed AUTH requests until the connection is closed (RFC 4976 section 6.3)."""
+    auth_failure_delay: Seconds = 0.0
+    """Seconds that the answer to a wrong password, or an unknown user, is held back."""
+    auth_timeout: PositiveSeconds = 10.0
+    """How long the credentials' source may take; after it the client is told to try later."""
+    sessions_per_user: PositiveCount = 100
+    message_bytes: Count = 0
+    """Largest message relayed, by the total in Byte-Range or by what was received: 413 above; 0: no limit."""
+
+
+class RouteSettings(Section):
+    """One row of the routing table; the first that matches decides."""
+
+    source_network: str | None = None
+    listener: str | None = None
+    scheme: Literal["msrp", "msrps"] | None = None
+    destination: str | None = None
+    """Host name pattern with ``*``, compared in lower case."""
+    action: Literal["forward", "refuse"] = "forward"
+    out_listener: str | None = None
+    """Listener whose address and certificate the outgoing connection uses."""
+    next_hop: str | None = None
+    """``msrps://host:port;tcp`` to connect to in place of the URI's own host."""
+    allow_private: bool = False
+    """Lets the connection go to loopback, link-local and private addresses."""
+
+
+class HookSettings(Section):
+    """An HTTP service that is asked."""
+
+    url: str
+    timeout: PositiveSeconds = 2.0
+    cache: Seconds = 5.0
+    """Seconds an answer is kept; 0: never."""
+    token: str | None = None
+    """Sent as bearer token."""
+
+
+class RelaySettings(Section):
+    """All of the relay."""
+
+    listeners: tuple[ListenerSettings, ...] = ()
+    domains: tuple[str, ...] = ()
+    """Realms served; a To-Path host among them is the realm (others get the listener's domain)."""
+    digest_algorithms: tuple[Literal["SHA-512-256", "SHA-256", "MD5"], ...] = ("SHA-256", "MD5")
+    """Offered in this order."""
+    domain_digest_algorithms: dict[str, tuple[Literal["SHA-512-256", "SHA-256", "MD5"], ...]] = {}
+    """The same for single domains."""
+    nonce_lifetime: PositiveSeconds = 60.0
+    default_expires: PositiveCount = 1800
+    min_expires: PositiveCount = 60
+    max_expires: PositiveCount = 3600
+    resume_window: Seconds = 60.0
+    """How long a lost client may AUTH again and keep its URI; 0: never (RFC 4976 section 6.3)."""
+    suspended_hold: Seconds = 20.0
+    """How long chunks for a suspended session are held before REPORT 408."""
+    transaction_timeout: PositiveSeconds = 30.0
+    """RFC 4976 section 6.4.1."""
+    forward_unknown_methods: bool = True
+    """RFC 4976 section 6.4.2; False answers 501."""
+    signing_keys_file: str | None = None
+    """Keys of nonces and URIs, one ``id:hex`` a line, newest first; None: a file in the data directory."""
+    outbound_ca: str | None = None
+    """PEM file of authorities for outgoing TLS; None: the system's."""
+    outbound_certificate: tuple[str, str] | None = None
+    """Our certificate and key toward other relays (mutual TLS)."""
+    routes: tuple[RouteSettings, ...] = ()
+    route_hook: HookSettings | None = None
+    credentials_hook: HookSettings | None = None
+    limits: Limits = Limits()
