@@ -1,19 +1,11 @@
 """Settings of the relay, frozen; the node reads them from the environment and the TOML file."""
 
-from typing import Annotated, Literal
+from ipaddress import ip_network
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
-Seconds = Annotated[float, Field(ge=0)]
-PositiveSeconds = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-PositiveCount = Annotated[int, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """A frozen group of settings in which unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from wigwag.runtime.settings import Count, Port, PositiveCount, PositiveSeconds, Seconds, Secret, Section
 
 
 class ListenerSettings(Section):
@@ -25,7 +17,7 @@ class ListenerSettings(Section):
     """``peer``: TLS that demands a client certificate, for other relays."""
     host: str = "127.0.0.1"
     """Address to bind, IPv4 or IPv6."""
-    port: Annotated[int, Field(ge=0, le=65535)] = 2855
+    port: Port = 2855
     """Port to bind; 0 lets the system choose."""
     advertised_host: str | None = None
     """Name written into Use-Path and From-Path; None: ``host``."""
@@ -43,6 +35,14 @@ class ListenerSettings(Section):
     """Origins that a browser may come from (``ws``, ``wss``); empty: any."""
     subprotocol: str = "msrp"
     """WebSocket subprotocol (RFC 7977 section 4.1)."""
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Self:
+        if self.kind in ("tls", "wss", "peer") and not self.certificates:
+            raise ValueError(f"a {self.kind} listener needs certificates")
+        if self.kind == "peer" and self.client_ca is None:
+            raise ValueError("a peer listener needs client_ca")
+        return self
 
 
 class Limits(Section):
@@ -97,6 +97,15 @@ class RouteSettings(Section):
     allow_private: bool = False
     """Lets the connection go to loopback, link-local and private addresses."""
 
+    @model_validator(mode="after")
+    def _network_is_one(self) -> Self:
+        if self.source_network is not None:
+            try:
+                ip_network(self.source_network)
+            except ValueError as error:
+                raise ValueError(f"source_network: {error}") from error
+        return self
+
 
 class HookSettings(Section):
     """An HTTP service that is asked."""
@@ -105,7 +114,7 @@ class HookSettings(Section):
     timeout: PositiveSeconds = 2.0
     cache: Seconds = 5.0
     """Seconds an answer is kept; 0: never."""
-    token: str | None = None
+    token: Secret = None
     """Sent as bearer token."""
 
 
@@ -117,7 +126,7 @@ class RelaySettings(Section):
     """Realms served; a To-Path host among them is the realm (others get the listener's domain)."""
     digest_algorithms: tuple[Literal["SHA-512-256", "SHA-256", "MD5"], ...] = ("SHA-256", "MD5")
     """Offered in this order."""
-    domain_digest_algorithms: dict[str, tuple[Literal["SHA-512-256", "SHA-256", "MD5"], ...]] = {}
+    domain_digest_algorithms: dict[str, tuple[Literal["SHA-512-256", "SHA-256", "MD5"], ...]] = Field(default={})
     """The same for single domains."""
     nonce_lifetime: PositiveSeconds = 60.0
     default_expires: PositiveCount = 1800
@@ -141,3 +150,21 @@ class RelaySettings(Section):
     route_hook: HookSettings | None = None
     credentials_hook: HookSettings | None = None
     limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _listeners_are_told_apart(self) -> Self:
+        names = [listener.name for listener in self.listeners]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two listeners are named {name}")
+        for index, route in enumerate(self.routes):
+            for listener in (route.listener, route.out_listener):
+                if listener is not None and listener not in names:
+                    raise ValueError(f"routes[{index}] names the listener {listener}, which does not exist")
+        return self
+
+    @model_validator(mode="after")
+    def _expires_in_order(self) -> Self:
+        if not self.min_expires <= self.default_expires <= self.max_expires:
+            raise ValueError("min_expires <= default_expires <= max_expires does not hold")
+        return self

@@ -1,0 +1,38 @@
+"""What settings are made of: frozen sections, numbers with ranges, and secrets that are never shown."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+Seconds = Annotated[float, Field(ge=0)]
+PositiveSeconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+PositiveCount = Annotated[int, Field(gt=0)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+Secret = Annotated[str | None, Field(repr=False, json_schema_extra={"secret": "text"})]
+"""A value that is never shown; ``x_file`` beside a secret ``x`` names a file that holds it."""
+SecretUrl = Annotated[str | None, Field(repr=False, json_schema_extra={"secret": "url"})]
+"""A URL whose password is never shown; may come from a file like every secret."""
+
+
+class SecretKind(StrEnum):
+    """How much of a secret has to be hidden."""
+
+    TEXT = "text"
+    URL = "url"
+
+
+class Section(BaseModel):
+    """A frozen group of settings in which unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def secret_kind(field: FieldInfo) -> SecretKind | None:
+    """Return how a field's value has to be hidden; None when it may be shown."""
+    extra = field.json_schema_extra
+    kind = extra.get("secret") if isinstance(extra, dict) else None
+    return SecretKind(kind) if isinstance(kind, str) else None

@@ -1,0 +1,126 @@
+"""All settings of a node; ``configuration`` fills them from the environment and the TOML file."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from wigwag.relay.config import RelaySettings
+from wigwag.runtime.settings import Port, PositiveCount, Seconds, Secret, SecretUrl, Section
+
+Role = Literal["read", "operate"]
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host`` names this machine only: ``localhost`` or an address of 127.0.0.0/8 or ::1."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class NodeSettings(Section):
+    """The process itself."""
+
+    data_dir: Path = Path("wigwag-data")
+    """Directory of the default database, signing keys, demo data and traces; made when missing."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """``auto``: text on a terminal, otherwise one JSON object a line."""
+    shutdown_grace: Seconds = 30.0
+    """Seconds that SIGTERM leaves for open chunks to end before connections are closed."""
+
+
+class DatabaseSettings(Section):
+    """Where subscribers, routes and TCP profiles are."""
+
+    url: SecretUrl = None
+    """``sqlite:///path``, ``postgresql://...``, ``mysql://...``; None: ``wigwag.sqlite3`` in the data directory."""
+
+
+class TokenSettings(Section):
+    """A bearer token of the admin API."""
+
+    token: Secret = None
+    role: Role = "read"
+    """``read``: look at everything; ``operate``: also change it."""
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        if self.token is None:
+            raise ValueError("needs token or token_file")
+        if len(self.token) < 16:
+            raise ValueError("a token has at least 16 characters")
+        return self
+
+
+class AdminSettings(Section):
+    """Health, metrics and the admin API, over HTTP."""
+
+    host: str = "127.0.0.1"
+    """Address to bind; anything but loopback demands ``tokens``."""
+    port: Port = 8080
+    """Port to bind; 0 lets the system choose, and ``admin.json`` in the data directory says which."""
+    tokens: tuple[TokenSettings, ...] = ()
+    """When there are any, every request but /healthz and /readyz has to carry one."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names besides ``host`` and loopback that a request's Host header may have."""
+
+    @model_validator(mode="after")
+    def _tokens_when_reachable(self) -> Self:
+        if not is_loopback(self.host) and not self.tokens:
+            raise ValueError(f"admin.host {self.host} is not loopback, so admin.tokens has to hold at least one token")
+        return self
+
+
+class UserSettings(Section):
+    """A user who is known without the database."""
+
+    username: str
+    domain: str
+    password: Secret = None
+    ha1: Secret = None
+    """MD5 of ``username:domain:password``, 32 hexadecimal digits."""
+    ha1_sha256: Secret = None
+    ha1_sha512t256: Secret = None
+    may_relay: bool = True
+
+    @model_validator(mode="after")
+    def _some_credential(self) -> Self:
+        if all(value is None for value in (self.password, self.ha1, self.ha1_sha256, self.ha1_sha512t256)):
+            raise ValueError("needs password, ha1, ha1_sha256 or ha1_sha512t256 (or one of them as ..._file)")
+        return self
+
+
+class TraceSettings(Section):
+    """Traces of one user's or session's traffic; none is taken until an operator asks."""
+
+    directory: Path | None = None
+    """Where pcap files go; None: ``traces`` in the data directory."""
+    max_bytes: PositiveCount = 104_857_600
+    """A trace ends when its file has this size."""
+
+
+class Settings(Section):
+    """Everything a node can be told."""
+
+    node: NodeSettings = NodeSettings()
+    admin: AdminSettings = AdminSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    relay: RelaySettings = RelaySettings()
+    users: tuple[UserSettings, ...] = ()
+    """Asked before the database."""
+    trace: TraceSettings = TraceSettings()
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL, SQLite in the data directory unless set."""
+        return self.database.url or f"sqlite:///{self.node.data_dir / 'wigwag.sqlite3'}"
+
+    @property
+    def trace_directory(self) -> Path:
+        """Where traces are written."""
+        return self.trace.directory or self.node.data_dir / "traces"
