@@ -1,0 +1,132 @@
+"""Where forwarded frames go: a connected hop, one being connected, or what holds chunks for a suspended session."""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .hop import Hop
+    from .route import Route
+    from .transactions import Transaction
+
+_NO_TIME = -1.0
+
+
+class Destination:
+    """The part of a hop that forwarding writes to.
+
+    Attributes:
+        outgoing: Frames not yet passed to the connection, one MSRP message each.
+        queued: Bytes of SENDs ever appended: the position in the stream up to which a transaction has left.
+        transactions: SENDs without a response yet, by our transaction identifier, in the order they were appended.
+        flush_at: Once ``queued`` is beyond, the frames are passed on at once, so that ``full`` is noticed in time.
+        full: Takes no more for now: sources stop reading and line up in ``waiting``.
+        routes: Routes that lead here.
+    """
+
+    __slots__ = (
+        "departures",
+        "flush_at",
+        "full",
+        "full_since",
+        "outgoing",
+        "queued",
+        "routes",
+        "transactions",
+        "waiting",
+    )
+
+    def __init__(self) -> None:
+        self.outgoing: list[bytes] = []
+        self.queued = 0
+        self.flush_at = 1 << 62
+        self.transactions: dict[bytes, Transaction] = {}
+        self.full = False
+        self.full_since = 0.0
+        self.routes: set[Route] = set()
+        self.waiting: deque[Hop] | None = None
+        self.departures: deque[tuple[int, float]] | None = None
+
+    def flush(self) -> None:
+        """Pass what is to be written to the connection, where there is one."""
+
+    def left(self, now: float, unsent: int) -> None:
+        """Note that all but ``unsent`` bytes have left by ``now``: from there the transaction timers run."""
+        gone = self.queued - unsent
+        if self.departures is None:
+            self.departures = deque()
+        if not self.departures or self.departures[-1][0] < gone:
+            self.departures.append((gone, now))
+
+    def overdue(self, now: float, timeout: float) -> "list[Transaction]":
+        """Take out the transactions whose last byte left ``timeout`` or more seconds ago (RFC 4976 section 6.4.1)."""
+        overdue: list[Transaction] = []
+        for transaction_id, transaction in list(self.transactions.items()):
+            departed = self._departed(transaction[6])
+            if departed == _NO_TIME or now - departed < timeout:
+                break
+            overdue.append(self.transactions.pop(transaction_id))
+        return overdue
+
+    def _departed(self, end: int) -> float:
+        departures = self.departures
+        while departures and departures[0][0] < end:
+            departures.popleft()
+        return departures[0][1] if departures else _NO_TIME
+
+    def line_up(self, hop: "Hop") -> None:
+        """Let ``hop`` go on when there is room again, after those that wait already."""
+        if self.waiting is None:
+            self.waiting = deque()
+        if hop not in self.waiting:
+            self.waiting.append(hop)
+
+    def release(self, now: float) -> None:
+        """Let waiting hops go on, each until this destination is full again: sessions are served in turn."""
+        waiting = self.waiting
+        while waiting and not self.full:
+            waiting.popleft().go_on(now)
+        if not waiting:
+            self.waiting = None
+
+
+class Connecting(Destination):
+    """A next hop that is being connected: full until it is there."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.full = True
+
+
+class Holding(Destination):
+    """Keeps what is sent to a suspended session, up to 64 KiB, until it is resumed or given up."""
+
+    __slots__ = ("given_up",)
+
+    LARGEST = 65_536
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given_up = False
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether a further chunk is held rather than refused."""
+        return not self.given_up and self.queued < self.LARGEST
+
+    def hand_over(self, hop: "Hop") -> None:
+        """Append all that was held, in order, to the connection on which the client resumed."""
+        shift = hop.queued
+        hop.outgoing.extend(self.outgoing)
+        hop.queued += self.queued
+        for transaction_id, transaction in self.transactions.items():
+            hop.transactions[transaction_id] = (*transaction[:6], transaction[6] + shift)
+        self.outgoing, self.transactions, self.queued = [], {}, 0
+
+    def give_up(self) -> "list[Transaction]":
+        """Drop what was held; returns the transactions whose senders have to be told."""
+        self.given_up = True
+        dropped = list(self.transactions.values())
+        self.outgoing, self.transactions, self.queued = [], {}, 0
+        return dropped

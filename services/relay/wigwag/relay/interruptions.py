@@ -1,0 +1,85 @@
+"""Messages that stop in the middle: refused by the next hop, or left by a sender who is gone."""
+
+import heapq
+from typing import TYPE_CHECKING
+
+from wigwag.protocols.msrp import RequestHead
+
+from .route import Route
+from .sessions import Session
+
+if TYPE_CHECKING:
+    from .hop import Hop
+    from .service import Relay
+
+REFUSAL_REMEMBERED = 60.0
+"""Seconds for which further chunks of a refused message are refused at once."""
+LARGEST_REFUSED = 64
+"""Refused messages remembered per connection."""
+
+MessageKey = tuple[Session, str]
+
+
+class Interruptions:
+    """Remembers refused messages, and flags abandoned ones as aborted when nobody continues them."""
+
+    def __init__(self, relay: "Relay") -> None:
+        self._relay = relay
+        self._abandoned: dict[MessageKey, tuple[Route, RequestHead, int, bytes]] = {}
+        self._due: list[tuple[float, int, MessageKey]] = []
+        self._serial = 0
+
+    def refuse_message(self, hop: "Hop", session: Session, message_id: str, status: int, reason: str) -> None:
+        """Forward nothing more of this message from this connection."""
+        now = self._relay.now()
+        if hop.refused is None:
+            hop.refused = {}
+        while len(hop.refused) >= LARGEST_REFUSED:
+            del hop.refused[next(iter(hop.refused))]
+        hop.refused[(session, message_id)] = (status, reason, now + REFUSAL_REMEMBERED)
+
+    def forget_refusals(self, hop: "Hop", now: float) -> None:
+        """Drop what has been remembered long enough."""
+        if hop.refused:
+            hop.refused = {key: refusal for key, refusal in hop.refused.items() if refusal[2] > now} or None
+
+    def abandon_message(self, route: Route, head: RequestHead, position: int, total: bytes, now: float) -> None:
+        """The sender was lost in the middle of a chunk: wait for it to go on, then flag the message as aborted.
+
+        Args:
+            route: The way the chunk took; it leads to the receiver only as long as it is open.
+            head: Head of the interrupted chunk.
+            position: The next octet of the message.
+            total: Total octets as the sender gave them, or ``*``.
+            now: Monotonic seconds.
+        """
+        key = (route.session, head.message_id or "")
+        self._abandoned[key] = (route, head, position, total)
+        self._serial += 1
+        heapq.heappush(self._due, (now + self._relay.settings.resume_window, self._serial, key))
+        if not self._relay.settings.resume_window:
+            self.tick(now)
+
+    def message_continues(self, session: Session, message_id: str) -> None:
+        """A further chunk of the message came: it is not abandoned."""
+        if self._abandoned:
+            self._abandoned.pop((session, message_id), None)
+
+    def tick(self, now: float) -> None:
+        """Abort what nobody continued in time (continuation flag ``#``, RFC 4975 section 7.1)."""
+        while self._due and self._due[0][0] <= now:
+            found = self._abandoned.pop(heapq.heappop(self._due)[2], None)
+            if found is not None:
+                self._abort(*found)
+
+    def _abort(self, route: Route, head: RequestHead, position: int, total: bytes) -> None:
+        destination = route.destination
+        relay = self._relay
+        transaction_id = relay.next_transaction_id()
+        byte_range = b"Byte-Range: %d-%d/%b" % (position, position - 1, total)
+        destination.outgoing.append(
+            b"MSRP %b SEND\r\n%bMessage-ID: %b\r\n%b\r\nFailure-Report: no\r\n-------%b#\r\n"
+            % (transaction_id, route.paths, (head.message_id or "").encode(), byte_range, transaction_id)
+        )
+        relay.flush_later(destination)
+        relay.counters["aborted_messages"] += 1

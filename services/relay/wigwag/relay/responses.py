@@ -1,0 +1,72 @@
+"""Responses from the next hop (RFC 4976 section 6.4.3)."""
+
+from typing import TYPE_CHECKING
+
+from wigwag.protocols.msrp import ResponseHead
+
+from .streaming import SendChunk
+from .transactions import Transaction
+
+if TYPE_CHECKING:
+    from .hop import Hop
+    from .service import Relay
+
+
+class Responses:
+    """Completes transactions, turns refusals into REPORTs, and hands on responses to relayed requests."""
+
+    def __init__(self, relay: "Relay") -> None:
+        self._relay = relay
+
+    def handle(self, hop: "Hop", head: ResponseHead, now: float) -> None:
+        """Take a response; one that matches nothing is dropped silently."""
+        transaction_id = head.transaction_id.encode()
+        transaction = hop.transactions.pop(transaction_id, None)
+        if transaction is not None:
+            if head.status_code != 200:
+                self._refused(transaction, head, now)
+        elif hop.relayed and transaction_id in hop.relayed:
+            self._hand_on(hop, transaction_id, head)
+        else:
+            self._relay.counters["stray_responses"] += 1
+
+    def _refused(self, transaction: Transaction, head: ResponseHead, now: float) -> None:
+        """The next hop refused a SEND: the origin is told at once, and nothing more of the message is forwarded."""
+        route = transaction[0]
+        comment = head.comment or "refused by the next hop"
+        message_id = transaction[1].decode()
+        chunk = route.source.incoming
+        if isinstance(chunk, SendChunk) and chunk.message_id == message_id and chunk.route.session is route.session:
+            chunk.fail(head.status_code, comment)
+        elif not route.source.closed:
+            self._relay.refuse_message(route.source, route.session, message_id, head.status_code, comment)
+        self._relay.reports.failure(transaction, head.status_code, comment)
+
+    def _hand_on(self, hop: "Hop", transaction_id: bytes, head: ResponseHead) -> None:
+        assert hop.relayed is not None
+        relayed = hop.relayed.pop(transaction_id)
+        to_path = head.raw_to_path.split()
+        if len(to_path) < 2 or not self._relay.issued(head.to_path[0]):
+            self._relay.counters["stray_responses"] += 1
+            return
+        comment = f" {head.comment}" if head.comment else ""
+        relayed.origin.reply(
+            b"MSRP %b %03d%b\r\nTo-Path: %b\r\nFrom-Path: %b %b\r\n%b-------%b$\r\n"
+            % (
+                relayed.transaction_id.encode(),
+                head.status_code,
+                comment.encode(),
+                b" ".join(to_path[1:]),
+                to_path[0],
+                head.raw_from_path,
+                head.raw_fields,
+                relayed.transaction_id.encode(),
+            )
+        )
+        if relayed.authenticates and head.status_code == 401 and not _is_stale(head):
+            self._relay.authenticator.count_failure(relayed.origin)
+
+
+def _is_stale(head: ResponseHead) -> bool:
+    challenge = head.get("WWW-Authenticate") or ""
+    return "stale=true" in challenge.lower().replace('"', "").replace(" ", "")

@@ -1,0 +1,497 @@
+"""The relay: its sessions, hops and use cases, without sockets (RFC 4976)."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+from wigwag.errors import NotFoundError
+from wigwag.protocols.digest import NonceIssuer, SigningKeys
+from wigwag.protocols.msrp import Limits as ParserLimits
+from wigwag.protocols.msrp import MsrpUri, RequestHead
+
+from .authentication import Authenticator, CredentialSource, RefusedError
+from .config import RelaySettings
+from .deadlines import Deadlines
+from .destination import Destination, Holding
+from .hop import HeldUp, Hop
+from .interruptions import Interruptions
+from .limits import Rates
+from .outbound import Connector, Outbound, RouteHook
+from .reports import Reports
+from .requests import Requests
+from .responses import Responses
+from .route import Route
+from .routing import RoutingTable
+from .sessions import Session, SessionState, SessionTable
+from .tokens import UriTokens
+from .transactions import Relayed
+from .views import COUNTERS, ConnectionView, ListenerAddress, SessionView
+
+_TRANSACTION_IDS = 256
+
+
+class Tracer(Protocol):
+    """Sees the traffic of some hops."""
+
+    def received(self, hop: Hop, data: bytes) -> None:
+        """Bytes came."""
+
+    def sent(self, hop: Hop, frames: list[bytes]) -> None:
+        """Frames go."""
+
+
+class Runtime(Protocol):
+    """What the relay needs of the world; tests give it a clock they turn by hand."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+
+    def wall(self) -> float:
+        """Seconds since the epoch."""
+
+    def random(self, octets: int) -> bytes:
+        """Bytes that nobody can predict."""
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        """Call back after ``delay`` seconds."""
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """Run ``work`` beside."""
+
+    def log(self, event: str, **fields: object) -> None:
+        """Write one line, without bodies and credentials."""
+
+
+class Relay:
+    """An MSRP relay.
+
+    Args:
+        settings: Its settings.
+        runtime: Clock, chance and background work.
+        keys: Sign URIs and nonces.
+        source: Where credentials are looked up.
+        connector: Opens connections.
+        table: The routing table.
+        hook: Asked before the table, if any.
+    """
+
+    def __init__(
+        self,
+        settings: RelaySettings,
+        *,
+        runtime: Runtime,
+        keys: SigningKeys,
+        source: CredentialSource,
+        connector: Connector,
+        table: RoutingTable,
+        hook: RouteHook | None = None,
+    ) -> None:
+        self.settings = settings
+        self.runtime = runtime
+        self.now = runtime.now
+        self.instance = runtime.random(8)
+        self.domains = frozenset(domain.lower() for domain in settings.domains)
+        limits = settings.limits
+        self.parser_limits = ParserLimits(
+            max_header_bytes=limits.header_bytes, max_headers=limits.headers, max_uris=limits.path_uris
+        )
+        self.listeners: dict[str, ListenerAddress] = {}
+        self.counters = dict.fromkeys(COUNTERS, 0)
+        self.sessions = SessionTable()
+        self.hops: dict[int, Hop] = {}
+        self.transaction_ids: list[bytes] = []
+        self.to_flush: list[Destination] = []
+        self.tracers: list[Tracer] = []
+        self.draining = False
+        self.rates = bool(
+            limits.messages_per_second_per_session
+            or limits.bytes_per_second_per_session
+            or limits.messages_per_second_per_address
+            or limits.bytes_per_second_per_address
+        )
+        self._address_rates: dict[str, tuple[Rates, set[Hop]]] = {}
+        self._tokens = UriTokens(keys, runtime.random)
+        self.requests = Requests(self)
+        self.responses = Responses(self)
+        self.reports = Reports(self)
+        self.interruptions = Interruptions(self)
+        self.deadlines = Deadlines(self)
+        self.authenticator = Authenticator(
+            self,
+            source=source,
+            nonces=NonceIssuer(keys, settings.nonce_lifetime),
+            wall=runtime.wall,
+            random=runtime.random,
+            spawn=runtime.spawn,
+        )
+        self.outbound = Outbound(self, connector=connector, table=table, hook=hook, spawn=runtime.spawn)
+        self.refuse_message = self.interruptions.refuse_message
+        self.abandon_message = self.interruptions.abandon_message
+        self.message_continues = self.interruptions.message_continues
+        self.watch = self.deadlines.watch
+
+    # Hops
+
+    def hop_opened(self, hop: Hop) -> None:
+        """A connection stands."""
+        self.hops[hop.channel.id] = hop
+        self.counters["connections_accepted"] += 1
+
+    def hop_closed(self, hop: Hop, reason: str, now: float) -> None:
+        """A connection is gone: its sessions are suspended, its open transactions reported (408)."""
+        self.hops.pop(hop.channel.id, None)
+        self.counters["connections_closed"] += 1
+        self.deadlines.watch(hop, False)
+        for transaction in list(hop.transactions.values()):
+            self.reports.timed_out(transaction, "the next hop is gone")
+        hop.transactions.clear()
+        for session in list(hop.sessions):
+            if session.destination is hop:
+                self.suspend(session, now)
+        hop.sessions.clear()
+        hop.forget_routes()
+        for route in list(hop.routes):
+            route.close()
+        hop.full = False
+        hop.release(now)
+        if hop.channel.listener is None:
+            self.outbound.forget(hop, now)
+        if self.rates:
+            self._forget_rates(hop)
+
+    def reply(
+        self,
+        hop: Hop,
+        head: RequestHead,
+        status: int,
+        comment: str,
+        route: Route | None = None,
+        fields: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Answer a request to the previous hop (RFC 4975 section 7.2)."""
+        if route is not None:
+            paths = route.response_paths
+        else:
+            previous, own = head.raw_from_path, head.raw_to_path.split()[0]
+            # The response to an AUTH travels back over all relays it came through.
+            previous = previous if head.method == "AUTH" else previous.split()[0]
+            paths = b"To-Path: %b\r\nFrom-Path: %b\r\n" % (previous, own)
+        if status != 200:
+            self.counters["refused_requests"] += 1
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+        transaction_id = head.transaction_id.encode()
+        hop.reply(
+            b"MSRP %b %03d %b\r\n%b%b-------%b$\r\n"
+            % (transaction_id, status, comment.encode(), paths, lines.encode(), transaction_id)
+        )
+
+    def expect_response(self, hop: object, transaction_id: bytes, relayed: Relayed) -> None:
+        """Remember a forwarded request so that its response finds the way back."""
+        assert isinstance(hop, Hop)
+        if hop.relayed is None:
+            hop.relayed = {}
+        hop.relayed[transaction_id] = relayed
+
+    def next_transaction_id(self) -> bytes:
+        """Return an identifier of 64 random bits: what a sender can't foresee it can't put into a body."""
+        if not self.transaction_ids:
+            pool = self.runtime.random(8 * _TRANSACTION_IDS).hex().encode()
+            self.transaction_ids.extend(pool[index : index + 16] for index in range(0, len(pool), 16))
+        return self.transaction_ids.pop()
+
+    def flush(self) -> None:
+        """Pass on all that was appended to hops."""
+        pending = self.to_flush
+        while pending:
+            pending.pop().flush()
+
+    def flush_later(self, destination: Destination) -> None:
+        """Have the destination flushed at the end of this turn."""
+        if isinstance(destination, Hop):
+            self.to_flush.append(destination)
+
+    # Names
+
+    def listener_of(self, hop: Hop) -> ListenerAddress | None:
+        """Return the listener that accepted the hop, if it was accepted."""
+        return self.listeners.get(hop.channel.listener or "")
+
+    def listener_domain(self, hop: Hop) -> str:
+        """Return the realm of AUTHs whose To-Path host is no configured domain."""
+        listener = self.listener_of(hop) or next(iter(self.listeners.values()), None)
+        return listener.domain.lower() if listener is not None else hop.channel.local[0]
+
+    def may_auth(self, hop: Hop) -> bool:
+        """Tell whether AUTH is answered on the hop's listener (RFC 4976 section 9.2)."""
+        listener = self.listener_of(hop)
+        return hop.channel.kind in ("tls", "wss") or (listener is not None and listener.plain_auth)
+
+    def is_own_address(self, uri: MsrpUri, hop: Hop) -> bool:
+        """Tell whether an AUTH to ``uri`` is meant for this relay."""
+        if uri.session_id is not None and self._tokens.is_genuine(uri.session_id):
+            return True
+        host = uri.host.lower()
+        names = {listener.host.lower() for listener in self.listeners.values()} | self.domains
+        ports = {port for listener in self.listeners.values() for port in (listener.port, listener.bound_port)}
+        named = host in names or host == hop.channel.local[0].lower() or host == self.listener_domain(hop)
+        return named and (uri.port is None or uri.port in ports or uri.port == hop.channel.local[1])
+
+    def issued(self, uri: MsrpUri) -> bool:
+        """Tell whether this relay, or another process with the same keys, handed ``uri`` out."""
+        return uri.session_id is not None and self._tokens.is_genuine(uri.session_id)
+
+    def _advertised(self, hop: Hop) -> tuple[str, str, int, str]:
+        """Return scheme, host, port and transport of URIs for a client on ``hop``."""
+        listener = self.listener_of(hop) or next(iter(self.listeners.values()))
+        transport = "tcp"
+        if listener.kind in ("ws", "wss"):
+            # Peers come by TCP or TLS (RFC 7977 section 5.3.2); all listeners know all sessions.
+            kind = "tls" if listener.secure else "tcp"
+            same = [other for other in self.listeners.values() if other.kind == kind]
+            listener, transport = (same[0], "tcp") if same else (listener, "ws")
+        host = listener.host if listener.host not in ("0.0.0.0", "::") else hop.channel.local[0]  # noqa: S104
+        return ("msrps" if listener.secure else "msrp"), host, listener.port, transport
+
+    # Sessions
+
+    def grant(self, hop: Hop, head: RequestHead, username: str, realm: str, expires: int, now: float) -> str:
+        """Extend, resume or make a session for an authenticated AUTH; returns the Use-Path value.
+
+        Raises:
+            RefusedError: The user has too many sessions, or the relay takes no new ones.
+        """
+        client_uri = head.from_path[0]
+        if len(head.from_path) > 1 and hop.channel.certificate_names and not _is_host_of(hop, client_uri):
+            raise RefusedError(403, "the certificate is not that of the previous relay")
+        own = self.sessions.of_user(username, realm)
+        session = next((known for known in own if known.open and known.belongs_to(username, realm, client_uri)), None)
+        if session is not None and self._extend(session, hop, expires, now):
+            pass
+        elif self.draining:
+            hop.close("draining")
+            raise RefusedError(403, "this relay is shutting down")
+        elif len(own) >= self.settings.limits.sessions_per_user:
+            raise RefusedError(403, "too many sessions")
+        else:
+            session = self._new_session(hop, head, username, realm, expires, now)
+        hop.successful = True
+        path = [text.decode() for text in reversed(head.raw_from_path.split()[:-1])]
+        return " ".join([*path, session.uri_text.decode()])
+
+    def _new_session(self, hop: Hop, head: RequestHead, username: str, realm: str, expires: int, now: float) -> Session:
+        scheme, host, port, transport = self._advertised(hop)
+        authority = f"[{host}]" if ":" in host else host
+        text = f"{scheme}://{authority}:{port}/{self._tokens.issue()};{transport}"
+        listener = self.listener_of(hop)
+        session = Session(
+            uri=MsrpUri.parse(text),
+            uri_text=text.encode(),
+            username=username,
+            realm=realm,
+            client_uri=head.from_path[0],
+            client_host=head.from_path[0].host.lower() if _is_host_of(hop, head.from_path[0]) else "",
+            listener=listener.name if listener is not None else "",
+            created=self.runtime.wall(),
+            expires_at=now + expires,
+            destination=hop,
+        )
+        self.sessions.add(session)
+        hop.sessions.append(session)
+        self.counters["sessions_granted"] += 1
+        return session
+
+    def _extend(self, session: Session, hop: Hop, expires: int, now: float) -> bool:
+        """Give a known session more time, on this connection; False when it has to be a new one."""
+        if session.destination is not hop:
+            if not self.settings.resume_window and not session.client_host:
+                return False
+            self._resume(session, hop)
+        session.expires_at = now + expires
+        self.sessions.reschedule(session)
+        self.counters["sessions_refreshed"] += 1
+        return True
+
+    def _resume(self, session: Session, hop: Hop) -> None:
+        """Newest AUTH wins: the session moves here, with what was held for it."""
+        former = session.destination
+        session.destination = hop
+        session.state = SessionState.ACTIVE
+        session.epoch += 1
+        hop.sessions.append(session)
+        self._close_routes_to(session)
+        self.counters["sessions_resumed"] += 1
+        if isinstance(former, Holding):
+            self.deadlines.resumed(session)
+            former.hand_over(hop)
+            if hop.outgoing:
+                self.to_flush.append(hop)
+        elif isinstance(former, Hop):
+            former.sessions.remove(session)
+            if not session.client_host and not former.sessions:
+                former.close("the client is connected elsewhere")
+
+    def _close_routes_to(self, session: Session) -> None:
+        for route in list(session.routes):
+            route.close()
+
+    def suspend(self, session: Session, now: float) -> None:
+        """The session's connection is lost: hold what comes for it for a while."""
+        if not self.settings.resume_window:
+            self.end(session, "connection lost")
+            return
+        session.destination = Holding()
+        session.state = SessionState.SUSPENDED
+        session.suspended_at = now
+        self._close_routes_to(session)
+        self.deadlines.suspended(session)
+        self.counters["sessions_suspended"] += 1
+
+    def end(self, session: Session, reason: str) -> None:
+        """End a session for good."""
+        if not session.open:
+            return
+        destination = session.destination
+        if isinstance(destination, Holding):
+            for transaction in destination.give_up():
+                self.reports.timed_out(transaction, reason)
+        elif isinstance(destination, Hop) and session in destination.sessions:
+            destination.sessions.remove(session)
+        session.state = SessionState.ENDED
+        self._close_routes_to(session)
+        self.sessions.remove(session)
+        self.deadlines.resumed(session)
+        self.counters["sessions_ended"] += 1
+        self.log_event("session ended", session=session.id, user=session.username, reason=reason)
+
+    # Rates
+
+    def charge(self, hop: Hop, octets: int, now: float) -> None:
+        """Charge one read to the hop's session and address; over a rate, reading pauses."""
+        limits = self.settings.limits
+        messages = sum(route.messages for route in hop.routes_from.values())
+        if hop.rates is None:
+            hop.rates = Rates(limits.messages_per_second_per_session, limits.bytes_per_second_per_session, now)
+        address = hop.channel.remote[0]
+        if address not in self._address_rates:
+            rates = Rates(limits.messages_per_second_per_address, limits.bytes_per_second_per_address, now)
+            self._address_rates[address] = (rates, set())
+        shared, users = self._address_rates[address]
+        users.add(hop)
+        fresh = max(0, messages - hop.rates.charged_messages)
+        hop.rates.charged_messages = messages
+        pause = max(hop.rates.charge(fresh, octets, now), shared.charge(fresh, octets, now))
+        if pause > 0 and not hop.closed:
+            self.counters["rate_pauses"] += 1
+            hop.hold_up(HeldUp.RATE)
+            self.runtime.call_later(pause, lambda: self._rate_allows(hop))
+
+    def _rate_allows(self, hop: Hop) -> None:
+        hop.let_go(HeldUp.RATE, self.now())
+        self.flush()
+
+    def _forget_rates(self, hop: Hop) -> None:
+        known = self._address_rates.get(hop.channel.remote[0])
+        if known is not None:
+            known[1].discard(hop)
+            if not known[1]:
+                del self._address_rates[hop.channel.remote[0]]
+
+    # For operators
+
+    def log(self, hop: Hop, event: str, *, reason: str) -> None:
+        """Write one line about a connection."""
+        self.runtime.log(
+            event, connection=hop.channel.id, listener=hop.channel.listener, remote=hop.name, reason=reason
+        )
+
+    def log_event(self, event: str, **fields: object) -> None:
+        """Write one line."""
+        self.runtime.log(event, **fields)
+
+    def trace_received(self, hop: Hop, data: bytes) -> None:
+        """Show tracers what came."""
+        for tracer in self.tracers:
+            tracer.received(hop, data)
+
+    def trace_sent(self, hop: Hop, frames: list[bytes]) -> None:
+        """Show tracers what goes."""
+        for tracer in self.tracers:
+            tracer.sent(hop, frames)
+
+    def session_views(self) -> list[SessionView]:
+        """Return all sessions, oldest first."""
+        return [self._view(session) for session in self.sessions]
+
+    def session(self, session_id: str) -> SessionView:
+        """Return one session.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        return self._view(self.sessions.by_id(session_id))
+
+    def end_session(self, session_id: str) -> None:
+        """End a session at an operator's wish.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        self.end(self.sessions.by_id(session_id), "ended by an operator")
+        self.flush()
+
+    def _view(self, session: Session) -> SessionView:
+        hop = session.destination if isinstance(session.destination, Hop) else None
+        messages_in, octets_in, messages_out, octets_out = session.traffic()
+        return SessionView(
+            id=session.id,
+            user=session.username,
+            realm=session.realm,
+            client_uri=str(session.client_uri),
+            state=session.state.value,
+            listener=session.listener,
+            remote=hop.name if hop is not None else "",
+            connection_id=hop.channel.id if hop is not None else None,
+            created=session.created,
+            expires=self.runtime.wall() + session.expires_at - self.now(),
+            messages_in=messages_in,
+            messages_out=messages_out,
+            bytes_in=octets_in,
+            bytes_out=octets_out,
+            reports=session.reports,
+            failures=session.failures,
+        )
+
+    def connection_views(self) -> list[ConnectionView]:
+        """Return all connections, oldest first."""
+        return [self._connection_view(hop) for hop in list(self.hops.values())]
+
+    def connection(self, connection_id: int) -> ConnectionView:
+        """Return one connection.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        hop = self.hops.get(connection_id)
+        if hop is None:
+            raise NotFoundError(f"no connection {connection_id}")
+        return self._connection_view(hop)
+
+    def _connection_view(self, hop: Hop) -> ConnectionView:
+        channel = hop.channel
+        return ConnectionView(
+            id=channel.id,
+            kind=channel.kind,
+            listener=channel.listener,
+            remote=hop.name,
+            local=f"{channel.local[0]}:{channel.local[1]}",
+            opened=self.runtime.wall() + hop.opened_at - self.now(),
+            bytes_received=channel.bytes_received,
+            bytes_sent=channel.bytes_sent,
+            unsent=channel.unsent(),
+            sessions=tuple(session.id for session in hop.sessions),
+            transactions=len(hop.transactions),
+            profile=channel.profile.id if channel.profile is not None else None,
+        )
+
+
+def _is_host_of(hop: Hop, uri: MsrpUri) -> bool:
+    return uri.host.lower() in hop.channel.certificate_names

@@ -1,0 +1,158 @@
+"""Sessions: the URIs the relay has handed out, whose they are and how they are reached (RFC 4976 section 6.3).
+
+States: *active* while the connection that AUTHed (or, for a relay behind mutual TLS, any connection of it) is there;
+*suspended* from the loss of that connection until the same user AUTHs again from the same client URI, or the resume
+window has passed; *ended* for good after that, at expiry, or by an operator.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from wigwag.errors import NotFoundError
+from wigwag.protocols.msrp import MsrpUri
+
+if TYPE_CHECKING:
+    from .destination import Destination
+    from .hop import Hop
+    from .route import Route
+
+LARGEST_PEERS = 256
+"""Peers without a relay that one session may be bound to."""
+
+
+class SessionState(Enum):
+    """See the module's text."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    ENDED = "ended"
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Session:
+    """One URI that a Use-Path carried."""
+
+    uri: MsrpUri
+    uri_text: bytes
+    username: str
+    realm: str
+    client_uri: MsrpUri
+    """First From-Path URI of the AUTH: the client, or the relay before us."""
+    client_host: str
+    """Name of the relay before us that mutual TLS proved, else empty: then only one connection counts."""
+    listener: str
+    created: float
+    """Wall clock, seconds since the epoch."""
+    expires_at: float
+    """Monotonic seconds."""
+    destination: "Destination"
+    """The client's connection; while suspended, what holds chunks for it."""
+    state: SessionState = SessionState.ACTIVE
+    suspended_at: float = 0.0
+    epoch: int = 1
+    """Raised by each AUTH that moves the session to another connection."""
+    peers: "dict[tuple[object, ...], Hop]" = field(default_factory=dict)
+    """Peers without a relay, by URI, and the connection of their first valid request."""
+    routes: "set[Route]" = field(default_factory=set)
+    messages_in: int = 0
+    octets_in: int = 0
+    messages_out: int = 0
+    octets_out: int = 0
+    reports: int = 0
+    failures: int = 0
+
+    @property
+    def id(self) -> str:
+        """Name for people, 16 hex digits, from which the URI can't be told."""
+        return sha256(self.uri_text).hexdigest()[:16]
+
+    @property
+    def open(self) -> bool:
+        """Whether requests over the URI are valid."""
+        return self.state is not SessionState.ENDED
+
+    def belongs_to(self, username: str, realm: str, client_uri: MsrpUri) -> bool:
+        """Tell whether an AUTH of this user from this URI refreshes or resumes the session."""
+        return self.username == username and self.realm == realm and self.client_uri.key == client_uri.key
+
+    def traffic(self) -> tuple[int, int, int, int]:
+        """Return messages in, octets in, messages out and octets out, live routes included ("in": from the client)."""
+        totals = [self.messages_in, self.octets_in, self.messages_out, self.octets_out]
+        for route in self.routes:
+            offset = 0 if route.from_client else 2
+            totals[offset] += route.messages
+            totals[offset + 1] += route.octets
+        return totals[0], totals[1], totals[2], totals[3]
+
+
+class SessionTable:
+    """All sessions of this process, by session identifier, by user, and by expiry."""
+
+    def __init__(self) -> None:
+        self._by_session_id: dict[str, Session] = {}
+        self._by_user: dict[tuple[str, str], list[Session]] = {}
+        self._expiries: list[tuple[float, int, Session]] = []
+        self._serial = 0
+
+    def __len__(self) -> int:
+        return len(self._by_session_id)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._by_session_id.values()))
+
+    def add(self, session: Session) -> None:
+        """Take up a new session."""
+        self._by_session_id[str(session.uri.session_id)] = session
+        self._by_user.setdefault((session.username, session.realm), []).append(session)
+        self._schedule(session)
+
+    def reschedule(self, session: Session) -> None:
+        """Take note of a new expiry."""
+        self._schedule(session)
+
+    def _schedule(self, session: Session) -> None:
+        self._serial += 1
+        heapq.heappush(self._expiries, (session.expires_at, self._serial, session))
+
+    def find(self, uri: MsrpUri) -> Session | None:
+        """Return the session whose URI equals ``uri`` (RFC 4975 section 6.1)."""
+        session = self._by_session_id.get(uri.session_id or "")
+        return session if session is not None and session.uri.matches(uri) else None
+
+    def of_user(self, username: str, realm: str) -> list[Session]:
+        """Return the user's sessions, oldest first."""
+        return self._by_user.get((username, realm), [])
+
+    def by_id(self, session_id: str) -> Session:
+        """Return the session that people call ``session_id``.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        for session in self._by_session_id.values():
+            if session.id == session_id:
+                return session
+        raise NotFoundError(f"no session {session_id!r}")
+
+    def remove(self, session: Session) -> None:
+        """Forget an ended session."""
+        self._by_session_id.pop(str(session.uri.session_id), None)
+        user = (session.username, session.realm)
+        remaining = [other for other in self._by_user.get(user, ()) if other is not session]
+        if remaining:
+            self._by_user[user] = remaining
+        else:
+            self._by_user.pop(user, None)
+
+    def expired(self, now: float) -> list[Session]:
+        """Return the open sessions whose time has passed; each is returned once."""
+        passed = []
+        while self._expiries and self._expiries[0][0] <= now:
+            expires_at, _, session = heapq.heappop(self._expiries)
+            if session.open and session.expires_at == expires_at:
+                passed.append(session)
+        return passed

@@ -1,0 +1,231 @@
+"""A SEND on its way through the relay, of any size, in bounded memory (RFC 4976 section 6.4.1).
+
+A chunk of up to 64 KiB leaves as it came. A longer one leaves as sub-chunks of 64 KiB, each a complete SEND of its own
+with the exact Byte-Range, so that nothing is ever left open on the next hop: other sessions' frames go between two of
+them, and a sender who vanishes leaves only a chunk to be flagged. The next hop's responses to sub-chunks end here.
+"""
+
+from typing import TYPE_CHECKING
+
+from wigwag.protocols.msrp import FailureReport, RequestHead
+
+from .datapath import LARGEST_WHOLE
+from .destination import Holding
+
+if TYPE_CHECKING:
+    from .hop import Hop
+    from .route import Route
+
+
+class SendChunk:
+    """One SEND request being received from ``hop``.
+
+    Args:
+        hop: Where it comes from.
+        head: Its head.
+        route: Where it goes.
+    """
+
+    def __init__(self, hop: "Hop", head: RequestHead, route: "Route") -> None:
+        self._hop = hop
+        self._head = head
+        self._route = route
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._flag: str | None = None
+        self._forwarded = self._reported = False
+        self._dropped = 0
+        self.failed: tuple[int, str] | None = None
+        byte_range = head.byte_range
+        self._start = self._next = byte_range.start if byte_range is not None else 1
+        total = byte_range.total if byte_range is not None else None
+        self._total = b"*" if total is None else b"%d" % total
+        if route.largest_message and total is not None and total > route.largest_message:
+            self.fail(413, "message too large")
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID."""
+        return self._head.message_id or ""
+
+    @property
+    def route(self) -> "Route":
+        """Where the chunk goes."""
+        return self._route
+
+    def fail(self, status: int, reason: str) -> None:
+        """Stop forwarding; the rest of the chunk is drained, and so is the rest of the message."""
+        if self.failed is not None:
+            return
+        self.failed = (status, reason)
+        self._hop.relay.refuse_message(self._hop, self._route.session, self.message_id, status, reason)
+        if self._forwarded or status == 408:
+            self._report(self._held)
+        else:
+            self._dropped += self._held
+        self._pieces.clear()
+        self._held = 0
+
+    def body(self, data: bytes, now: float) -> None:
+        """Take a piece of the body."""
+        if self.failed is not None:
+            self._dropped += len(data)
+            return
+        self._pieces.append(data)
+        self._held += len(data)
+        limit = self._route.largest_message
+        if limit and self._next + self._held - 1 > limit:
+            self.fail(413, "message too large")
+        elif self._held > LARGEST_WHOLE:
+            self._pump(now)
+
+    def ended(self, flag: str, now: float) -> None:
+        """Take the end-line; what is left is forwarded by ``go_on``."""
+        self._flag = flag
+
+    def go_on(self, now: float) -> bool:
+        """Forward what can be; True when the chunk is done with."""
+        if not self._pump(now) or self._flag is None:
+            return False
+        if self.failed is None:
+            rest = self._take(self._held)
+            self._forward(rest, self._flag, whole=not self._forwarded)
+        self._answer()
+        return True
+
+    def abandoned(self, now: float) -> None:
+        """The sender is gone: end the message's bytes so far with ``+`` and let the next hop know in time."""
+        if self.failed is not None or self._flag is not None:
+            return
+        if self._held and self._route.open:
+            self._forward(self._take(self._held), "+", whole=False)
+        if self._forwarded:
+            self._hop.relay.abandon_message(self._route, self._head, self._next, self._total, now)
+
+    def refuse(self, status: int, comment: str) -> None:
+        """Answer with an error: the connection is about to be closed."""
+        if self._head.failure_report is not FailureReport.NO:
+            self._hop.relay.reply(self._hop, self._head, status, comment, self._route)
+
+    def _pump(self, now: float) -> bool:
+        """Forward full sub-chunks; False when the destination has no room for more."""
+        while self.failed is None:
+            if self._flag is None and self._held <= LARGEST_WHOLE:
+                return True
+            if not self._make_room(now):
+                return self.failed is not None
+            if self._held <= LARGEST_WHOLE:
+                return True
+            self._forward(self._take(LARGEST_WHOLE), "+", whole=False)
+        return True
+
+    def _make_room(self, now: float) -> bool:
+        if not self._route.open and not self._reroute(now):
+            return False
+        if self._route.drained is not None:
+            self.fail(*self._route.drained)
+            return False
+        destination = self._route.destination
+        if isinstance(destination, Holding) and not destination.takes_more:
+            self.fail(481, "session suspended")
+            return False
+        if destination.full and not self._hop.closed:
+            self._hop.wait_for(destination, now)
+        return not destination.full
+
+    def _reroute(self, now: float) -> bool:
+        """The route's session or destination changed during the chunk: work it out again."""
+        found = self._hop.relay.requests.route(self._hop, self._head, now)
+        if isinstance(found, tuple):
+            self.fail(*found)
+            return False
+        self._route = found
+        return True
+
+    def _report(self, octets: int) -> None:
+        """Tell the origin that the next ``octets`` will not arrive."""
+        if octets and self.failed is not None and self._head.failure_report is not FailureReport.NO:
+            start = b"%d" % self._next
+            transaction = (self._route, self.message_id.encode(), start, octets, self._total, True, 0)
+            self._hop.relay.reports.failure(transaction, *self.failed)
+            self._reported = True
+        self._next += octets
+
+    def _take(self, octets: int) -> bytes:
+        """Take exactly ``octets`` from what is held."""
+        held = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        taken = held[:octets]
+        rest = held[octets:]
+        self._pieces = [rest] if rest else []
+        self._held -= len(taken)
+        return taken
+
+    def _forward(self, body: bytes, flag: str, *, whole: bool) -> None:
+        route, head, relay = self._route, self._head, self._hop.relay
+        destination = route.destination
+        transaction_id = relay.next_transaction_id()
+        fields = head.raw_fields if whole else self._fields(len(body))
+        content = b"\r\n" + body + b"\r\n" if head.has_body else b""
+        frame = b"MSRP %b SEND\r\n%b%b%b-------%b%b\r\n" % (
+            transaction_id, route.paths, fields, content, transaction_id, flag.encode()
+        )  # fmt: skip
+        if not destination.outgoing:
+            relay.to_flush.append(destination)
+        destination.outgoing.append(frame)
+        destination.queued += len(frame)
+        if head.failure_report is not FailureReport.NO:
+            start = b"%d" % self._next
+            timed = head.failure_report is FailureReport.YES
+            destination.transactions[transaction_id] = (
+                route, self.message_id.encode(), start, len(body), self._total, timed, destination.queued
+            )  # fmt: skip
+        self._next += len(body)
+        self._forwarded = True
+        route.messages += 1
+        route.octets += len(body)
+        if destination.queued > destination.flush_at:
+            destination.flush()
+
+    def _fields(self, octets: int) -> bytes:
+        """Return the header fields with the Byte-Range of a sub-chunk that begins at the next octet."""
+        byte_range = b"Byte-Range: %d-%d/%b" % (self._next, self._next + octets - 1, self._total)
+        lines = self._head.raw_fields.split(b"\r\n")
+        for index, line in enumerate(lines):
+            if line[:11].lower() == b"byte-range:":
+                lines[index] = byte_range
+                break
+        else:
+            lines.insert(0, byte_range)
+        return b"\r\n".join(lines)
+
+    def _answer(self) -> None:
+        """Answer the previous hop; what was dropped after a first part went on is reported instead."""
+        status = (200, "OK")
+        if self.failed is not None:
+            if self._forwarded or self._reported:
+                self._report(self._dropped)
+            else:
+                status = self.failed
+        report = self._head.failure_report
+        if report is FailureReport.YES or (report is FailureReport.PARTIAL and status[0] != 200):
+            self._hop.relay.reply(self._hop, self._head, *status, self._route)
+
+
+class RefusedChunk:
+    """A SEND that was answered at its head: the rest is read and dropped."""
+
+    def body(self, data: bytes, now: float) -> None:
+        """Drop a piece of the body."""
+
+    def ended(self, flag: str, now: float) -> None:
+        """Nothing is left to do."""
+
+    def go_on(self, now: float) -> bool:
+        """Done with, always."""
+        return True
+
+    def abandoned(self, now: float) -> None:
+        """Nothing was forwarded."""
+
+    def refuse(self, status: int, comment: str) -> None:
+        """It has been answered already."""
