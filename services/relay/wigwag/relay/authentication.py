@@ -207,14 +207,16 @@ class Authenticator:
         expires = self._granted(head)
         if hop.closed:
             return
-        use_path = self._relay.grant(hop, head, credentials.username, realm, expires, now)
+        grant = self._relay.grant(hop, head, credentials.username, realm, expires, now)
         nonce, nc, cnonce = credentials.nonce, credentials.nc, credentials.cnonce
         proof = rspauth(algorithm, known, nonce=nonce, nc=nc, cnonce=cnonce, qop="auth", uri=uri)
         info = AuthenticationInfo(rspauth=proof, cnonce=cnonce, nc=nc, qop="auth")
-        fields = (("Use-Path", use_path), ("Expires", str(expires)), ("Authentication-Info", str(info)))
+        fields = (("Use-Path", grant.use_path), ("Expires", str(expires)), ("Authentication-Info", str(info)))
         self._state(hop).failures = 0
         self._relay.counters["auth_successes"] += 1
         self._relay.reply(hop, head, 200, "OK", fields=fields)
+        if grant.held is not None:
+            self._relay.hand_over(grant.held, hop)
 
     def _granted(self, head: RequestHead) -> int:
         settings = self._relay.settings

@@ -89,7 +89,7 @@ def forward(data: bytes, position: int, source: "Hop") -> tuple[int, Stop]:
         destination = route.destination
         if destination.full:
             source.blocked_on = destination
-            return position, Stop.FULL if route.drained is None else Stop.OTHER
+            return position, Stop.OTHER if route.drained is not None or destination.holds else Stop.FULL
         lines = 3 + (success is not None) + (failure is not None)
         if message_id is None or start is None or fields.count(b"\r\n") != lines or source.refused:
             return position, Stop.OTHER

@@ -20,6 +20,7 @@ class Destination:
         transactions: SENDs without a response yet, by our transaction identifier, in the order they were appended.
         flush_at: Once ``queued`` is beyond, the frames are passed on at once, so that ``full`` is noticed in time.
         full: Takes no more for now: sources stop reading and line up in ``waiting``.
+        holds: Whether it only keeps what it is given.
         routes: Routes that lead here.
     """
 
@@ -34,6 +35,8 @@ class Destination:
         "transactions",
         "waiting",
     )
+
+    holds = False
 
     def __init__(self) -> None:
         self.outgoing: list[bytes] = []
@@ -100,14 +103,19 @@ class Connecting(Destination):
 
 
 class Holding(Destination):
-    """Keeps what is sent to a suspended session, up to 64 KiB, until it is resumed or given up."""
+    """Keeps what is sent to a suspended session, up to 64 KiB, until it is resumed or given up.
+
+    Always ``full``, so that the fast path leaves its chunks to those who ask ``takes_more``.
+    """
 
     __slots__ = ("given_up",)
 
     LARGEST = 65_536
+    holds = True
 
     def __init__(self) -> None:
         super().__init__()
+        self.full = True
         self.given_up = False
 
     @property

@@ -1,6 +1,6 @@
 """A hop: one connection of the relay, as a source of frames and as a destination.
 
-Theory of operation. A read goes to ``forward`` (the fast path) as long as frames are its business; the first that is not
+Theory of operation. A read goes to ``forward`` (the fast path) as long as frames are its business; the first that isn't
 goes through the ``FrameParser``, whose events become one ``Incoming`` request at a time. A source whose destination is
 full stops reading, keeps what it has read, and lines up; when the destination has room the sources go on in turn, each
 until it is full again. Nothing here waits: what takes time (credentials, connecting) holds the hop up with a reason and

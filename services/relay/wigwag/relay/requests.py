@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import FailureReport, MsrpUri, RequestHead, ResponseHead
 
-from .destination import Destination, Holding
+from .destination import Connecting, Destination, Holding
 from .hop import Hop, Incoming
 from .route import Route
 from .sessions import LARGEST_PEERS, Session
@@ -207,7 +207,7 @@ class WholeRequest:
                 self._relay.reply(self._hop, self.head, *found)
             return True
         destination = found.destination
-        if destination.full and not isinstance(destination, Hop):
+        if isinstance(destination, Connecting) and destination.full:
             self._hop.wait_for(destination, now)
             return False
         if found.drained is not None:

@@ -1,7 +1,7 @@
 """The relay: its sessions, hops and use cases, without sockets (RFC 4976)."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from wigwag.errors import NotFoundError
 from wigwag.protocols.digest import NonceIssuer, SigningKeys
@@ -27,6 +27,14 @@ from .transactions import Relayed
 from .views import COUNTERS, ConnectionView, ListenerAddress, SessionView
 
 _TRANSACTION_IDS = 256
+
+
+class Grant(NamedTuple):
+    """What a successful AUTH gets."""
+
+    use_path: str
+    held: Holding | None
+    """What was held for the session while it was suspended; to be sent after the answer."""
 
 
 class Tracer(Protocol):
@@ -253,8 +261,9 @@ class Relay:
 
     # Sessions
 
-    def grant(self, hop: Hop, head: RequestHead, username: str, realm: str, expires: int, now: float) -> str:
-        """Extend, resume or make a session for an authenticated AUTH; returns the Use-Path value.
+    def grant(self, hop: Hop, head: RequestHead, username: str, realm: str, expires: int, now: float
+    ) -> Grant:
+        """Extend, resume or make a session for an authenticated AUTH.
 
         Raises:
             RefusedError: The user has too many sessions, or the relay takes no new ones.
@@ -264,8 +273,9 @@ class Relay:
             raise RefusedError(403, "the certificate is not that of the previous relay")
         own = self.sessions.of_user(username, realm)
         session = next((known for known in own if known.open and known.belongs_to(username, realm, client_uri)), None)
-        if session is not None and self._extend(session, hop, expires, now):
-            pass
+        held: Holding | None = None
+        if session is not None and (session.destination is hop or session.client_host or self.settings.resume_window):
+            held = self._extend(session, hop, expires, now)
         elif self.draining:
             hop.close("draining")
             raise RefusedError(403, "this relay is shutting down")
@@ -275,7 +285,7 @@ class Relay:
             session = self._new_session(hop, head, username, realm, expires, now)
         hop.successful = True
         path = [text.decode() for text in reversed(head.raw_from_path.split()[:-1])]
-        return " ".join([*path, session.uri_text.decode()])
+        return Grant(" ".join([*path, session.uri_text.decode()]), held)
 
     def _new_session(self, hop: Hop, head: RequestHead, username: str, realm: str, expires: int, now: float) -> Session:
         scheme, host, port, transport = self._advertised(hop)
@@ -299,19 +309,16 @@ class Relay:
         self.counters["sessions_granted"] += 1
         return session
 
-    def _extend(self, session: Session, hop: Hop, expires: int, now: float) -> bool:
-        """Give a known session more time, on this connection; False when it has to be a new one."""
-        if session.destination is not hop:
-            if not self.settings.resume_window and not session.client_host:
-                return False
-            self._resume(session, hop)
+    def _extend(self, session: Session, hop: Hop, expires: int, now: float) -> Holding | None:
+        """Give a known session more time, on this connection; returns what was held for it meanwhile."""
+        held = self._move(session, hop) if session.destination is not hop else None
         session.expires_at = now + expires
         self.sessions.reschedule(session)
         self.counters["sessions_refreshed"] += 1
-        return True
+        return held
 
-    def _resume(self, session: Session, hop: Hop) -> None:
-        """Newest AUTH wins: the session moves here, with what was held for it."""
+    def _move(self, session: Session, hop: Hop) -> Holding | None:
+        """Newest AUTH wins: the session is reached over this connection from now on."""
         former = session.destination
         session.destination = hop
         session.state = SessionState.ACTIVE
@@ -321,13 +328,18 @@ class Relay:
         self.counters["sessions_resumed"] += 1
         if isinstance(former, Holding):
             self.deadlines.resumed(session)
-            former.hand_over(hop)
-            if hop.outgoing:
-                self.to_flush.append(hop)
-        elif isinstance(former, Hop):
+            return former
+        if isinstance(former, Hop):
             former.sessions.remove(session)
             if not session.client_host and not former.sessions:
                 former.close("the client is connected elsewhere")
+        return None
+
+    def hand_over(self, held: Holding, hop: Hop) -> None:
+        """Send on what was held while a session was suspended."""
+        if held.outgoing:
+            held.hand_over(hop)
+            self.to_flush.append(hop)
 
     def _close_routes_to(self, session: Session) -> None:
         for route in list(session.routes):

@@ -126,9 +126,10 @@ class SendChunk:
             self.fail(*self._route.drained)
             return False
         destination = self._route.destination
-        if isinstance(destination, Holding) and not destination.takes_more:
-            self.fail(481, "session suspended")
-            return False
+        if isinstance(destination, Holding):
+            if not destination.takes_more:
+                self.fail(481, "session suspended")
+            return destination.takes_more
         if destination.full and not self._hop.closed:
             self._hop.wait_for(destination, now)
         return not destination.full

@@ -73,7 +73,7 @@ class ConnectionView:
     """Identifier of the TCP profile that matched, if any."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ListenerAddress:
     """What the relay has to know of a listener: how it is called and what it may do."""
 
