@@ -1,0 +1,161 @@
+"""The composition root: joins database, services and admin API into one process, and ends it in good order."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+
+from wigwag.database import Database
+from wigwag.errors import ConfigurationError
+from wigwag.runtime.telemetry import Telemetry
+
+from .admin import admin_application
+from .modules import CONSTRUCTORS, Module, Surroundings
+from .server import AdminServer
+from .settings import Settings
+
+logger = structlog.get_logger(__name__)
+
+ADMIN_FILE = "admin.json"
+"""Says where the node that uses the data directory is reached."""
+
+
+class Node:
+    """One process and the services it hosts.
+
+    Args:
+        settings: All settings.
+        services: Names of the services, as ``modules.chosen`` returns them.
+        constructors: How each is made.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        services: Sequence[str],
+        *,
+        constructors: Mapping[str, Any] = CONSTRUCTORS,
+    ) -> None:
+        self.settings = settings
+        self.modules: dict[str, Module] = {}
+        self.admin_url = ""
+        self._services = services
+        self._constructors = constructors
+        self._draining = False
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open the database, then the services, then the admin API.
+
+        Raises:
+            WigwagError: Something can't be opened; what was open is closed again.
+        """
+        async with AsyncExitStack() as stack:
+            make_data_directory(self.settings.node.data_dir)
+            database = await stack.enter_async_context(Database(self.settings.database_url))
+            telemetry = Telemetry(version("wigwag"))
+            stack.callback(telemetry.close)
+            surroundings = Surroundings(self.settings, database)
+            for name in self._services:
+                module: Module = self._constructors[name](surroundings)
+                await stack.enter_async_context(module)
+                telemetry.register(module.readings)
+                self.modules[name] = module
+            await self._open_admin(stack, telemetry)
+            self._stack = stack.pop_all()
+        logger.info("node is running", services=list(self.modules), admin=self.admin_url)
+        return self
+
+    async def _open_admin(self, stack: AsyncExitStack, telemetry: Telemetry) -> None:
+        settings = self.settings.admin
+        views = {name: _Draining(self, module) for name, module in self.modules.items()}
+        application = admin_application(settings, views, telemetry, version=version("wigwag"))
+        server = await stack.enter_async_context(AdminServer(settings, application))
+        self.admin_url = server.url
+        note = self.settings.node.data_dir / ADMIN_FILE
+        note.write_text(json.dumps({"url": server.url, "process": os.getpid()}), encoding="utf-8")
+        stack.callback(note.unlink, missing_ok=True)
+
+    async def drain(self) -> None:
+        """Take nothing new, finish what is open; not longer than ``node.shutdown_grace``."""
+        self._draining = True
+        grace = self.settings.node.shutdown_grace
+        logger.info("draining", seconds=grace)
+        try:
+            async with asyncio.timeout(grace):
+                await asyncio.gather(*(module.drain(grace) for module in self.modules.values()))
+        except TimeoutError:
+            logger.warning("not everything ended in time; closing what is left", seconds=grace)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the node is about to end."""
+        return self._draining
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Close everything, the admin API first."""
+        await self._stack.aclose()
+        logger.info("node has ended")
+
+
+class _Draining:
+    """A module as the admin API sees it: not ready once the node drains."""
+
+    def __init__(self, node: Node, module: Module) -> None:
+        self._node = node
+        self._module = module
+        self.router = module.router
+
+    def ready(self) -> tuple[bool, Mapping[str, Any]]:
+        is_ready, details = self._module.ready()
+        return is_ready and not self._node.draining, details
+
+
+def make_data_directory(path: Path) -> None:
+    """Make the data directory, for its owner only.
+
+    Raises:
+        ConfigurationError: It can't be made or written.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"node.data_dir: {path} can't be made: {error.strerror}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"node.data_dir: {path} can't be written by this user")
+
+
+async def serve(node: Node) -> None:
+    """Run the node until SIGTERM or SIGINT, then drain it; a second signal ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, stop, number)
+    async with node:
+        await stop.wait()
+        await node.drain()
+
+
+def _on_signal(stop: asyncio.Event, number: signal.Signals) -> None:
+    if stop.is_set():
+        os._exit(128 + number)
+    logger.info("signal received", signal=number.name)
+    stop.set()
+
+
+def run_in_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work`` in a loop of uvloop where there is one, else of asyncio."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(work)
+        return
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)

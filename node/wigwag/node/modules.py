@@ -1,0 +1,99 @@
+"""Services by name, and how each is made; ``all`` is one more row."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from wigwag.errors import ConfigurationError
+from wigwag.protocols.digest import StoredCredentials
+from wigwag.runtime.telemetry import Readings
+
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from wigwag.database import Database
+
+
+class Module(Protocol):
+    """A service as the node hosts it; entered as a context before it serves."""
+
+    @property
+    def router(self) -> "APIRouter":
+        """Its part of the admin API."""
+
+    @property
+    def readings(self) -> Readings:
+        """Its metrics."""
+
+    def ready(self) -> tuple[bool, Mapping[str, Any]]:
+        """Whether it can serve, and details for an operator."""
+
+    async def drain(self, grace: float) -> None:
+        """Accept nothing new and finish what is open, within ``grace`` seconds."""
+
+    async def __aenter__(self) -> Any:
+        """Open what it needs and serve."""
+
+    async def __aexit__(self, *exc_info: Any) -> Any:
+        """Close everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a service is made from."""
+
+    settings: Settings
+    database: "Database"
+
+
+def _relay(surroundings: Surroundings) -> Module:
+    from wigwag.relay.module import RelayModule
+
+    settings = surroundings.settings
+    if not settings.relay.listeners:
+        raise ConfigurationError("relay.listeners is empty: the relay needs a listener, or run with --demo")
+    return RelayModule(
+        settings.relay,
+        database=surroundings.database,
+        file_credentials=file_credentials(settings),
+        data_dir=settings.node.data_dir,
+        trace_directory=settings.trace_directory,
+        trace_max_bytes=settings.trace.max_bytes,
+    )
+
+
+CONSTRUCTORS: Mapping[str, Callable[[Surroundings], Module]] = {"relay": _relay}
+GROUPS: Mapping[str, tuple[str, ...]] = {"all": tuple(CONSTRUCTORS)}
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """Return the services meant by the names, groups spelled out, each once; no name means all.
+
+    Raises:
+        ConfigurationError: A name is unknown; lists the known ones.
+    """
+    found: dict[str, None] = {}
+    for name in names or ["all"]:
+        if name not in CONSTRUCTORS and name not in GROUPS:
+            known = ", ".join([*CONSTRUCTORS, *GROUPS])
+            raise ConfigurationError(f"there is no service {name!r}; known are: {known}")
+        found.update(dict.fromkeys(GROUPS.get(name, (name,))))
+    return list(found)
+
+
+def file_credentials(settings: Settings) -> list[StoredCredentials]:
+    """Return the users of the settings as the digest code wants them."""
+    return [
+        StoredCredentials(
+            username=user.username,
+            domain=user.domain,
+            password=user.password,
+            ha1=user.ha1,
+            ha1_sha256=user.ha1_sha256,
+            ha1_sha512t256=user.ha1_sha512t256,
+            may_relay=user.may_relay,
+        )
+        for user in settings.users
+    ]
