@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from .hop import Hop
 
 # RFC 4975 section 9; only spellings that need no second look. A header that occurs twice leaves a line that no group
-# accounts for, which ``forward`` notices by counting lines.
+# accounts for, which ``forward`` notices by counting lines. Path headers may hold anything: only those are looked up
+# that the reference path has accepted before, octet for octet.
 _IDENT = rb"[A-Za-z0-9][A-Za-z0-9.\-+%=]{3,31}"
 _FRAME = re.compile(
     rb"MSRP (" + _IDENT + rb") (?:"
     rb"200[ -~]*\r\nTo-Path: [ -~]+\r\nFrom-Path: [ -~]+\r\n-------\1\$\r\n"
-    rb"|SEND\r\n(To-Path: [!-~][ -~]*\r\nFrom-Path: [!-~][ -~]*\r\n)"
+    rb"|SEND\r\n(To-Path: [^\r]+\r\nFrom-Path: [^\r]+\r\n)"
     rb"((?:Message-ID: (" + _IDENT + rb")\r\n"
     rb"|Byte-Range: ([1-9][0-9]{0,14})-([0-9]{1,15}|\*)/([0-9]{1,15}|\*)\r\n"
     rb"|Success-Report: (yes|no)\r\n"
     rb"|Failure-Report: (yes|no|partial)\r\n)*"
     rb"Content-Type: [!-~][ -~]*\r\n)\r\n)"
 )
-_TAILS = frozenset((b"$\r\n", b"+\r\n", b"#\r\n"))
+_TAILS = (b"$\r\n", b"+\r\n", b"#\r\n")
 
 LARGEST_WHOLE = 65_536
 """Bytes of body up to which a chunk is forwarded whole; longer ones travel as sub-chunks of this size."""
@@ -94,20 +95,22 @@ def forward(data: bytes, position: int, source: "Hop") -> tuple[int, Stop]:
         if message_id is None or start is None or fields.count(b"\r\n") != lines or source.refused:
             return position, Stop.OTHER
         body = frame.end()
-        after = end_of_body(data, body, b"\r\n-------" + transaction_id)
+        end_line = b"\r\n-------" + transaction_id
+        after = data.find(b"\r", body)
+        if not data.startswith(end_line, after):
+            after = end_of_body(data, body, end_line)
         if after < 0:
             return position, Stop.CUT
-        flag = after + 9 + len(transaction_id)
+        flag = after + len(end_line)
         tail = data[flag : flag + 3]
-        if len(tail) < 3:
-            return position, Stop.CUT
+        if tail not in _TAILS:
+            return position, Stop.CUT if len(tail) < 3 else Stop.OTHER
         octets = after - body
         last = octets if start == b"1" else int(start) + octets - 1
         if (
-            tail not in _TAILS
-            or not 0 < octets <= LARGEST_WHOLE
+            not 0 < octets <= LARGEST_WHOLE
             or (end != b"*" and int(end) != last)
-            or (total not in (b"*", end) and int(total) < last)
+            or (total != end and total != b"*" and int(total) < last)
             or (route.largest_message and (last > route.largest_message or total == b"*"))
         ):
             return position, Stop.OTHER

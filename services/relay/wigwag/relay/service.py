@@ -261,8 +261,7 @@ class Relay:
 
     # Sessions
 
-    def grant(self, hop: Hop, head: RequestHead, username: str, realm: str, expires: int, now: float
-    ) -> Grant:
+    def grant(self, hop: Hop, head: RequestHead, username: str, realm: str, expires: int, now: float) -> Grant:
         """Extend, resume or make a session for an authenticated AUTH.
 
         Raises:
