@@ -1,30 +1,25 @@
 """The composition root: joins database, services and admin API into one process, and ends it in good order."""
 
 import asyncio
-import json
 import os
 import signal
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Self
 
 import structlog
 
 from wigwag.database import Database
-from wigwag.errors import ConfigurationError
 from wigwag.runtime.telemetry import Telemetry
 
 from .admin import admin_application
+from .data_directory import AdminNote, make_data_directory
 from .modules import CONSTRUCTORS, Module, Surroundings
 from .server import AdminServer
 from .settings import Settings
 
 logger = structlog.get_logger(__name__)
-
-ADMIN_FILE = "admin.json"
-"""Says where the node that uses the data directory is reached."""
 
 
 class Node:
@@ -79,9 +74,9 @@ class Node:
         application = admin_application(settings, views, telemetry, version=version("wigwag"))
         server = await stack.enter_async_context(AdminServer(settings, application))
         self.admin_url = server.url
-        note = self.settings.node.data_dir / ADMIN_FILE
-        note.write_text(json.dumps({"url": server.url, "process": os.getpid()}), encoding="utf-8")
-        stack.callback(note.unlink, missing_ok=True)
+        note = AdminNote(self.settings.node.data_dir)
+        note.write(server.url)
+        stack.callback(note.remove)
 
     async def drain(self) -> None:
         """Take nothing new, finish what is open; not longer than ``node.shutdown_grace``."""
@@ -116,20 +111,6 @@ class _Draining:
     def ready(self) -> tuple[bool, Mapping[str, Any]]:
         is_ready, details = self._module.ready()
         return is_ready and not self._node.draining, details
-
-
-def make_data_directory(path: Path) -> None:
-    """Make the data directory, for its owner only.
-
-    Raises:
-        ConfigurationError: It can't be made or written.
-    """
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"node.data_dir: {path} can't be made: {error.strerror}") from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise ConfigurationError(f"node.data_dir: {path} can't be written by this user")
 
 
 async def serve(node: Node) -> None:
