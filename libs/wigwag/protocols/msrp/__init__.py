@@ -1,6 +1,30 @@
-"""Message Session Relay Protocol (RFC 4975, RFC 4976), sans-IO."""
+"""Message Session Relay Protocol (RFC 4975 and the client's side of RFC 4976), sans-IO.
 
-from .framing import BodyReceived, FrameEnded, FrameEvent, FrameParser, HeadReceived, MalformedReceived
+``FrameParser`` and the functions of ``grammar`` are what a relay builds on; ``Connection`` is an endpoint's engine.
+"""
+
+from wigwag.protocols.specification import Spec
+
+from .connection import Connection, ConnectionLimits
+from .events import (
+    ConnectionGivenUp,
+    DataReceived,
+    DeliveryFailed,
+    DeliverySucceeded,
+    DeliveryUnconfirmed,
+    Event,
+    MessageAborted,
+    MessageAccepted,
+    MessageCompleted,
+    MessageReceived,
+    MessageSent,
+    MessageStarted,
+    ReportReceived,
+    RequestRefused,
+    SessionFailed,
+    TransactionTimedOut,
+)
+from .framing import BodyReceived, EndLineScanner, FrameEnded, FrameEvent, FrameParser, HeadReceived, MalformedReceived
 from .grammar import (
     COMMENTS,
     ByteRange,
@@ -16,12 +40,27 @@ from .grammar import (
     response,
 )
 from .head import Limits
+from .octet_ranges import OctetRanges
+from .reassembly import ReassemblyLimits
+from .sending import BodySource
+from .session import Session, SessionState, SessionTable
 from .uri import MsrpUri, format_path, parse_path
 
 __all__ = [
     "COMMENTS",
+    "SPECIFICATIONS",
     "BodyReceived",
+    "BodySource",
     "ByteRange",
+    "Connection",
+    "ConnectionGivenUp",
+    "ConnectionLimits",
+    "DataReceived",
+    "DeliveryFailed",
+    "DeliverySucceeded",
+    "DeliveryUnconfirmed",
+    "EndLineScanner",
+    "Event",
     "FailureReport",
     "FrameEnded",
     "FrameEvent",
@@ -29,11 +68,26 @@ __all__ = [
     "HeadReceived",
     "Limits",
     "MalformedReceived",
+    "MessageAborted",
+    "MessageAccepted",
+    "MessageCompleted",
+    "MessageReceived",
+    "MessageSent",
+    "MessageStarted",
     "MsrpUri",
+    "OctetRanges",
     "Path",
+    "ReassemblyLimits",
+    "ReportReceived",
     "RequestHead",
+    "RequestRefused",
     "ResponseHead",
+    "Session",
+    "SessionFailed",
+    "SessionState",
+    "SessionTable",
     "Status",
+    "TransactionTimedOut",
     "answer",
     "end_line",
     "format_path",
@@ -42,3 +96,23 @@ __all__ = [
     "request",
     "response",
 ]
+
+_TESTS = "tests/conformance/msrp"
+
+SPECIFICATIONS = (
+    Spec("RFC 4975", "5.4", "Sessions and connections", f"{_TESTS}/test_sessions.py"),
+    Spec("RFC 4975", "6.1", "URI comparison", f"{_TESTS}/test_sessions.py"),
+    Spec("RFC 4975", "7.1", "Requests, chunks, end-lines", f"{_TESTS}/test_framing.py"),
+    Spec("RFC 4975", "7.1.1", "Byte-Range, interruptible chunks, 30 s timers", f"{_TESTS}/test_byte_range.py"),
+    Spec("RFC 4975", "7.1.2", "REPORT requests, never answered", f"{_TESTS}/test_reports.py"),
+    Spec("RFC 4975", "7.1.3", "Success reports", f"{_TESTS}/test_reports.py"),
+    Spec("RFC 4975", "7.1.4", "Failure reports", f"{_TESTS}/test_reports.py"),
+    Spec("RFC 4975", "7.2", "Responses", f"{_TESTS}/test_reports.py"),
+    Spec("RFC 4975", "7.3", "Requests for sessions that exist here only", f"{_TESTS}/test_sessions.py"),
+    Spec("RFC 4975", "7.3.1", "Reassembly", f"{_TESTS}/test_byte_range.py"),
+    Spec("RFC 4975", "7.3.2", "Receiving REPORTs, failed sessions", f"{_TESTS}/test_reports.py"),
+    Spec("RFC 4975", "9", "Grammar", f"{_TESTS}/test_framing.py"),
+    Spec("RFC 4975", "10", "Status codes", f"{_TESTS}/test_reports.py"),
+    Spec("RFC 4976", "6.4.1", "Reports summed up over ranges that relays cut", f"{_TESTS}/test_reports.py"),
+)
+"""What this package conforms to, and the tests that prove it."""

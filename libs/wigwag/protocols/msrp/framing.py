@@ -16,6 +16,7 @@ from wigwag.errors import RemoteProtocolError
 
 from .grammar import RequestHead, ResponseHead
 from .head import HeadLimitError, Limits, answer_to_malformed, parse_head, transaction_id_of
+from .progress import Phase
 
 # A header's name begins with a letter, so the first line of hyphens ends the head.
 _END_OF_HEAD = re.compile(rb"\r\n(?:\r\n|-------)")
@@ -183,6 +184,13 @@ class FrameParser:
     def idle(self) -> bool:
         """Whether nothing is buffered and no frame has begun."""
         return self._scanner is None and self._buffer is None
+
+    @property
+    def phase(self) -> Phase:
+        """Where the stream is."""
+        if self._scanner is not None:
+            return Phase.BODY
+        return Phase.BETWEEN if self._buffer is None else Phase.HEAD
 
     def feed(self, data: bytes, position: int = 0) -> tuple[list[FrameEvent], int]:
         """Consume bytes up to the end of one frame at most.

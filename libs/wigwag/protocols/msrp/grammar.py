@@ -61,6 +61,9 @@ class FailureReport(Enum):
     NO = "no"
 
 
+_FAILURE_REPORTS: Final = {choice.value: choice for choice in FailureReport}
+
+
 @dataclass(frozen=True, slots=True)
 class ByteRange:
     """Which octets of a message a chunk or report is about; the first octet is 1 (RFC 4975 section 7.1.1)."""
@@ -225,10 +228,10 @@ def _read_success_report(known: KnownFields, value: str) -> None:
 
 
 def _read_failure_report(known: KnownFields, value: str) -> None:
-    try:
-        known.failure_report = FailureReport(value.lower())
-    except ValueError as error:
-        raise RemoteProtocolError("malformed Failure-Report", status=400) from error
+    choice = _FAILURE_REPORTS.get(value.lower())
+    if choice is None:
+        raise RemoteProtocolError("malformed Failure-Report", status=400)
+    known.failure_report = choice
 
 
 def _read_byte_range(known: KnownFields, value: str) -> None:

@@ -13,7 +13,7 @@ from .uri import parse_path
 # headers    = To-Path CRLF From-Path CRLF 1*( header CRLF )          (RFC 4975 section 9; names are case-insensitive)
 _START = rb"MSRP (" + IDENT.encode() + rb")"
 _HEAD = re.compile(
-    _START + rb" (?:([A-Z]{1,32})|([0-9]{3})(?: ([^\r\n]*))?)\r\n"
+    _START + rb" (?:([A-Z]{1,32})|([0-9]{3})(?: ([\t -~\x80-\xff]*))?)\r\n"
     rb"(?i:To-Path):([^\r\n]*)\r\n(?i:From-Path):([^\r\n]*)\r\n"
 )
 _TRANSACTION_ID = re.compile(_START + rb"(?: ([^\r\n]*))?\r\n")

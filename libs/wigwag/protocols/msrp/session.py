@@ -1,0 +1,110 @@
+"""MSRP sessions as an endpoint knows them, and which connection each is bound to (RFC 4975 sections 5.4, 7.3, 8.6)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from wigwag.errors import ConflictError
+
+from .grammar import Path
+from .uri import MsrpUri, UriKey
+
+# All MSRP endpoints MUST be able to receive these (RFC 4975 section 7.3.1).
+_ALWAYS_ACCEPTED: Final = frozenset(("multipart/mixed", "multipart/alternative"))
+
+
+class SessionState(Enum):
+    """Whether a session can still be used for sending."""
+
+    OPEN = "open"
+    FAILED = "failed"
+    """Octets are missing at the peer or he denies the session: it goes on only over new URIs (section 7.3.2)."""
+    ENDED = "ended"
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Session:
+    """One session, with what signalling agreed on for it."""
+
+    local_uri: MsrpUri
+    """Our URI: From-Path of what we send, To-Path of what is for us."""
+    remote_path: Path
+    """To-Path of what we send: our relays (Use-Path), then the path from the peer's SDP. The peer's requests carry the
+    same URIs in the same order in From-Path, because every relay moves its own from one to the other."""
+    accept_types: tuple[str, ...] = ("*",)
+    """Our a=accept-types in lower case: ``type/subtype``, ``type/*`` or ``*``."""
+    max_size: int | None = None
+    """Our a=max-size: octets of the largest message we take; None is no limit."""
+    passive: bool = False
+    """Whether the peer opens the connection: the session is then bound to the one its first request comes over."""
+    automatic_reports: bool = True
+    """Whether the engine sends success REPORTs when a message is complete; otherwise the application does."""
+    state: SessionState = SessionState.OPEN
+    binding: object | None = field(default=None, repr=False)
+    """The connection that the session is bound to; set by ``SessionTable``."""
+
+    def is_from_peer(self, from_path: Path) -> bool:
+        """Tell whether a request with this From-Path comes over the path that was agreed on."""
+        return [uri.key for uri in from_path] == [uri.key for uri in self.remote_path]
+
+    def accepts(self, content_type: str) -> bool:
+        """Tell whether a Content-Type is acceptable (RFC 4975 sections 7.3.1 and 8.6); parameters don't count."""
+        media_type = content_type.partition(";")[0].strip().lower()
+        kind, slash, _ = media_type.partition("/")
+        if not slash:
+            return False
+        if media_type in _ALWAYS_ACCEPTED:
+            return True
+        return any(accepted in ("*", media_type, f"{kind}/*") for accepted in self.accept_types)
+
+
+class SessionTable:
+    """The sessions of one endpoint, shared by all of its connections."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[UriKey, Session] = {}
+        self._bound: dict[object, list[Session]] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._sessions.values()))
+
+    def add(self, session: Session) -> None:
+        """Take up a session.
+
+        Raises:
+            ConflictError: Its URI is in use.
+        """
+        if session.local_uri.key in self._sessions:
+            raise ConflictError(f"there is a session at {session.local_uri} already")
+        self._sessions[session.local_uri.key] = session
+
+    def remove(self, session: Session) -> None:
+        """Forget a session, if it is there."""
+        self._sessions.pop(session.local_uri.key, None)
+        self.unbind(session)
+
+    def bind(self, session: Session, binding: object) -> None:
+        """Bind a session to a connection."""
+        session.binding = binding
+        self._bound.setdefault(binding, []).append(session)
+
+    def unbind(self, session: Session) -> None:
+        """Make a session bound to no connection."""
+        bound = self._bound.get(session.binding, [])
+        if session in bound:
+            bound.remove(session)
+            if not bound:
+                del self._bound[session.binding]
+        session.binding = None
+
+    def bound_to(self, binding: object) -> list[Session]:
+        """Return the sessions bound to a connection."""
+        return list(self._bound.get(binding, ()))
+
+    def find(self, uri: MsrpUri) -> Session | None:
+        """Return the session whose local URI is equivalent to ``uri`` (RFC 4975 section 6.1)."""
+        return self._sessions.get(uri.key)
