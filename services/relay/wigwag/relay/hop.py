@@ -94,7 +94,6 @@ class Hop(Destination):
         "routes_from",
         "sessions",
         "successful",
-        "tracer",
         "unfinished_since",
     )
 
@@ -120,7 +119,6 @@ class Hop(Destination):
         self.unfinished_since = 0.0
         self.progress: Progress | None = None
         self.rates: Rates | None = None
-        self.tracer: object | None = None
 
     # Receiver
 

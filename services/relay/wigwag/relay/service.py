@@ -46,6 +46,9 @@ class Tracer(Protocol):
     def sent(self, hop: Hop, frames: list[bytes]) -> None:
         """Frames go."""
 
+    def forget(self, hop: Hop) -> None:
+        """The connection is gone."""
+
 
 class Runtime(Protocol):
     """What the relay needs of the world; tests give it a clock they turn by hand."""
@@ -163,6 +166,8 @@ class Relay:
         hop.release(now)
         if hop.channel.listener is None:
             self.outbound.forget(hop, now)
+        for tracer in self.tracers:
+            tracer.forget(hop)
         if self.rates:
             self._forget_rates(hop)
 

@@ -1,0 +1,314 @@
+"""Joins the relay: listeners, credentials, routes, profiles, timers; what a process hosts."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import structlog
+
+from wigwag.database import Database, Subscribers, relay_routes, tcp_profiles
+from wigwag.protocols.digest import StoredCredentials
+from wigwag.runtime.credentials import CredentialSource, FileCredentials, FirstOf, HookCredentials
+from wigwag.runtime.http_hook import HttpHook
+from wigwag.runtime.telemetry import Readings
+from wigwag.transport.admission import Admission
+from wigwag.transport.channel import Channel
+from wigwag.transport.errors import CertificateError
+from wigwag.transport.listener import Listener, ListenerOptions
+from wigwag.transport.profiles import ProfileTable, apply_changes, plan_changes
+from wigwag.transport.profiles import ProfileChange as ChannelChange
+
+from .config import HookSettings, ListenerSettings, RelaySettings
+from .connecting import OutgoingConnections
+from .hop import Hop
+from .keys import FILE_NAME, load_or_make
+from .metrics import relay_readings
+from .route_hook import HttpRouteHook
+from .routing import RoutingTable
+from .service import Relay
+from .trace import Selector, Traces
+from .views import ListenerAddress
+from .web import ProfileChange, ProfileReload, TraceView, relay_router
+from .world import AsyncioRuntime
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+TICK = 0.25
+"""Seconds between two looks at the clock."""
+CERTIFICATE_CHECK = 60.0
+"""Seconds between two looks at the certificates' files."""
+_DRAIN_POLL = 0.05
+
+logger = structlog.get_logger("wigwag.relay")
+
+
+class RelayModule:
+    """The relay as a process hosts it.
+
+    Args:
+        settings: Its settings.
+        database: Subscribers, TCP profiles and routes.
+        file_credentials: Users of the settings, who go before subscribers.
+        data_dir: Where the signing keys are kept unless the settings say otherwise.
+        trace_directory: Where traces are written.
+        trace_max_bytes: Largest trace file.
+    """
+
+    def __init__(
+        self,
+        settings: RelaySettings,
+        *,
+        database: Database,
+        file_credentials: Sequence[StoredCredentials],
+        data_dir: Path,
+        trace_directory: Path,
+        trace_max_bytes: int,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._file_credentials = file_credentials
+        self._data_dir = data_dir
+        self._trace_directory = trace_directory
+        self._trace_max_bytes = trace_max_bytes
+        self._stack = AsyncExitStack()
+        self._listeners: list[Listener] = []
+        self._profiles = ProfileTable()
+        self._admission = Admission(
+            connections=settings.limits.connections, per_address=settings.limits.connections_per_address
+        )
+        self._draining = False
+        self.relay: Relay
+        self.router: APIRouter
+        self._traces: Traces
+        self._outgoing: OutgoingConnections
+
+    async def __aenter__(self) -> Self:
+        """Load what is stored, listen, and start the timers.
+
+        Raises:
+            ConfigurationError, DatabaseError, ListenError, CertificateError: What is wrong, by name.
+        """
+        async with AsyncExitStack() as stack:
+            runtime = AsyncioRuntime()
+            stack.push_async_callback(runtime.close)
+            await self._load_profiles()
+            settings = self._settings
+            self._outgoing = OutgoingConnections(settings, lambda: self._profiles, self._own_addresses)
+            key_file = Path(settings.signing_keys_file) if settings.signing_keys_file else self._data_dir / FILE_NAME
+            hook = await self._hook(stack, settings.route_hook)
+            self.relay = Relay(
+                settings,
+                runtime=runtime,
+                keys=load_or_make(key_file, runtime.random),
+                source=await self._credential_source(stack),
+                connector=self._outgoing,
+                table=await self._routing_table(),
+                hook=HttpRouteHook(hook) if hook is not None else None,
+            )
+            self._traces = Traces(self.relay, self._trace_directory, self._trace_max_bytes)
+            stack.callback(self._traces.close)
+            self.router = relay_router(self.relay, self)
+            await self._listen(stack)
+            stack.push_async_callback(self._outgoing.close)
+            ticker = asyncio.create_task(self._tick())
+            stack.callback(ticker.cancel)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Close every connection and listener."""
+        await self._stack.aclose()
+
+    @property
+    def readings(self) -> Readings:
+        """The relay's metrics."""
+        return partial(relay_readings, self.relay)
+
+    def ready(self) -> tuple[bool, Mapping[str, Any]]:
+        """Tell whether clients can be served; a database that is away refuses AUTHs, it does not end readiness."""
+        details = {
+            listener.name: {"address": f"{listener.address[0]}:{listener.address[1]}", "connections": len(listener.channels)}
+            for listener in self._listeners
+        }
+        return bool(self._listeners) and not self._draining, {"listeners": details}
+
+    async def drain(self, grace: float) -> None:
+        """Accept nothing new, let open chunks end for half of ``grace`` seconds, then close connections."""
+        self._draining = self.relay.draining = True
+        for listener in self._listeners:
+            listener.stop_accepting()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace / 2
+        while loop.time() < deadline and any(hop.incoming or hop.outgoing for hop in self.relay.hops.values()):
+            await asyncio.sleep(_DRAIN_POLL)
+        await asyncio.gather(*(listener.close() for listener in self._listeners))
+
+    # Opening
+
+    async def _credential_source(self, stack: AsyncExitStack) -> CredentialSource:
+        sources: list[CredentialSource] = [FileCredentials(self._file_credentials), Subscribers(self._database)]
+        hook = await self._hook(stack, self._settings.credentials_hook)
+        if hook is not None:
+            sources.append(HookCredentials(hook))
+        return FirstOf(sources)
+
+    @staticmethod
+    async def _hook(stack: AsyncExitStack, settings: HookSettings | None) -> HttpHook | None:
+        if settings is None:
+            return None
+        hook = HttpHook(settings.url, timeout=settings.timeout, cache=settings.cache, token=settings.token)
+        return await stack.enter_async_context(hook)
+
+    async def _routing_table(self) -> RoutingTable:
+        """Rows of the settings go before those of the database."""
+        return RoutingTable([*self._settings.routes, *await relay_routes(self._database)])
+
+    async def _load_profiles(self) -> None:
+        self._profiles = ProfileTable([asdict(row) for row in await tcp_profiles(self._database)])
+        for reason in self._profiles.invalid:
+            logger.warning("TCP profile is not used", reason=reason)
+
+    async def _listen(self, stack: AsyncExitStack) -> None:
+        for settings in self._settings.listeners:
+            listener = Listener(
+                self._options(settings),
+                lambda: Hop(self.relay),
+                admission=self._admission,
+                profiles=lambda: self._profiles,
+            )
+            await listener.start()
+            stack.push_async_callback(listener.close)
+            self._listeners.append(listener)
+            self.relay.listeners[settings.name] = _address(settings, listener.address[1])
+
+    def _options(self, settings: ListenerSettings) -> ListenerOptions:
+        return ListenerOptions(
+            name=settings.name,
+            kind=settings.kind,
+            host=settings.host,
+            port=settings.port,
+            certificates=settings.certificates,
+            client_ca=settings.client_ca,
+            origins=settings.origins,
+            subprotocol=settings.subprotocol,
+            handshake_timeout=self._settings.limits.handshake_timeout,
+        )
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_look = loop.time() + CERTIFICATE_CHECK
+        stamps = self._certificate_stamps()
+        while True:
+            await asyncio.sleep(TICK)
+            self.relay.deadlines.tick(loop.time())
+            if loop.time() >= next_look:
+                next_look = loop.time() + CERTIFICATE_CHECK
+                stamps = self._reload_certificates(stamps)
+
+    def _certificate_stamps(self) -> dict[str, float]:
+        stamps = {}
+        for settings in self._settings.listeners:
+            for path in (path for pair in settings.certificates for path in pair):
+                try:
+                    stamps[path] = Path(path).stat().st_mtime
+                except OSError:
+                    stamps[path] = 0.0
+        return stamps
+
+    def _reload_certificates(self, before: dict[str, float]) -> dict[str, float]:
+        """Load certificates whose files have changed; connections that stand keep theirs."""
+        stamps = self._certificate_stamps()
+        if stamps != before:
+            self.reload_certificates()
+        return stamps
+
+    def reload_certificates(self) -> dict[str, str]:
+        """Load all certificates again; returns, by listener, "reloaded" or why the old ones stay in use."""
+        results = {}
+        for listener in self._listeners:
+            if listener.tls is not None:
+                results[listener.name] = _reloaded(listener)
+        return results
+
+    def _own_addresses(self) -> list[str]:
+        return [listener.address[0] for listener in self._listeners]
+
+    # For operators (RelayOperations)
+
+    def _channels(self) -> list[Channel]:
+        return [hop.channel for hop in self.relay.hops.values()]
+
+    def profiles(self) -> Sequence[Mapping[str, object]]:
+        """The TCP profiles in force, by column, in the order they are tried."""
+        return [profile.columns() for profile in self._profiles.profiles]
+
+    async def reload_profiles(self, *, dry_run: bool) -> ProfileReload:
+        """Read the profiles again and apply them to live connections."""
+        table = ProfileTable([asdict(row) for row in await tcp_profiles(self._database)])
+        if dry_run:
+            changes = plan_changes(table, self._channels())
+        else:
+            changes = apply_changes(table, self._channels())
+            self._profiles = table
+        return ProfileReload(
+            profiles=len(table.profiles),
+            invalid=tuple(table.invalid),
+            changes=tuple(map(_told, changes)),
+            applied=not dry_run,
+        )
+
+    async def reload_routes(self) -> int:
+        """Read the routing table again; on an error the old one stays."""
+        table = await self._routing_table()
+        self.relay.outbound.table = table
+        return len(table)
+
+    def traces(self) -> list[TraceView]:
+        """Running traces."""
+        return self._traces.views()
+
+    def start_trace(self, *, user: str | None, session: str | None) -> TraceView:
+        """Begin one."""
+        return self._traces.start(Selector(user, session))
+
+    def stop_trace(self, *, user: str | None, session: str | None) -> TraceView:
+        """End one."""
+        return self._traces.stop(Selector(user, session))
+
+
+def _address(settings: ListenerSettings, port: int) -> ListenerAddress:
+    host = settings.advertised_host or settings.host
+    return ListenerAddress(
+        name=settings.name,
+        kind=settings.kind,
+        host=host,
+        port=settings.advertised_port or port,
+        bound_port=port,
+        domain=settings.domain or host,
+        plain_auth=settings.plain_auth,
+    )
+
+
+def _reloaded(listener: Listener) -> str:
+    assert listener.tls is not None
+    try:
+        listener.tls.reload()
+    except CertificateError as error:
+        logger.warning("certificates stay as they were", listener=listener.name, reason=str(error))
+        return str(error)
+    logger.info("certificates reloaded", listener=listener.name)
+    return "reloaded"
+
+
+def _told(change: ChannelChange) -> ProfileChange:
+    host, port = change.remote
+    return ProfileChange(
+        connection_id=change.channel_id,
+        remote=f"{host}:{port}",
+        changes=tuple(f"{column} {old} -> {new}" for column, old, new in change.changes),
+    )
