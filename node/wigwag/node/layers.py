@@ -185,8 +185,9 @@ class LayerReader:
         self.problems.append(Problem(dotted(path), str(source), reason))
 
     def _report_unknown(self, model: type[Section], path: SettingPath, source: Source) -> None:
-        if source.name == variable(path) and all(isinstance(part, str) for part in path):
-            nearest = _nearest(source.name, [variable(tuple(name.split("."))) for name in known_names(Settings)])
+        if source.name.startswith(variable(path)) and all(isinstance(part, str) for part in path):
+            known = [variable(tuple(name.split("."))).removeprefix(PREFIX) for name in known_names(Settings)]
+            nearest = _nearest(source.name.removeprefix(PREFIX), known, prefix=PREFIX)
             self.problems.append(Problem(source.name, "", f"is no setting{nearest}"))
             return
         siblings = [dotted((*path[:-1], name)) for name in known_names(model, depth=1)]
@@ -213,9 +214,9 @@ def _field_at(parts: Sequence[str]) -> FieldInfo | None:
     return info
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
+def _nearest(name: str, known: Sequence[str], *, prefix: str = "") -> str:
     matches = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {matches[0]}?" if matches else ""
+    return f"; did you mean {prefix}{matches[0]}?" if matches else ""
 
 
 def lay_over(below: Layer, above: Layer) -> None:
