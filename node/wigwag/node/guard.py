@@ -64,9 +64,8 @@ class Guard:
         hosts, origins = _values(headers, "host"), _values(headers, "origin")
         if len(hosts) != 1 or not self._is_known(hosts[0]):
             raise RefusedError(HTTPStatus.MISDIRECTED_REQUEST, "the Host header does not name this server")
-        for origin in origins:
-            if urlsplit(origin).netloc.lower() != hosts[0].lower():
-                raise RefusedError(HTTPStatus.FORBIDDEN, "requests from other origins are refused")
+        if any(origin.lower() != f"http://{hosts[0].lower()}" for origin in origins):
+            raise RefusedError(HTTPStatus.FORBIDDEN, "requests from other origins are refused")
 
     def _is_known(self, host: str) -> bool:
         try:
