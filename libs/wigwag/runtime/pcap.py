@@ -60,7 +60,7 @@ def _ip_packet(source: str, destination: str, tcp: bytes, payload: bytes) -> byt
     source_ip, destination_ip = (ip_address(text.split("%")[0]) for text in (source, destination))
     addresses = source_ip.packed + destination_ip.packed
     length = len(tcp) + len(payload)
-    if source_ip.version == 4:  # noqa: PLR2004
+    if source_ip.version == 4:
         pseudo = addresses + struct.pack("!BBH", 0, _TCP, length)
         header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, 0x4000, 64, _TCP, 0) + addresses
         header = header[:10] + struct.pack("!H", _checksum(header)) + header[12:]

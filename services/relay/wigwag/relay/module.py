@@ -19,8 +19,8 @@ from wigwag.transport.admission import Admission
 from wigwag.transport.channel import Channel
 from wigwag.transport.errors import CertificateError
 from wigwag.transport.listener import Listener, ListenerOptions
-from wigwag.transport.profiles import ProfileTable, apply_changes, plan_changes
 from wigwag.transport.profiles import ProfileChange as ChannelChange
+from wigwag.transport.profiles import ProfileTable, apply_changes, plan_changes
 
 from .config import HookSettings, ListenerSettings, RelaySettings
 from .connecting import OutgoingConnections
@@ -132,7 +132,10 @@ class RelayModule:
     def ready(self) -> tuple[bool, Mapping[str, Any]]:
         """Tell whether clients can be served; a database that is away refuses AUTHs, it does not end readiness."""
         details = {
-            listener.name: {"address": f"{listener.address[0]}:{listener.address[1]}", "connections": len(listener.channels)}
+            listener.name: {
+                "address": f"{listener.address[0]}:{listener.address[1]}",
+                "connections": len(listener.channels),
+            }
             for listener in self._listeners
         }
         return bool(self._listeners) and not self._draining, {"listeners": details}

@@ -1,0 +1,84 @@
+"""The fast path and the reference path do the same, for any traffic cut anywhere."""
+
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.relay import RelayUnderTest, send
+from wigwag.relay import hop as hop_module
+from wigwag.relay.datapath import Stop, end_of_body
+
+PEER = "msrp://peer.invalid:7/p;tcp"
+
+BODIES = st.one_of(
+    st.binary(min_size=0, max_size=80),
+    st.sampled_from([b"\r\n-------", b"\r" * 40, b"-------t001$\r\n", b"\r\n-------t001x\r\n", b"\r\n", b"x" * 70_000]),
+)
+FIELDS = st.sampled_from(
+    ["", "Success-Report: yes\r\n", "Failure-Report: no\r\n", "Failure-Report: partial\r\n", "Failure-Report: yes\r\n",
+     "Success-Report: no\r\nFailure-Report: yes\r\n", "Failure-Report: no\r\nFailure-Report: yes\r\n", "X-Other: 1\r\n",
+     "Message-ID: m999\r\n"]
+)  # fmt: skip
+RANGES = st.sampled_from([None, "1-*/*", "1-5/5", "7-*/100", "0-1/1", "5-3/10", "1-2", "200-*/100"])
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> list[tuple[str, bytes, str | None, str, str]]:
+    return draw(
+        st.lists(
+            st.tuples(
+                st.from_regex(r"[a-z][a-z0-9]{3,9}", fullmatch=True),
+                BODIES,
+                RANGES,
+                st.sampled_from("$+#"),
+                FIELDS,
+            ),
+            min_size=1,
+            max_size=6,
+        )
+    )
+
+
+async def _outcome(
+    traffic: list[tuple[str, bytes, str | None, str, str]], cuts: list[int], *, fast: bool
+) -> tuple[list[bytes], list[bytes], bool, int]:
+    under_test = RelayUnderTest()
+    client = await under_test.client()
+    peer = under_test.connect()
+    peer.receive(send(f"{client.use_path} {client.uri}", PEER, b"first", transaction_id="first"))
+    data = b"".join(
+        send(
+            f"{client.use_path} {client.uri}",
+            PEER,
+            body,
+            transaction_id=tid,
+            byte_range=byte_range,
+            flag=flag,
+            fields=more,
+        )
+        for tid, body, byte_range, flag, more in traffic
+    )
+    never = (lambda data, position, source: (position, Stop.OTHER)) if not fast else hop_module.forward
+    with patch.object(hop_module, "forward", never):
+        bounds = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+        for start, end in zip(bounds, bounds[1:], strict=False):
+            if peer.is_open:
+                peer.receive(data[start:end])
+    sent = [frame.replace(frame.split(b" ")[1], b"ID") for frame in client.channel.taken()]
+    return sent, peer.taken(), peer.is_open, len(client.channel.hop.transactions)
+
+
+@given(traffic=frames(), cuts=st.lists(st.integers(min_value=0, max_value=100_000), max_size=4))
+@settings(max_examples=150, deadline=None)
+async def test_fast_path_agrees_with_the_reference(
+    traffic: list[tuple[str, bytes, str | None, str, str]], cuts: list[int]
+) -> None:
+    assert await _outcome(traffic, cuts, fast=True) == await _outcome(traffic, cuts, fast=False)
+
+
+@given(body=st.lists(st.sampled_from([b"\r", b"\n", b"-", b"a", b"\r\n-------ab", b"x"]), max_size=60).map(b"".join))
+def test_end_of_body_is_where_a_plain_search_finds_it(body: bytes) -> None:
+    end = b"\r\n-------abcd"
+    data = body + end + b"$\r\n"
+    assert end_of_body(data, 0, end) == data.find(end)
