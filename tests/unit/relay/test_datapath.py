@@ -1,11 +1,13 @@
 """The fast path and the reference path do the same, for any traffic cut anywhere."""
 
+from itertools import pairwise
 from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.relay import RelayUnderTest, send
+from wigwag.relay import datapath
 from wigwag.relay import hop as hop_module
 from wigwag.relay.datapath import Stop, end_of_body
 
@@ -47,6 +49,7 @@ async def _outcome(
     client = await under_test.client()
     peer = under_test.connect()
     peer.receive(send(f"{client.use_path} {client.uri}", PEER, b"first", transaction_id="first"))
+    to_path = f"{client.use_path} {client.uri}"
     data = b"".join(
         send(
             f"{client.use_path} {client.uri}",
@@ -59,10 +62,10 @@ async def _outcome(
         )
         for tid, body, byte_range, flag, more in traffic
     )
-    never = (lambda data, position, source: (position, Stop.OTHER)) if not fast else hop_module.forward
+    never = (lambda data, position, source: (position, Stop.OTHER)) if not fast else datapath.forward
     with patch.object(hop_module, "forward", never):
         bounds = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-        for start, end in zip(bounds, bounds[1:], strict=False):
+        for start, end in pairwise(bounds):
             if peer.is_open:
                 peer.receive(data[start:end])
     sent = [frame.replace(frame.split(b" ")[1], b"ID") for frame in client.channel.taken()]

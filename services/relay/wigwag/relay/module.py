@@ -20,7 +20,7 @@ from wigwag.transport.channel import Channel
 from wigwag.transport.errors import CertificateError
 from wigwag.transport.listener import Listener, ListenerOptions
 from wigwag.transport.profiles import ProfileChange as ChannelChange
-from wigwag.transport.profiles import ProfileTable, apply_changes, plan_changes
+from wigwag.transport.profiles import ProfileTable, TcpProfile, apply_changes, plan_changes
 
 from .config import HookSettings, ListenerSettings, RelaySettings
 from .connecting import OutgoingConnections
@@ -42,7 +42,6 @@ TICK = 0.25
 """Seconds between two looks at the clock."""
 CERTIFICATE_CHECK = 60.0
 """Seconds between two looks at the certificates' files."""
-_DRAIN_POLL = 0.05
 
 logger = structlog.get_logger("wigwag.relay")
 
@@ -82,6 +81,7 @@ class RelayModule:
             connections=settings.limits.connections, per_address=settings.limits.connections_per_address
         )
         self._draining = False
+        self._ticked = asyncio.Event()
         self.relay: Relay
         self.router: APIRouter
         self._traces: Traces
@@ -148,7 +148,8 @@ class RelayModule:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace / 2
         while loop.time() < deadline and any(hop.incoming or hop.outgoing for hop in self.relay.hops.values()):
-            await asyncio.sleep(_DRAIN_POLL)
+            self._ticked.clear()
+            await self._ticked.wait()
         await asyncio.gather(*(listener.close() for listener in self._listeners))
 
     # Opening
@@ -209,6 +210,7 @@ class RelayModule:
         while True:
             await asyncio.sleep(TICK)
             self.relay.deadlines.tick(loop.time())
+            self._ticked.set()
             if loop.time() >= next_look:
                 next_look = loop.time() + CERTIFICATE_CHECK
                 stamps = self._reload_certificates(stamps)
@@ -248,7 +250,7 @@ class RelayModule:
 
     def profiles(self) -> Sequence[Mapping[str, object]]:
         """The TCP profiles in force, by column, in the order they are tried."""
-        return [profile.columns() for profile in self._profiles.profiles]
+        return [_columns(profile) for profile in self._profiles.profiles]
 
     async def reload_profiles(self, *, dry_run: bool) -> ProfileReload:
         """Read the profiles again and apply them to live connections."""
@@ -295,6 +297,13 @@ def _address(settings: ListenerSettings, port: int) -> ListenerAddress:
         domain=settings.domain or host,
         plain_auth=settings.plain_auth,
     )
+
+
+def _columns(profile: TcpProfile) -> dict[str, object]:
+    """Return a profile as the table holds it."""
+    row = asdict(profile)
+    remote, local = row.pop("remote"), row.pop("local")
+    return row | {"remote_addr": str(remote) if remote else None, "local_addr": str(local) if local else None}
 
 
 def _reloaded(listener: Listener) -> str:

@@ -13,8 +13,8 @@ class HttpRouteHook:
     """Asks before the routing table is looked at.
 
     The question is ``{"source", "listener", "scheme", "destination"}``. The answer is 404 to let the table decide, or
-    200 with ``{"action": "refuse", "reason"}`` or ``{"action": "forward", "out_listener", "next_hop", "allow_private"}``
-    (all but ``action`` may be left out).
+    200 with ``{"action": "refuse", "reason"}`` or ``{"action": "forward", "out_listener", "next_hop",
+    "allow_private"}``; all but ``action`` may be left out.
     """
 
     def __init__(self, hook: HttpHook) -> None:

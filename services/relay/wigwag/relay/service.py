@@ -53,8 +53,9 @@ class Tracer(Protocol):
 class Runtime(Protocol):
     """What the relay needs of the world; tests give it a clock they turn by hand."""
 
-    def now(self) -> float:
-        """Monotonic seconds."""
+    @property
+    def now(self) -> Callable[[], float]:
+        """Clock of monotonic seconds."""
 
     def wall(self) -> float:
         """Seconds since the epoch."""

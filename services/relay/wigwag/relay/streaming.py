@@ -5,6 +5,7 @@ with the exact Byte-Range, so that nothing is ever left open on the next hop: ot
 them, and a sender who vanishes leaves only a chunk to be flagged. The next hop's responses to sub-chunks end here.
 """
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import FailureReport, RequestHead
@@ -30,7 +31,8 @@ class SendChunk:
         self._hop = hop
         self._head = head
         self._route = route
-        self._pieces: list[bytes] = []
+        self._pieces: deque[bytes] = deque()
+        self._used = 0  # Octets of the first piece that are taken already.
         self._held = 0
         self._flag: str | None = None
         self._forwarded = self._reported = False
@@ -64,7 +66,7 @@ class SendChunk:
         else:
             self._dropped += self._held
         self._pieces.clear()
-        self._held = 0
+        self._held = self._used = 0
 
     def body(self, data: bytes, now: float) -> None:
         """Take a piece of the body."""
@@ -153,13 +155,21 @@ class SendChunk:
         self._next += octets
 
     def _take(self, octets: int) -> bytes:
-        """Take exactly ``octets`` from what is held."""
-        held = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        taken = held[:octets]
-        rest = held[octets:]
-        self._pieces = [rest] if rest else []
-        self._held -= len(taken)
-        return taken
+        """Take exactly ``octets`` from what is held, without copying what stays."""
+        taken: list[bytes] = []
+        missing = octets
+        while missing:
+            piece, used = self._pieces[0], self._used
+            part = piece[used : used + missing] if used or len(piece) > missing else piece
+            taken.append(part)
+            missing -= len(part)
+            if used + len(part) == len(piece):
+                self._pieces.popleft()
+                self._used = 0
+            else:
+                self._used = used + len(part)
+        self._held -= octets
+        return taken[0] if len(taken) == 1 else b"".join(taken)
 
     def _forward(self, body: bytes, flag: str, *, whole: bool) -> None:
         route, head, relay = self._route, self._head, self._hop.relay

@@ -17,7 +17,11 @@ class AsyncioRuntime(Runtime):
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Future[None]] = set()
         self._logger = structlog.get_logger("wigwag.relay")
-        self.now = self._loop.time  # type: ignore[method-assign]
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """The loop's clock, without a call in between."""
+        return self._loop.time
 
     def wall(self) -> float:
         """Seconds since the epoch."""
