@@ -1,4 +1,207 @@
-"""Writes the files that are generated from the code; with ``--check`` says which would change instead.
+"""Writes the files, or marked parts of files, that are generated from the code.
 
-Nothing is generated so far but what GENERATORS lists.
+``--check`` writes nothing and ends with status 1 when a file would change.
 """
+
+import argparse
+import ast
+import importlib
+import inspect
+import itertools
+import pkgutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import wigwag
+from wigwag.node.layers import dotted, variable
+from wigwag.node.settings import Settings
+from wigwag.node.settings_model import element_section, section_of, show
+from wigwag.protocols.specification import Spec
+from wigwag.relay.metrics import relay_readings
+from wigwag.relay.views import COUNTERS, ConnectionView, SessionView
+from wigwag.runtime.settings import Section, secret_kind
+from wigwag.runtime.telemetry import Instrument
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def settings_tables() -> str:
+    """Return a table of settings for each section."""
+    return "\n".join(_section_tables(Settings, ()))
+
+
+def _section_tables(model: type[Section], path: tuple[str | int, ...]) -> Iterator[str]:
+    notes = field_notes(model)
+    rows, inner = [], []
+    for name, field in model.model_fields.items():
+        here = (*path, name)
+        section, element = section_of(field.annotation), element_section(field.annotation)
+        if section is not None:
+            inner.append((section, here))
+            continue
+        if element is not None:
+            inner.append((element, (*here, 0)))
+        default = "**required**" if field.is_required() else _code(show(field.default, secret_kind(field)))
+        file = f" (or `{name}_file`)" if secret_kind(field) else ""
+        note = notes.get(name, "A list; see below." if element is not None else "")
+        rows.append(f"| `{name}`{file} | {_type(field.annotation)} | {default} | {_cell(note)} |")
+    if rows:
+        yield _heading(model, path)
+        yield "| setting | type | default | meaning |\n|---|---|---|---|"
+        yield "\n".join(rows) + "\n"
+    for section, where in inner:
+        yield from _section_tables(section, where)
+
+
+def _heading(model: type[Section], path: tuple[str | int, ...]) -> str:
+    if not path:
+        return "### Top level\n"
+    title = dotted(path).replace("[0]", "[]")
+    environment = f"`{variable(path)}` (JSON list)" if 0 in path else f"`{variable(path)}__<NAME>`"
+    summary = (inspect.getdoc(model) or "").splitlines()[0]
+    return f"### `{title}`\n\n{summary} Environment: {environment}.\n"
+
+
+def field_notes(model: type[Section]) -> dict[str, str]:
+    """Return the strings that stand below the fields of a class, by field."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
+    body = tree.body if isinstance(tree, ast.ClassDef) else []
+    notes = {}
+    for field, below in itertools.pairwise(body):
+        if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+            continue
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+            notes[field.target.id] = inspect.cleandoc(str(below.value.value))
+    return notes
+
+
+def _type(annotation: Any) -> str:
+    """Return a type in words."""
+    origin, members = get_origin(annotation), [item for item in get_args(annotation) if item is not type(None)]
+    if origin is Annotated:
+        return _type(members[0])
+    if origin in (Union, UnionType):
+        return " or ".join(map(_type, members))
+    if origin is Literal:
+        return ", ".join(f"`{member}`" for member in members)
+    if origin is dict:
+        return f"{_type(members[0])} to {_type(members[1])}"
+    if origin is tuple and members[-1] is Ellipsis:
+        return f"list of {_type(members[0])}"
+    if origin is tuple:
+        return f"[{', '.join(map(_type, members))}]"
+    words = {str: "text", int: "integer", float: "number", bool: "true, false", Path: "path"}
+    return words.get(annotation, "tables")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else "none"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("``", "`").replace("|", "\\|").split())
+
+
+def metrics_table() -> str:
+    """Return a table of the relay's metrics, with the names that Prometheus shows."""
+    rows = {reading.name: reading for reading in relay_readings(_NoRelay())}
+    lines = ["| metric | Prometheus | kind | meaning |", "|---|---|---|---|"]
+    for name, reading in rows.items():
+        suffix = "_total" if reading.instrument is Instrument.COUNTER else ("_bytes" if reading.unit == "By" else "")
+        kind = reading.instrument.name.lower()
+        lines.append(f"| `{name}` | `{name.replace('.', '_')}{suffix}` | {kind} | {_cell(reading.description)} |")
+    return "\n".join(lines) + "\n"
+
+
+class _NoRelay:
+    """A relay that nobody uses: its metrics are all there, at zero."""
+
+    counters = dict.fromkeys(COUNTERS, 0)
+
+    def session_views(self) -> list[SessionView]:
+        return []
+
+    def connection_views(self) -> list[ConnectionView]:
+        return []
+
+
+def specifications() -> list[Spec]:
+    """Return what all packages declare to conform to."""
+    found = {}
+    for module in pkgutil.walk_packages(wigwag.__path__, "wigwag."):
+        if not module.ispkg:
+            continue
+        for spec in getattr(importlib.import_module(module.name), "SPECIFICATIONS", ()):
+            found[(spec.document, spec.section, spec.title)] = spec
+    return sorted(found.values(), key=lambda spec: (spec.document, _numbers(spec.section), spec.title))
+
+
+def _numbers(section: str) -> list[int]:
+    return [int(part) if part.isdigit() else 0 for part in section.split(".")]
+
+
+def conformance() -> str:
+    """Return docs/conformance.md."""
+    lines = [
+        "# Conformance",
+        "",
+        "Written by `scripts/generate.py` from the `SPECIFICATIONS` of the packages; do not edit.",
+    ]
+    document = ""
+    for spec in specifications():
+        if spec.document != document:
+            document = spec.document
+            lines += ["", f"## {document}", "", "| section | what | proven by |", "|---|---|---|"]
+        lines.append(f"| {spec.section} | {_cell(spec.title)} | [`{spec.test}`](../{spec.test}) |")
+    return "\n".join(lines) + "\n"
+
+
+def part(name: str, content: Callable[[], str]) -> Callable[[str], str]:
+    """Return a function that renews what stands between a file's markers of this name."""
+    begin, end = f"<!-- generated: {name} -->\n", f"<!-- end of {name} -->"
+
+    def renewed(old: str) -> str:
+        before, found, rest = old.partition(begin)
+        _, also_found, after = rest.partition(end)
+        if not (found and also_found):
+            raise SystemExit(f"the markers of {name!r} are missing")
+        return f"{before}{begin}\n{content()}\n{end}{after}"
+
+    return renewed
+
+
+GENERATED: dict[str, list[Callable[[str], str]]] = {
+    "docs/conformance.md": [lambda old: conformance()],
+    "docs/operations.md": [part("settings", settings_tables), part("metrics", metrics_table)],
+}
+"""File -> what makes its new text from its old one, in order."""
+
+
+def main() -> int:
+    """Write, or check, all generated files; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail when a file would change")
+    check = parser.parse_args().check
+    stale = []
+    for name, steps in GENERATED.items():
+        path = ROOT / name
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
+        new = old
+        for step in steps:
+            new = step(new)
+        if new == old:
+            continue
+        stale.append(name)
+        if not check:
+            path.write_text(new, encoding="utf-8")
+    for name in stale:
+        print(f"{name} {'is stale: run make format' if check else 'written'}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -28,6 +28,7 @@ class NodeSettings(Section):
     data_dir: Path = Path("wigwag-data")
     """Directory of the default database, signing keys, demo data and traces; made when missing."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Lowest level that is logged."""
     log_format: Literal["auto", "text", "json"] = "auto"
     """``auto``: text on a terminal, otherwise one JSON object a line."""
     shutdown_grace: Seconds = 30.0
@@ -45,6 +46,7 @@ class TokenSettings(Section):
     """A bearer token of the admin API."""
 
     token: Secret = None
+    """At least 16 characters; nothing else is asked of the caller, so make it random."""
     role: Role = "read"
     """``read``: look at everything; ``operate``: also change it."""
 
