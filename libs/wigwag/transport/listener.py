@@ -16,10 +16,12 @@ from typing import Literal
 
 from wigwag.transport.admission import Admission
 from wigwag.transport.channel import Address, Channel, ChannelKind, Receiver, reason_of
+from wigwag.transport.client_hello import await_server_name
 from wigwag.transport.errors import ListenError
 from wigwag.transport.profiles import ProfileTable, TcpProfile, apply_to_socket
 from wigwag.transport.streams import TlsStart, prepare_socket, start_stream
 from wigwag.transport.tls import ServerTls
+from wigwag.transport.websocket import WebSocketChannel, WebSocketRules
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,9 @@ ListenerKind = Literal["tcp", "tls", "ws", "wss", "peer"]
 ACCEPTS_PER_WAKE_UP = 64
 RETRY_ACCEPT_AFTER = 0.5
 """Seconds that accepting rests when the process has no descriptor or memory left."""
+
+PING_PHASES = 8
+"""Pings are spread over this many moments of the interval, so that thousands of clients don't make one long pause."""
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _CHANNEL_KINDS: dict[ListenerKind, ChannelKind] = {"tcp": "tcp", "tls": "tls", "ws": "ws", "wss": "wss", "peer": "tls"}
@@ -106,6 +111,16 @@ class Listener:
         self._admission = admission or Admission()
         self._profiles = profiles
         self._kind = _CHANNEL_KINDS[options.kind]
+        self._websocket: WebSocketRules | None = None
+        if options.kind in ("ws", "wss"):
+            self._websocket = WebSocketRules(
+                subprotocol=options.subprotocol,
+                origins=options.origins,
+                largest_message=options.max_websocket_message,
+                handshake_timeout=options.handshake_timeout,
+            )
+        self._ping_phase = 0
+        self._ping_timer: asyncio.TimerHandle | None = None
         self._socket: socket.socket | None = None
         self._resume_timer: asyncio.TimerHandle | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -124,6 +139,8 @@ class Listener:
             self.tls = ServerTls(self.options.certificates, client_ca=self.options.client_ca)
         self._socket = _bind(self.options)
         self._watch()
+        if self._websocket is not None:
+            self._schedule_pings()
 
     @property
     def address(self) -> Address:
@@ -159,6 +176,8 @@ class Listener:
         while self.channels:
             self._all_closed.clear()
             await self._all_closed.wait()
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
 
     # -- for its channels (ChannelOwner) -----------------------------------------------------------------------------
 
@@ -177,6 +196,12 @@ class Listener:
         """A write took longer than the profile wants."""
         self.slow_sends += 1
         logger.info("%s: a write to %s took %d us", self.name, channel.remote, microseconds)
+
+    def handshake_failed(self, channel: Channel, reason: str, *, too_slow: bool) -> None:
+        """A WebSocket's opening handshake came to nothing."""
+        self.handshake_failures += 1
+        self.handshake_timeouts += too_slow
+        logger.info("%s: WebSocket handshake with %s failed: %s", self.name, channel.remote, reason)
 
     # -- accepting ---------------------------------------------------------------------------------------------------
 
@@ -224,7 +249,11 @@ class Listener:
         channel: Channel | None = None
         try:
             channel = self._channel(sock, remote)
-            await start_stream(sock, channel, self._tls_start())
+            if self.tls is None:
+                await start_stream(sock, channel, None)
+            else:
+                async with asyncio.timeout(self.options.handshake_timeout):
+                    await self._start_tls(sock, channel, self.tls)
         except (OSError, ValueError) as error:
             self._count_failure(remote, error)
         finally:
@@ -238,28 +267,53 @@ class Listener:
         profile = self._profile(remote, local)
         if profile is not None:
             apply_to_socket(sock, profile)
-        return Channel(
-            self._factory(), self, kind=self._kind, listener=self.name, remote=remote, local=local, profile=profile
-        )
+        receiver = self._factory()
+        if self._websocket is not None:
+            return WebSocketChannel(
+                receiver,
+                self,
+                self._websocket,
+                kind=self._kind,
+                listener=self.name,
+                remote=remote,
+                local=local,
+                profile=profile,
+            )
+        return Channel(receiver, self, kind=self._kind, listener=self.name, remote=remote, local=local, profile=profile)
 
     def _profile(self, remote: Address, local: Address) -> TcpProfile | None:
         return None if self._profiles is None else self._profiles().match(self._kind, remote, local)
 
-    def _tls_start(self) -> TlsStart | None:
-        if self.tls is None:
-            return None
-        return TlsStart(
-            context=self.tls.context(),
+    async def _start_tls(self, sock: socket.socket, channel: Channel, tls: ServerTls) -> None:
+        name = await await_server_name(sock) if tls.needs_server_name else None
+        start = TlsStart(
+            context=tls.context(name),
             server_side=True,
             handshake_timeout=self.options.handshake_timeout,
             shutdown_timeout=self.options.close_timeout,
         )
+        await start_stream(sock, channel, start)
 
     def _count_failure(self, remote: Address, error: Exception) -> None:
         self.handshake_failures += 1
         if isinstance(error, TimeoutError | ConnectionAbortedError):
             self.handshake_timeouts += 1
         logger.info("%s: handshake with %s failed: %s", self.name, remote, reason_of(error))
+
+    # -- WebSocket pings ---------------------------------------------------------------------------------------------
+
+    def _schedule_pings(self) -> None:
+        delay = self.options.ping_interval / PING_PHASES
+        self._ping_timer = asyncio.get_running_loop().call_later(delay, self._ping_some)
+
+    def _ping_some(self) -> None:
+        self._ping_phase = (self._ping_phase + 1) % PING_PHASES
+        for channel in [channel for channel in self.channels.values() if channel.id % PING_PHASES == self._ping_phase]:
+            if isinstance(channel, WebSocketChannel) and not channel.ping():
+                self.ping_timeouts += 1
+                channel.abort("no answer to a ping")
+        if self._socket is not None or self.channels:
+            self._schedule_pings()
 
 
 def _bind(options: ListenerOptions) -> socket.socket:

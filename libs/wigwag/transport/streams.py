@@ -31,7 +31,7 @@ class TlsStart:
     context: ssl.SSLContext
     server_side: bool
     server_name: str | None = None
-    """Name sent as SNI and looked for in the certificate; client side only."""
+    """Name sent as SNI and looked for in the certificate; the client side has to give it."""
     handshake_timeout: float = 10.0
     """Seconds."""
     shutdown_timeout: float = 5.0
@@ -88,7 +88,7 @@ async def _start_fast_tls(
             lambda: channel,
             sock=sock,
             ssl=tls.context,
-            server_hostname=tls.server_name or "",
+            server_hostname=tls.server_name,
             ssl_handshake_timeout=tls.handshake_timeout,
             ssl_shutdown_timeout=tls.shutdown_timeout,
             ssl_incoming_bio_size=TLS_BUFFER,
@@ -112,7 +112,7 @@ async def _start_native_tls(
             lambda: channel,
             sock=sock,
             ssl=tls.context,
-            server_hostname=tls.server_name or "",
+            server_hostname=tls.server_name,
             ssl_handshake_timeout=tls.handshake_timeout,
             ssl_shutdown_timeout=tls.shutdown_timeout,
         )
