@@ -49,7 +49,6 @@ async def _outcome(
     client = await under_test.client()
     peer = under_test.connect()
     peer.receive(send(f"{client.use_path} {client.uri}", PEER, b"first", transaction_id="first"))
-    to_path = f"{client.use_path} {client.uri}"
     data = b"".join(
         send(
             f"{client.use_path} {client.uri}",
