@@ -1,94 +1,117 @@
-"""Where users' credentials come from, besides the database: the settings, an HTTP service, several in turn."""
+"""Where credentials come from: settings, an HTTP hook, or several sources in turn.
+
+``wigwag.database.Subscribers`` is one more source of the same form.
+"""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Final, Protocol
 
-from wigwag.errors import WigwagError
+from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import StoredCredentials
 
-from .http_hook import HookError, HttpHook
+from .http_hook import Answer, HookAnswerError, HttpHook
+
+_SECRETS: Final = ("password", "ha1", "ha1_sha256", "ha1_sha512t256")
 
 
 class CredentialSource(Protocol):
     """Knows users."""
 
     async def credentials(self, username: str, domain: str) -> StoredCredentials | None:
-        """Return what is known of the user, or None."""
+        """Return what is known of ``username@domain``, or None when the user is not known here.
+
+        Args:
+            username: Compared letter for letter.
+            domain: Compared in any case.
+
+        Raises:
+            WigwagError: The source cannot tell now.
+        """
 
 
 class FileCredentials:
-    """The users of the settings."""
+    """Users that were listed in the settings.
+
+    Raises:
+        ConfigurationError: A user is listed twice.
+    """
 
     def __init__(self, users: Iterable[StoredCredentials]) -> None:
-        self._users = {(user.username, user.domain): user for user in users}
+        self._users: dict[tuple[str, str], StoredCredentials] = {}
+        for user in users:
+            key = (user.username, user.domain.lower())
+            if key in self._users:
+                raise ConfigurationError(f"the user {user.username}@{user.domain} is listed twice")
+            self._users[key] = user
 
     async def credentials(self, username: str, domain: str) -> StoredCredentials | None:
-        """Return what is known of the user, or None."""
-        return self._users.get((username, domain))
+        """Return what the settings say about the user; never fails."""
+        return self._users.get((username, domain.lower()))
 
 
 class HookCredentials:
-    """An HTTP service that knows users.
+    """Users that an HTTP service knows.
 
-    It is asked ``{"username": ..., "domain": ...}`` and answers 404, or 200 with one or more of ``password``, ``ha1``,
-    ``ha1_sha256``, ``ha1_sha512t256`` and, if the user may not relay, ``"may_relay": false``.
+    The question is ``{"username", "domain"}``. The answer is 404 for an unknown user, or 200 with at least one of
+    ``password``, ``ha1``, ``ha1_sha256`` and ``ha1_sha512t256``, the hashes being made for the domain as it was asked;
+    ``"may_relay": false`` refuses the relay to a user who is known.
     """
 
     def __init__(self, hook: HttpHook) -> None:
         self._hook = hook
 
     async def credentials(self, username: str, domain: str) -> StoredCredentials | None:
-        """Return what is known of the user, or None.
+        """Ask for the user.
 
         Raises:
-            HookError: The service gave no usable answer.
+            HookError: There is no usable answer.
         """
         answer = await self._hook.ask({"username": username, "domain": domain})
-        if answer is None:
-            return None
-        may_relay = answer.get("may_relay", True)
-        if not isinstance(may_relay, bool):
-            raise HookError("may_relay is not a boolean")
-        return StoredCredentials(
-            username=username,
-            domain=domain,
-            password=_text(answer.get("password")),
-            ha1=_text(answer.get("ha1")),
-            ha1_sha256=_text(answer.get("ha1_sha256")),
-            ha1_sha512t256=_text(answer.get("ha1_sha512t256")),
-            may_relay=may_relay,
-        )
+        return None if answer is None else _read(username, domain, answer)
 
 
 class FirstOf:
-    """Several sources; the first that knows the user decides."""
+    """Several sources; the first that knows the user decides.
+
+    A source that cannot tell ends the search: the next one might know another user of the same name.
+    """
 
     def __init__(self, sources: Sequence[CredentialSource]) -> None:
-        self._sources = sources
+        self._sources = tuple(sources)
 
     async def credentials(self, username: str, domain: str) -> StoredCredentials | None:
-        """Return what the first source that knows the user says, or None.
-
-        All of them are asked, so that the time does not tell where, or whether, a user is known.
+        """Return what the first source that knows the user says.
 
         Raises:
-            WigwagError: No source knows the user, and one of them failed.
+            WigwagError: A source before that cannot tell.
         """
-        found: StoredCredentials | None = None
-        failure: WigwagError | None = None
         for source in self._sources:
-            try:
-                known = await source.credentials(username, domain)
-            except WigwagError as error:
-                failure = failure or error
-            else:
-                found = found or known
-        if found is None and failure is not None:
-            raise failure
-        return found
+            found = await source.credentials(username, domain)
+            if found is not None:
+                return found
+        return None
 
 
-def _text(value: Any) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise HookError("a password or hash is not text")
-    return value
+def _read(username: str, domain: str, answer: Answer) -> StoredCredentials:
+    secrets: dict[str, str] = {}
+    for name in _SECRETS:
+        value = answer.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise HookAnswerError(f"credentials hook: {name} is not a string")
+        secrets[name] = value
+    if not any(secrets.values()):
+        raise HookAnswerError(f"credentials hook: none of {', '.join(_SECRETS)} in the answer")
+    may_relay = answer.get("may_relay", True)
+    if not isinstance(may_relay, bool):
+        raise HookAnswerError("credentials hook: may_relay is neither true nor false")
+    return StoredCredentials(
+        username,
+        domain,
+        password=secrets.get("password"),
+        ha1=secrets.get("ha1"),
+        ha1_sha256=secrets.get("ha1_sha256"),
+        ha1_sha512t256=secrets.get("ha1_sha512t256"),
+        may_relay=may_relay,
+    )

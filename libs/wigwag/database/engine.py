@@ -1,0 +1,200 @@
+"""The connection to the SQL database: SQLite, PostgreSQL, MariaDB or MySQL by URL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from sqlalchemy import URL, Connection, Table, event, inspect, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from wigwag.errors import ConfigurationError, ConflictError, DatabaseError
+
+from .migrations import upgrade
+
+TIMEOUT: Final = 10.0
+"""Seconds after which a transaction is given up: a database that hangs must not hold its callers."""
+MIGRATION_TIMEOUT: Final = 60.0
+"""Seconds for bringing the tables up to date, which may wait for another process that does the same."""
+POOL_SIZE: Final = 5
+
+_DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+    "mysql": "mysql+asyncmy",
+    "mariadb": "mariadb+asyncmy",
+}
+_VENDOR_ERRORS: Final = (SQLAlchemyError, OSError, TimeoutError)
+
+
+def async_url(url: str) -> URL:
+    """Return the URL with the asynchronous driver for its database.
+
+    Args:
+        url: ``sqlite:///path``, ``postgresql://user:password@host/name``, ``mysql://...`` or ``mariadb://...``.
+
+    Raises:
+        ConfigurationError: Not a URL, or of another database; the text does not hold the password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise ConfigurationError("database url: not of the form postgresql://user:password@host/name") from error
+    backend, _, driver = parsed.drivername.partition("+")
+    wanted = _DRIVERS.get(backend)
+    if wanted is None or (driver and driver != wanted.partition("+")[2]):
+        raise ConfigurationError(
+            f"database url: {parsed.drivername} is not supported; use sqlite, postgresql, mysql or mariadb"
+        )
+    if wanted.endswith("asyncmy") and "charset" not in parsed.query:
+        parsed = parsed.update_query_dict({"charset": "utf8mb4"})
+    return parsed.set(drivername=wanted)
+
+
+class Database:
+    """A pool of connections; ``async with`` opens it and brings the tables up to date.
+
+    Args:
+        url: As ``async_url`` takes it.
+
+    Raises:
+        ConfigurationError: The URL is wrong.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = async_url(url)
+        self._engine: AsyncEngine | None = None
+        self._columns: dict[str, frozenset[str]] = {}
+
+    async def __aenter__(self) -> Self:
+        """Connect, and create or migrate the tables that are ours to change.
+
+        Raises:
+            DatabaseError: The database cannot be reached, or refuses.
+        """
+        self._engine = _engine(self.url)
+        try:
+            async with self._connected(MIGRATION_TIMEOUT) as connection:
+                await connection.run_sync(upgrade)
+        except BaseException:
+            await self._engine.dispose()
+            self._engine = None
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all connections."""
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            await engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self, *, write: bool = False) -> AsyncIterator[AsyncConnection]:
+        """Run the block in a transaction: committed at its end, rolled back when it raises.
+
+        Args:
+            write: Whether it changes anything. SQLite then takes its lock at once: upgrading a read lock later
+                fails without waiting when another process has written meanwhile.
+
+        Raises:
+            ConflictError: A row with the same unique values is there.
+            DatabaseError: The database cannot be reached, refuses, or took longer than ``TIMEOUT``.
+        """
+        async with self._connected(TIMEOUT) as connection:
+            await connection.execution_options(wigwag_write=write)
+            async with connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def _connected(self, seconds: float) -> AsyncIterator[AsyncConnection]:
+        if self._engine is None:
+            raise DatabaseError("the database is not open")
+        try:
+            async with asyncio.timeout(seconds), self._engine.connect() as connection:
+                yield connection
+        except IntegrityError as error:
+            raise ConflictError("the database holds such a row already") from error
+        except _VENDOR_ERRORS as error:
+            raise DatabaseError(f"database at {self._place()}: {_reason(error)}") from error
+
+    async def columns_of(self, table: Table) -> list[Any]:
+        """Return those columns of ``table`` that the database really has.
+
+        An OpenSIPS of another version may have made it. What was found is remembered until the database is closed.
+
+        Raises:
+            DatabaseError: As ``transaction``.
+        """
+        if table.name not in self._columns:
+            async with self.transaction() as connection:
+                self._columns[table.name] = await connection.run_sync(_column_names, table.name)
+        return [column for column in table.columns if column.name in self._columns[table.name]]
+
+    def _place(self) -> str:
+        return self.url.set(username=None, password=None, query={}).render_as_string()
+
+
+def _engine(url: URL) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        _make_file(url)
+        engine = create_async_engine(url, connect_args={"timeout": TIMEOUT / 2})
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    connect_args: dict[str, Any] = {"connect_timeout": TIMEOUT}
+    if url.get_backend_name() == "postgresql":
+        connect_args = {"timeout": TIMEOUT, "command_timeout": TIMEOUT}
+    return create_async_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        pool_timeout=TIMEOUT,
+        pool_pre_ping=True,  # a connection that died while it was idle is replaced unnoticed
+        pool_recycle=1800,
+        connect_args=connect_args,
+    )
+
+
+def _make_file(url: URL) -> None:
+    """Make the database's file and directory, for the owner's eyes only: it holds what passwords are checked against."""
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        return
+    path = Path(url.database)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise DatabaseError(f"database file {path}: {error.strerror}") from error
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # WAL: readers go on while one writes. NORMAL: a power loss may cost the last rows, never the file.
+    connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={int(TIMEOUT * 500)}", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("wigwag_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _column_names(connection: Connection, table: str) -> frozenset[str]:
+    return frozenset(column["name"] for column in inspect(connection).get_columns(table))
+
+
+def _reason(error: BaseException) -> str:
+    """Return the driver's own first line, without SQLAlchemy's statement and parameters, which may hold hashes."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    cause = getattr(error, "orig", None) or error
+    text = str(cause).strip().splitlines()
+    return text[0] if text else type(cause).__name__

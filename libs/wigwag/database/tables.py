@@ -1,0 +1,117 @@
+"""The tables. Those that OpenSIPS has too keep its names, columns, types and defaults.
+
+An existing OpenSIPS database may be older or newer than this: before version 3.2 ``subscriber`` has no SHA columns,
+from version 4.0 ``tcp_mgm`` has no ``parallel_read``, and there may be columns that we do not know. So what is
+written here is what gets created when there is nothing; queries use only the columns that are really there.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    CHAR,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
+from sqlalchemy.dialects import mysql, postgresql
+
+metadata = MetaData()
+
+
+def _characters(length: int) -> Any:
+    """OpenSIPS's strings: CHAR, on PostgreSQL VARCHAR."""
+    return CHAR(length).with_variant(postgresql.VARCHAR(length), "postgresql")
+
+
+def _number() -> Any:
+    """OpenSIPS's numbers: without sign where the database has such."""
+    return Integer().with_variant(mysql.INTEGER(unsigned=True), "mysql", "mariadb")
+
+
+def _text(name: str, length: int) -> Column[Any]:
+    return Column(name, _characters(length), nullable=False, server_default="")
+
+
+def _numeric(name: str, default: int) -> Column[Any]:
+    return Column(name, _number(), nullable=False, server_default=text(str(default)))
+
+
+def _id() -> Column[Any]:
+    return Column("id", _number(), primary_key=True, autoincrement=True)
+
+
+subscriber = Table(
+    "subscriber",
+    metadata,
+    _id(),
+    _text("username", 64),
+    _text("domain", 64),
+    _text("password", 25),
+    _text("ha1", 64),
+    _text("ha1_sha256", 64),
+    _text("ha1_sha512t256", 64),
+    UniqueConstraint("username", "domain", name="subscriber_account_idx"),
+    Index("subscriber_username_idx", "username"),
+    sqlite_autoincrement=True,
+)
+"""Users, as OpenSIPS's auth_db has them (its table version 8)."""
+
+tcp_mgm = Table(
+    "tcp_mgm",
+    metadata,
+    _id(),
+    Column("proto", _characters(8), nullable=False, server_default="any"),
+    Column("remote_addr", _characters(43)),
+    _numeric("remote_port", 0),
+    Column("local_addr", _characters(43)),
+    _numeric("local_port", 0),
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    Column("attrs", _characters(255)),
+    _numeric("connect_timeout", 100),
+    _numeric("con_lifetime", 120),
+    _numeric("msg_read_timeout", 4),
+    _numeric("send_threshold", 0),
+    _numeric("no_new_conn", 0),
+    _numeric("alias_mode", 0),
+    _numeric("parallel_read", 0),
+    _numeric("keepalive", 1),
+    _numeric("keepcount", 9),
+    _numeric("keepidle", 7200),
+    _numeric("keepinterval", 75),
+    sqlite_autoincrement=True,
+)
+"""TCP connection profiles, as OpenSIPS's tcp_mgm has them (its table version 1)."""
+
+wigwag_subscriber = Table(
+    "wigwag_subscriber",
+    metadata,
+    Column("subscriber_id", _number(), primary_key=True, autoincrement=False),
+    Column("may_relay", Boolean, nullable=False, server_default=true()),
+)
+"""What we know about a subscriber beyond OpenSIPS's columns; no row means the defaults."""
+
+wigwag_relay_route = Table(
+    "wigwag_relay_route",
+    metadata,
+    _id(),
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    Column("source_network", String(43)),
+    Column("listener", String(64)),
+    Column("scheme", String(8)),
+    Column("destination", String(255)),
+    Column("action", String(8), nullable=False, server_default="forward"),
+    Column("out_listener", String(64)),
+    Column("next_hop", String(255)),
+    Column("allow_private", Boolean, nullable=False, server_default=false()),
+    Column("comment", String(255)),
+    sqlite_autoincrement=True,
+)
+"""The relay's routing table; the lowest priority is tried first."""
