@@ -96,6 +96,11 @@ class Authenticator:
         self._random = random
         self._spawn = spawn
         self._invented_ha1 = random(32).hex()
+        settings = relay.settings
+        self._default_algorithms = tuple(map(Algorithm, settings.digest_algorithms))
+        self._domain_algorithms = {
+            domain.lower(): tuple(map(Algorithm, names)) for domain, names in settings.domain_digest_algorithms.items()
+        }
 
     def handle(self, hop: Hop, head: RequestHead, now: float) -> bool:
         """Answer one AUTH; False when that takes until its credentials have been looked up."""
@@ -248,9 +253,7 @@ class Authenticator:
             self._relay.reply(hop, head, refused.status, refused.reason, fields=refused.fields)
 
     def _algorithms(self, realm: str) -> tuple[Algorithm, ...]:
-        settings = self._relay.settings
-        names = settings.domain_digest_algorithms.get(realm, settings.digest_algorithms)
-        return tuple(Algorithm(name) for name in names)
+        return self._domain_algorithms.get(realm, self._default_algorithms)
 
     @staticmethod
     def _state(hop: Hop) -> AuthState:

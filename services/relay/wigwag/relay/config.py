@@ -76,7 +76,7 @@ class Limits(Section):
     """Seconds that the answer to a wrong password, or an unknown user, is held back."""
     auth_timeout: PositiveSeconds = 10.0
     """How long the credentials' source may take; after it the client is told to try later."""
-    sessions_per_user: PositiveCount = 100
+    sessions_per_user: PositiveCount = 1_000
     message_bytes: Count = 0
     """Largest message relayed, by the total in Byte-Range or by what was received: 413 above; 0: no limit."""
 

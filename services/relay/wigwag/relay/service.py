@@ -276,15 +276,14 @@ class Relay:
         client_uri = head.from_path[0]
         if len(head.from_path) > 1 and hop.channel.certificate_names and not _is_host_of(hop, client_uri):
             raise RefusedError(403, "the certificate is not that of the previous relay")
-        own = self.sessions.of_user(username, realm)
-        session = next((known for known in own if known.open and known.belongs_to(username, realm, client_uri)), None)
+        session = self.sessions.of_client(username, realm, client_uri)
         held: Holding | None = None
         if session is not None and (session.destination is hop or session.client_host or self.settings.resume_window):
             held = self._extend(session, hop, expires, now)
         elif self.draining:
             hop.close("draining")
             raise RefusedError(403, "this relay is shutting down")
-        elif len(own) >= self.settings.limits.sessions_per_user:
+        elif self.sessions.count_of_user(username, realm) >= self.settings.limits.sessions_per_user:
             raise RefusedError(403, "too many sessions")
         else:
             session = self._new_session(hop, head, username, realm, expires, now)

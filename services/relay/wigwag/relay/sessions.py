@@ -6,6 +6,7 @@ window has passed; *ended* for good after that, at expiry, or by an operator.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .destination import Destination
     from .hop import Hop
     from .route import Route
+
+Owner = tuple[str, str, tuple[object, ...]]
 
 LARGEST_PEERS = 256
 """Peers without a relay that one session may be bound to."""
@@ -75,9 +78,10 @@ class Session:
         """Whether requests over the URI are valid."""
         return self.state is not SessionState.ENDED
 
-    def belongs_to(self, username: str, realm: str, client_uri: MsrpUri) -> bool:
-        """Tell whether an AUTH of this user from this URI refreshes or resumes the session."""
-        return self.username == username and self.realm == realm and self.client_uri.key == client_uri.key
+    @property
+    def owner(self) -> "Owner":
+        """User, realm and client URI: an AUTH of the same three refreshes or resumes the session."""
+        return self.username, self.realm, self.client_uri.key
 
     def traffic(self) -> tuple[int, int, int, int]:
         """Return messages in, octets in, messages out and octets out, live routes included ("in": from the client)."""
@@ -94,7 +98,8 @@ class SessionTable:
 
     def __init__(self) -> None:
         self._by_session_id: dict[str, Session] = {}
-        self._by_user: dict[tuple[str, str], list[Session]] = {}
+        self._by_owner: dict[Owner, Session] = {}
+        self._per_user: Counter[tuple[str, str]] = Counter()
         self._expiries: list[tuple[float, int, Session]] = []
         self._serial = 0
 
@@ -107,7 +112,8 @@ class SessionTable:
     def add(self, session: Session) -> None:
         """Take up a new session."""
         self._by_session_id[str(session.uri.session_id)] = session
-        self._by_user.setdefault((session.username, session.realm), []).append(session)
+        self._by_owner[session.owner] = session
+        self._per_user[session.username, session.realm] += 1
         self._schedule(session)
 
     def reschedule(self, session: Session) -> None:
@@ -123,9 +129,13 @@ class SessionTable:
         session = self._by_session_id.get(uri.session_id or "")
         return session if session is not None and session.uri.matches(uri) else None
 
-    def of_user(self, username: str, realm: str) -> list[Session]:
-        """Return the user's sessions, oldest first."""
-        return self._by_user.get((username, realm), [])
+    def of_client(self, username: str, realm: str, client_uri: MsrpUri) -> Session | None:
+        """Return the session that an AUTH of this user from this URI refreshes or resumes."""
+        return self._by_owner.get((username, realm, client_uri.key))
+
+    def count_of_user(self, username: str, realm: str) -> int:
+        """Return how many sessions the user has."""
+        return self._per_user[username, realm]
 
     def by_id(self, session_id: str) -> Session:
         """Return the session that people call ``session_id``.
@@ -140,13 +150,14 @@ class SessionTable:
 
     def remove(self, session: Session) -> None:
         """Forget an ended session."""
-        self._by_session_id.pop(str(session.uri.session_id), None)
+        if self._by_session_id.pop(str(session.uri.session_id), None) is None:
+            return
+        if self._by_owner.get(session.owner) is session:
+            del self._by_owner[session.owner]
         user = (session.username, session.realm)
-        remaining = [other for other in self._by_user.get(user, ()) if other is not session]
-        if remaining:
-            self._by_user[user] = remaining
-        else:
-            self._by_user.pop(user, None)
+        self._per_user[user] -= 1
+        if not self._per_user[user]:
+            del self._per_user[user]
 
     def expired(self, now: float) -> list[Session]:
         """Return the open sessions whose time has passed; each is returned once."""
