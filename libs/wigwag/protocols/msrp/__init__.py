@@ -5,6 +5,7 @@
 
 from wigwag.protocols.specification import Spec
 
+from .authentication import Authenticated, AuthenticationFailed, RelayAuthentication
 from .connection import Connection, ConnectionLimits
 from .events import (
     ConnectionGivenUp,
@@ -49,6 +50,8 @@ from .uri import MsrpUri, format_path, parse_path
 __all__ = [
     "COMMENTS",
     "SPECIFICATIONS",
+    "Authenticated",
+    "AuthenticationFailed",
     "BodyReceived",
     "BodySource",
     "ByteRange",
@@ -78,6 +81,7 @@ __all__ = [
     "OctetRanges",
     "Path",
     "ReassemblyLimits",
+    "RelayAuthentication",
     "ReportReceived",
     "RequestHead",
     "RequestRefused",
@@ -113,6 +117,7 @@ SPECIFICATIONS = (
     Spec("RFC 4975", "7.3.2", "Receiving REPORTs, failed sessions", f"{_TESTS}/test_reports.py"),
     Spec("RFC 4975", "9", "Grammar", f"{_TESTS}/test_framing.py"),
     Spec("RFC 4975", "10", "Status codes", f"{_TESTS}/test_reports.py"),
+    Spec("RFC 4976", "5.1", "AUTH as a client", "tests/unit/protocols/msrp/test_authentication.py"),
     Spec("RFC 4976", "6.4.1", "Reports summed up over ranges that relays cut", f"{_TESTS}/test_reports.py"),
 )
 """What this package conforms to, and the tests that prove it."""

@@ -14,6 +14,7 @@ from typing import assert_never
 
 from wigwag.errors import ConflictError, NotFoundError, RemoteProtocolError
 
+from .authentication import AuthenticationFailed, RelayAuthentication
 from .deliveries import Deliveries
 from .events import ConnectionGivenUp, Event, RequestRefused
 from .framing import BodyReceived, FrameEnded, FrameEvent, FrameParser, HeadReceived, MalformedReceived
@@ -24,7 +25,7 @@ from .progress import ProgressWatch
 from .reassembly import ReassemblyLimits
 from .sending import BodySource, OutboundMessage, Outbox
 from .session import Session, SessionState, SessionTable
-from .transactions import TransactionTable
+from .transactions import TRANSACTION_TIMEOUT, TransactionTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,8 @@ class Connection:
         self._deliveries = Deliveries(self._outbox, self.limits.most_deliveries)
         self._incoming = IncomingRequests(self, self.sessions, self._outbox, self._deliveries, self.limits.reassembly)
         self._watch = ProgressWatch(self.limits.frame_timeout, self.limits.least_progress)
+        self._authentication: RelayAuthentication | None = None
+        self._authentication_deadline: float | None = None
         self._frames = 0
         self._first_frame_deadline: float | None = now + self.limits.first_frame_timeout
         self._receiving: RequestHead | ResponseHead | None = None
@@ -113,6 +116,44 @@ class Connection:
         self._transactions.of_session(session)
         self.sessions.unbind(session)
         return events
+
+    # The relay
+
+    def authenticate(self, authentication: RelayAuthentication, now: float) -> None:
+        """AUTH at the relay at the other end, or through it at another (RFC 4976 section 5.1).
+
+        It ends in ``Authenticated`` or ``AuthenticationFailed``, the latter with 408 after 30 seconds of silence.
+
+        Raises:
+            ConflictError: An AUTH is under way.
+        """
+        if self._authentication is not None:
+            raise ConflictError("an AUTH is under way on this connection")
+        self._authentication = authentication
+        self._send_authentication(authentication.start(), now)
+
+    def _send_authentication(self, frame: bytes, now: float) -> None:
+        self._outbox.put_control(frame)
+        self._authentication_deadline = now + TRANSACTION_TIMEOUT
+
+    def _authenticated(self, authentication: RelayAuthentication, head: ResponseHead, now: float) -> list[Event]:
+        outcome = authentication.receive(head)
+        if isinstance(outcome, bytes):
+            self._send_authentication(outcome, now)
+            return []
+        self._authentication = self._authentication_deadline = None
+        return [outcome]
+
+    def _authentication_timed_out(self, now: float) -> list[Event]:
+        if self._authentication_deadline is None or now < self._authentication_deadline:
+            return []
+        return self._end_authentication("no response in 30 seconds")
+
+    def _end_authentication(self, reason: str) -> list[Event]:
+        if self._authentication is None:
+            return []
+        self._authentication = self._authentication_deadline = None
+        return [AuthenticationFailed(status=408, reason=reason)]
 
     # Sending
 
@@ -280,7 +321,7 @@ class Connection:
                 self._first_frame_deadline = None
                 self._frames += 1
                 self._receiving = head
-                return self._incoming.begin(head, now) if isinstance(head, RequestHead) else self._responded(head)
+                return self._incoming.begin(head, now) if isinstance(head, RequestHead) else self._responded(head, now)
             case BodyReceived(octets):
                 return self._incoming.body(octets, now)
             case FrameEnded(flag):
@@ -290,8 +331,10 @@ class Connection:
             case _:
                 assert_never(event)
 
-    def _responded(self, head: ResponseHead) -> list[Event]:
+    def _responded(self, head: ResponseHead, now: float) -> list[Event]:
         """Take a response. One to no request of ours, or after its time, is ignored (RFC 4975 section 7.2)."""
+        if self._authentication is not None and head.transaction_id == self._authentication.transaction_id:
+            return self._authenticated(self._authentication, head, now)
         transaction = self._transactions.close(head.transaction_id)
         return [] if transaction is None else self._deliveries.responded(transaction, head)
 
@@ -320,7 +363,7 @@ class Connection:
         if self._given_up is not None:
             return []
         self._given_up = reason
-        events: list[Event] = []
+        events = self._end_authentication(reason)
         for session in self.sessions.bound_to(self):
             events += self._incoming.end_session(session, reason)
         return [*events, ConnectionGivenUp(reason=reason)]
@@ -337,6 +380,7 @@ class Connection:
             self._first_frame_deadline,
             self._watch.deadline,
             self._transactions.next_timeout(),
+            self._authentication_deadline,
             self._incoming.next_timeout(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -348,6 +392,7 @@ class Connection:
             return events
         for transaction in self._transactions.overdue(now):
             events += self._deliveries.timed_out(transaction)
+        events += self._authentication_timed_out(now)
         events += self._incoming.handle_timeout(now)
         if self._first_frame_deadline is not None and self._first_frame_deadline <= now:
             events += self._give_up("nothing came")

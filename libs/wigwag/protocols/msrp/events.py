@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .authentication import Authenticated, AuthenticationFailed
 from .grammar import ByteRange, FailureReport, Path, Status
 from .session import Session
 
@@ -177,4 +178,6 @@ Event = (
     | SessionFailed
     | RequestRefused
     | ConnectionGivenUp
+    | Authenticated
+    | AuthenticationFailed
 )
