@@ -162,7 +162,7 @@ def _engine(url: URL) -> AsyncEngine:
 
 
 def _make_file(url: URL) -> None:
-    """Make the database's file and directory, for the owner's eyes only: it holds what passwords are checked against."""
+    """Make the database's file and directory, for its owner only: it holds what passwords are checked against."""
     if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         return
     path = Path(url.database)

@@ -170,19 +170,18 @@ class HttpHook:
             raise HookUnreachableError(f"{self._place()}: {error}") from error
 
     async def _read(self, response: httpx.Response) -> Answer | None:
-        if response.status_code == httpx.codes.NOT_FOUND:
-            return None
-        if response.status_code != httpx.codes.OK:
+        if response.status_code not in (httpx.codes.OK, httpx.codes.NOT_FOUND):
             raise HookAnswerError(f"{self._place()}: answered {response.status_code}")
         if response.headers.get("Content-Encoding", "identity") != "identity":
             # A few compressed bytes may stand for gigabytes.
             raise HookAnswerError(f"{self._place()}: compressed answer, although identity was asked for")
         content = bytearray()
+        # Read whatever the status is: only then the connection can be used again.
         async for piece in response.aiter_raw():
             content += piece
             if len(content) > MAX_ANSWER:
                 raise HookAnswerError(f"{self._place()}: answer larger than {MAX_ANSWER} bytes")
-        return self._object(bytes(content))
+        return None if response.status_code == httpx.codes.NOT_FOUND else self._object(bytes(content))
 
     def _object(self, content: bytes) -> Answer:
         try:
