@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from typing import Any, Self
@@ -113,13 +113,19 @@ class _Draining:
         return is_ready and not self._node.draining, details
 
 
-async def serve(node: Node) -> None:
-    """Run the node until SIGTERM or SIGINT, then drain it; a second signal ends the process at once."""
+async def serve(node: Node, on_running: Callable[[Node], None] = lambda node: None) -> None:
+    """Run the node until SIGTERM or SIGINT, then drain it; a second signal ends the process at once.
+
+    Args:
+        node: What to run.
+        on_running: Called once everything is open.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stop, number)
     async with node:
+        on_running(node)
         await stop.wait()
         await node.drain()
 

@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from rich.console import Console
+
+from wigwag.relay.config import ListenerSettings
 from wigwag.runtime import logging
 
 from .application import Node, run_in_loop, serve
-from .client import admin_url
-from .configuration import Configuration, load
-from .demo_data import DemoData, ensure_demo_data
+from .configuration import load
+from .demo_data import DOMAIN, DemoData, ensure_demo_data
 from .modules import chosen
-from .settings import Settings
 from .terminal import console
 
 
@@ -29,40 +31,40 @@ def run_node(services: Sequence[str], *, config: Path | None, demo: bool) -> Non
         configuration = load(os.environ, file=config, demo=data.layer())
     settings = configuration.settings
     logging.configure(level=settings.node.log_level, style=settings.node.log_format)
-    if data is not None:
-        _greet(configuration, data)
-    run_in_loop(serve(Node(settings, names)))
+    greeting = partial(_greet, data) if data is not None else lambda node: None
+    run_in_loop(serve(Node(settings, names), greeting))
 
 
-def _greet(configuration: Configuration, data: DemoData) -> None:
+def _greet(data: DemoData, node: Node) -> None:
     """Say who is there, where, and what to try."""
-    settings = configuration.settings
     out = console()
-    out.print("\n[bold]Wigwag demo node[/bold] (loopback only, do not expose it)\n")
-    for listener in settings.relay.listeners:
-        scheme = "msrps" if listener.kind in ("tls", "wss", "peer") else "msrp"
-        transport = listener.kind if listener.kind in ("ws", "wss") else "tcp"
-        out.print(
-            f"  {listener.kind:<5} {scheme}://{listener.advertised_host or listener.host}:{listener.port};{transport}"
-        )
-    out.print()
+    out.print("\n[bold]Wigwag demo node[/bold], on loopback only\n")
+    for listener in node.settings.relay.listeners:
+        out.print(f"  {listener.kind:<6}{_address(listener)}")
     for name, password in data.passwords.items():
-        out.print(f"  user  {name}@localhost  password {password}")
-    out.print(f"\n  trust {data.certificates.authority}")
-    if settings.admin.port:
-        out.print(f"  admin {admin_url(settings)}  (/readyz, /metrics, /v1/openapi.json)")
-    _suggest(settings)
+        out.print(f"  user  {name}@{DOMAIN}, password {password}")
+    out.print(f"  trust {data.certificates.authority}")
+    out.print(f"  admin {node.admin_url}  (/readyz, /metrics, /v1/openapi.json)")
+    _suggest(out)
+    out.print(f"Ctrl-C ends it; the data stay in {node.settings.node.data_dir}\n")
 
 
-def _suggest(settings: Settings) -> None:
+def _address(listener: ListenerSettings) -> str:
+    host = listener.advertised_host or listener.host
+    if listener.kind in ("ws", "wss"):
+        return f"{listener.kind}://{host}:{listener.port}/  (subprotocol {listener.subprotocol})"
+    return f"{'msrp' if listener.kind == 'tcp' else 'msrps'}://{host}:{listener.port};tcp"
+
+
+def _suggest(out: Console) -> None:
     lines = {
         "wigwag demo": "two clients, TLS, texts and a file of 20 MiB through this node",
         "wigwag sessions list": "who is there",
         "wigwag user add carol@localhost": "one more user",
+        "wigwag trace alice@localhost": "her traffic as pcap, without bodies and credentials",
         "wigwag check-config": "every setting and where it came from",
     }
-    out = console()
-    out.print("\nIn another terminal (after: [bold]. .venv/bin/activate[/bold]):\n")
+    out.print("\nIn another terminal, after [bold]. .venv/bin/activate[/bold]:\n")
     for command, meaning in lines.items():
         out.print(f"  [bold]{command:<32}[/bold] {meaning}")
-    out.print("\nCtrl-C ends it; the data stay in", str(settings.node.data_dir), "\n")
+    out.print()
