@@ -8,6 +8,7 @@ import asyncio
 import socket
 import ssl
 from dataclasses import dataclass
+from typing import Any, cast
 
 from wigwag.transport.channel import Channel
 from wigwag.transport.profiles import apply_to_socket
@@ -47,6 +48,26 @@ def prepare_socket(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
 
 
+class _QuietLoop:
+    """The loop as aiofastnet sees it: a peer that leaves in the middle of the TLS handshake is no error of ours.
+
+    aiofastnet 1.2 reports that one case to the loop's exception handler, with the class ``ConnectionResetError`` in
+    place of an instance, although `start_stream` raises it too.
+    """
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._loop, name)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        if context.get("exception") is not ConnectionResetError:
+            self._loop.call_exception_handler(context)
+
+
 async def start_stream(sock: socket.socket, channel: Channel, tls: TlsStart | None) -> None:
     """Hand a connected socket over to a transport that feeds ``channel``; with TLS, after its handshake.
 
@@ -62,7 +83,7 @@ async def start_stream(sock: socket.socket, channel: Channel, tls: TlsStart | No
         elif aiofastnet is None:
             await _start_native_tls(loop, sock, channel, tls)
         else:
-            await _start_fast_tls(loop, sock, channel, tls)
+            await _start_fast_tls(cast(asyncio.AbstractEventLoop, _QuietLoop(loop)), sock, channel, tls)
     except BaseException:
         sock.close()
         raise
