@@ -54,6 +54,9 @@ class FakeRelay:
         self.listeners: dict[str, ListenerAddress] = {}
         self.sessions = {view.id: view for view in (replace(SESSION, id=f"{index:016x}") for index in range(sessions))}
 
+    def totals(self) -> dict[str, int]:
+        return self.counters
+
     def session_views(self) -> list[SessionView]:
         return list(self.sessions.values())
 

@@ -1,10 +1,9 @@
 """Joins the relay: listeners, credentials, routes, profiles, timers; what a process hosts."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +13,7 @@ from wigwag.database import Database, Subscribers, relay_routes, tcp_profiles
 from wigwag.protocols.digest import StoredCredentials
 from wigwag.runtime.credentials import CredentialSource, FileCredentials, FirstOf, HookCredentials
 from wigwag.runtime.http_hook import HttpHook
-from wigwag.runtime.telemetry import Readings
+from wigwag.runtime.telemetry import Reading, Readings
 from wigwag.transport.admission import Admission
 from wigwag.transport.channel import Channel
 from wigwag.transport.errors import CertificateError
@@ -26,7 +25,7 @@ from .config import HookSettings, ListenerSettings, RelaySettings
 from .connecting import OutgoingConnections
 from .hop import Hop
 from .keys import FILE_NAME, load_or_make
-from .metrics import relay_readings
+from .metrics import admission_readings, listener_readings, relay_readings
 from .route_hook import HttpRouteHook
 from .routing import RoutingTable
 from .service import Relay
@@ -127,7 +126,12 @@ class RelayModule:
     @property
     def readings(self) -> Readings:
         """The relay's metrics."""
-        return partial(relay_readings, self.relay)
+        return self._read
+
+    def _read(self) -> Iterable[Reading]:
+        yield from relay_readings(self.relay)
+        yield from listener_readings(self._listeners)
+        yield from admission_readings(self._admission)
 
     def ready(self) -> tuple[bool, Mapping[str, Any]]:
         """Tell whether clients can be served; a database that is away refuses AUTHs, it does not end readiness."""

@@ -92,6 +92,9 @@ class Route:
         self.destination.routes.discard(self)
         self.session.routes.discard(self)
         self.exit_session.routes.discard(self)
+        counters = self.source.relay.counters
+        counters["messages"] += self.messages
+        counters["octets"] += self.octets
         if self.from_client:
             self.session.messages_in += self.messages
             self.session.octets_in += self.octets

@@ -433,6 +433,16 @@ class Relay:
         for tracer in self.tracers:
             tracer.sent(hop, frames)
 
+    def totals(self) -> dict[str, int]:
+        """Return the counters, what live routes have forwarded included."""
+        totals = dict(self.counters)
+        for hop in list(self.hops.values()):
+            for route in hop.routes_from.values():
+                if route.open:
+                    totals["messages"] += route.messages
+                    totals["octets"] += route.octets
+        return totals
+
     def session_views(self) -> list[SessionView]:
         """Return all sessions, oldest first."""
         return [self._view(session) for session in self.sessions]

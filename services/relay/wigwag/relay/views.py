@@ -7,6 +7,8 @@ COUNTERS: dict[str, str] = {
     "connections_closed": "Connections that ended",
     "outbound_connections": "Connections opened to next hops",
     "outbound_failures": "Next hops that could not be reached",
+    "messages": "Chunks forwarded",
+    "octets": "Octets of body forwarded",
     "auth_successes": "AUTH requests answered 200",
     "auth_refused": "AUTH requests answered otherwise, challenges included",
     "auth_failures": "AUTH requests with wrong credentials",
