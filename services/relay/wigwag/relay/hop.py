@@ -40,6 +40,11 @@ LARGEST_UNREAD_OUTPUT = 262_144
 FLUSH_EARLY = 65_536
 """Bytes of SENDs appended to one hop until they are written without waiting for the read to be worked off."""
 LARGEST_ROUTES = 4096
+"""Routes that one connection's requests may have taught."""
+LARGEST_ROUTE_KEYS = 1_048_576
+"""Bytes of path headers by which they are found."""
+LARGEST_OPEN = 4096
+"""SENDs that one next hop may leave without a response until those who send to it have to wait."""
 
 
 class HeldUp(IntFlag):
@@ -79,7 +84,9 @@ class Hop(Destination):
         "blocked_on",
         "blocked_since",
         "channel",
+        "channel_full",
         "closed",
+        "crowded",
         "held_up",
         "incoming",
         "last_activity",
@@ -91,6 +98,7 @@ class Hop(Destination):
         "relay",
         "relayed",
         "rest",
+        "route_keys",
         "routes_from",
         "sessions",
         "successful",
@@ -102,8 +110,9 @@ class Hop(Destination):
         self.flush_at = FLUSH_EARLY
         self.relay = relay
         self.channel: Channel
-        self.closed = False
+        self.closed = self.channel_full = self.crowded = False
         self.routes_from: dict[bytes, Route] = {}
+        self.route_keys = 0
         self.sessions: list[Session] = []
         self.parser: FrameParser | None = None
         self.incoming: Incoming | None = None
@@ -147,19 +156,26 @@ class Hop(Destination):
 
     def pause_sending(self) -> None:
         """The connection's buffer is full: sources stop."""
-        self.full = True
+        self.channel_full = self.full = True
         self.full_since = self.relay.now()
 
     def resume_sending(self) -> None:
         """There is room again: sources go on."""
         now = self.relay.now()
-        self.full = False
-        for route in self.routes:
-            route.drained = None
+        self.channel_full = False
         if self.held_up & HeldUp.OUTPUT:
             self.let_go(HeldUp.OUTPUT, now)
-        self.release(now)
+        self.make_room(now)
         self.relay.flush()
+
+    def make_room(self, now: float) -> None:
+        """Let sources go on if the buffer has room and the peer answers what it gets."""
+        self.crowded = self.crowded and len(self.transactions) > LARGEST_OPEN // 2
+        if self.full and not self.channel_full and not self.crowded:
+            self.full = False
+            for route in self.routes:
+                route.drained = None
+            self.release(now)
 
     def disconnected(self, reason: str) -> None:
         """The connection is gone."""
@@ -192,8 +208,11 @@ class Hop(Destination):
         if unfinished != bool(self.unfinished_since):
             self.unfinished_since = now if unfinished else 0.0
             self.relay.watch(self, unfinished)
-        if self.full and self.channel.unsent() > LARGEST_UNREAD_OUTPUT:
-            self.hold_up(HeldUp.OUTPUT)
+        if self.full:
+            if self.crowded:
+                self.make_room(now)
+            if self.channel.unsent() > LARGEST_UNREAD_OUTPUT:
+                self.hold_up(HeldUp.OUTPUT)
 
     def _parse(self, data: bytes, position: int, now: float) -> int:
         """Pass bytes of one frame through the reference parser; returns the position after what it consumed."""
@@ -223,11 +242,13 @@ class Hop(Destination):
                 if self.incoming is not None:
                     self.incoming.ended(flag, now)
                     self._finish(now)
-            case MalformedReceived(response=response, reason=reason):
+            case MalformedReceived(response=response, reason=reason, fatal=fatal):
                 self.relay.counters["malformed"] += 1
                 self.relay.log(self, "malformed request", reason=reason)
                 if response is not None:
                     self.reply(response)
+                if fatal:
+                    self.fail(reason)
 
     def _finish(self, now: float) -> bool:
         if self.incoming is not None and not self.held_up & HeldUp.AUTH and self.incoming.go_on(now):
@@ -310,6 +331,8 @@ class Hop(Destination):
             if self.relay.tracers:
                 self.relay.trace_sent(self, frames)
             self.channel.send(frames)
+        if len(self.transactions) > LARGEST_OPEN and not self.crowded:
+            self.crowded = self.full = True
 
     def refuse_incoming(self, status: int, comment: str) -> None:
         """Answer the request that is being received, before its connection is closed."""
@@ -333,7 +356,8 @@ class Hop(Destination):
 
     def learn(self, key: bytes, route: "Route") -> None:
         """Keep a route for the requests that carry the same path headers."""
-        if len(self.routes_from) >= LARGEST_ROUTES:
+        self.route_keys += len(key)
+        if len(self.routes_from) >= LARGEST_ROUTES or self.route_keys > LARGEST_ROUTE_KEYS:
             self.forget_routes()
         old = self.routes_from.get(key)
         if old is not None:
@@ -345,6 +369,7 @@ class Hop(Destination):
         for route in self.routes_from.values():
             route.close()
         self.routes_from.clear()
+        self.route_keys = 0
 
     @property
     def name(self) -> str:

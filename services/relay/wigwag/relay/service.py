@@ -186,8 +186,8 @@ class Relay:
             paths = route.response_paths
         else:
             previous, own = head.raw_from_path, head.raw_to_path.split()[0]
-            # The response to an AUTH travels back over all relays it came through.
-            previous = previous if head.method == "AUTH" else previous.split()[0]
+            # The response to a SEND ends at the previous hop, others go all the way back (RFC 4975 section 7.2).
+            previous = previous.split()[0] if head.method == "SEND" else previous
             paths = b"To-Path: %b\r\nFrom-Path: %b\r\n" % (previous, own)
         if status != 200:
             self.counters["refused_requests"] += 1
