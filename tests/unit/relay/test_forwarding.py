@@ -236,3 +236,32 @@ async def test_held_chunks_are_reported_when_nobody_resumes() -> None:
     assert value_of(report, "Status") == "000 408 the receiver is not connected"
     peer.receive(send(f"{client.use_path} {client.uri}", PEER, transaction_id="t002"))
     assert peer.taken()[0].startswith(b"MSRP t002 481 ")
+
+
+async def test_receiver_that_never_answers_holds_its_senders_back_until_the_timers_have_run() -> None:
+    under_test = RelayUnderTest()
+    client = await under_test.client()
+    peer = under_test.connect()
+    to_path = f"{client.use_path} {client.uri}"
+    sent = 0
+    while peer.reading and sent < 10_000:
+        peer.receive(b"".join(send(to_path, PEER, transaction_id=f"t{sent + index:05}") for index in range(100)))
+        sent += 100
+    assert sent < 5_000
+    assert len(client.channel.hop.transactions) <= 4_200
+    under_test.advance(33)
+    assert peer.reading
+    reports = [frame for frame in peer.taken() if b" REPORT\r\n" in frame[:30]]
+    assert len(reports) >= 4_000
+
+
+async def test_answers_let_the_senders_go_on() -> None:
+    under_test = RelayUnderTest()
+    client = await under_test.client()
+    peer = under_test.connect()
+    to_path = f"{client.use_path} {client.uri}"
+    for first in range(0, 4_200, 100):
+        peer.receive(b"".join(send(to_path, PEER, transaction_id=f"t{first + index:05}") for index in range(100)))
+    assert not peer.reading
+    client.channel.receive(b"".join(map(ok_to, client.channel.taken())))
+    assert peer.reading

@@ -79,12 +79,14 @@ class Deadlines:
             hop.left(now, hop.channel.unsent())
             for transaction in hop.overdue(now, self._relay.settings.transaction_timeout):
                 self._relay.reports.timed_out(transaction)
+            if hop.crowded:
+                hop.make_room(now)
         if hop.relayed or hop.refused:
             self._forget(hop, now)
         if hop.blocked_on is not None:
             self._check_blocked(hop, hop.blocked_on, now)
         limits = self._relay.settings.limits
-        if hop.full and now - hop.full_since >= limits.stall_timeout:
+        if hop.channel_full and now - hop.full_since >= limits.stall_timeout:
             self._give_up(hop, "takes nothing", abort=True)
         elif hop in self._unfinished:
             self._check_unfinished(hop, now)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 import structlog
 
 from wigwag.database import Database, Subscribers, relay_routes, tcp_profiles
+from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import StoredCredentials
 from wigwag.runtime.credentials import CredentialSource, FileCredentials, FirstOf, HookCredentials
 from wigwag.runtime.http_hook import HttpHook
 from wigwag.runtime.telemetry import Reading, Readings
 from wigwag.transport.admission import Admission
 from wigwag.transport.channel import Channel
-from wigwag.transport.errors import CertificateError
+from wigwag.transport.errors import CertificateError, ListenError
 from wigwag.transport.listener import Listener, ListenerOptions
 from wigwag.transport.profiles import ProfileChange as ChannelChange
 from wigwag.transport.profiles import ProfileTable, TcpProfile, apply_changes, plan_changes
@@ -182,14 +183,17 @@ class RelayModule:
             logger.warning("TCP profile is not used", reason=reason)
 
     async def _listen(self, stack: AsyncExitStack) -> None:
-        for settings in self._settings.listeners:
+        for index, settings in enumerate(self._settings.listeners):
             listener = Listener(
                 self._options(settings),
                 lambda: Hop(self.relay),
                 admission=self._admission,
                 profiles=lambda: self._profiles,
             )
-            await listener.start()
+            try:
+                await listener.start()
+            except (ListenError, CertificateError) as error:
+                raise ConfigurationError(f"relay.listeners[{index}], {error}") from error
             stack.push_async_callback(listener.close)
             self._listeners.append(listener)
             self.relay.listeners[settings.name] = _address(settings, listener.address[1])

@@ -120,6 +120,7 @@ class Outbound:
                 route.lead_to(hop)
         else:
             self._relay.counters["outbound_failures"] += 1
+            self._forget_failures(now)
             self._failures[key] = (now + FAILURE_REMEMBERED, refusal)
             for route in list(connecting.routes):
                 route.close()
@@ -127,8 +128,11 @@ class Outbound:
         connecting.release(now)
 
     def forget(self, hop: Hop, now: float) -> None:
-        """A connection is gone; old failures are forgotten on the way."""
+        """A connection is gone."""
         for key in [key for key, known in self._hops.items() if known is hop]:
             del self._hops[key]
+        self._forget_failures(now)
+
+    def _forget_failures(self, now: float) -> None:
         for key in [key for key, (until, _) in self._failures.items() if until < now]:
             del self._failures[key]

@@ -18,6 +18,10 @@ Refusal = tuple[int, str]
 """MSRP status code and what was wrong."""
 
 
+LARGEST_RELAYED = 1024
+"""Requests other than SEND and REPORT that one next hop may owe a response."""
+
+
 class NotOursError(Exception):
     """The first To-Path URI is not this relay's: the connection is dropped (RFC 4976 section 6.2)."""
 
@@ -210,12 +214,20 @@ class WholeRequest:
         if isinstance(destination, Connecting) and destination.full:
             self._hop.wait_for(destination, now)
             return False
-        if found.drained is not None:
-            if self.head.method != "REPORT":
-                self._relay.reply(self._hop, self.head, *found.drained)
-            return True
-        self._send(found, now)
+        refusal = found.drained or self._refusal_of(destination)
+        if refusal is None:
+            self._send(found, now)
+        elif self.head.method != "REPORT":
+            self._relay.reply(self._hop, self.head, *refusal)
         return True
+
+    def _refusal_of(self, destination: Destination) -> Refusal | None:
+        """A suspended session holds only REPORTs, as long as there is room; a next hop owes so many responses."""
+        if isinstance(destination, Holding):
+            holds = self.head.method == "REPORT" and destination.takes_more
+            return None if holds else (481, "session suspended")
+        crowded = isinstance(destination, Hop) and len(destination.relayed or ()) >= LARGEST_RELAYED
+        return (403, "too many requests without a response") if crowded and self.head.method != "REPORT" else None
 
     def _route(self, now: float) -> Route | Refusal | None:
         head, relay = self.head, self._relay
@@ -245,6 +257,8 @@ class WholeRequest:
         if not destination.outgoing:
             relay.to_flush.append(destination)
         destination.outgoing.append(frame)
+        if isinstance(destination, Holding):
+            destination.queued += len(frame)
 
 
 class ReceivedResponse:
