@@ -1,0 +1,108 @@
+#define _GNU_SOURCE
+#include "process_tree.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define MAX_NAME 300
+
+/* Call `visit` with "/proc/PID/task/TID" of each thread. */
+static void each_thread(int pid, void (*visit)(const char *directory, void *context), void *context)
+{
+    char tasks[MAX_NAME], task[2 * MAX_NAME];
+    snprintf(tasks, sizeof tasks, "/proc/%d/task", pid);
+    DIR *directory = opendir(tasks);
+    if (!directory)
+        return;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(task, sizeof task, "%s/%s", tasks, entry->d_name);
+        visit(task, context);
+    }
+    closedir(directory);
+}
+
+static FILE *open_in(const char *directory, const char *name)
+{
+    char path[3 * MAX_NAME];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    return fopen(path, "r");
+}
+
+static void add_children(const char *task, void *context)
+{
+    struct process_tree *tree = context;
+    FILE *children = open_in(task, "children");
+    if (!children)
+        return;
+    for (int pid; fscanf(children, "%d", &pid) == 1 && tree->count < MAX_PROCESSES;)
+        tree->pids[tree->count++] = pid;
+    fclose(children);
+}
+
+void process_tree_find(struct process_tree *tree, int root)
+{
+    tree->count = 0;
+    if (root)
+        tree->pids[tree->count++] = root;
+    for (int i = 0; i < tree->count; i++)
+        each_thread(tree->pids[i], add_children, tree);
+}
+
+static void add_cpu(const char *task, void *context)
+{
+    FILE *counters = open_in(task, "schedstat");
+    unsigned long long nanoseconds;
+    if (!counters)
+        return;
+    if (fscanf(counters, "%llu", &nanoseconds) == 1)
+        *(double *)context += (double)nanoseconds / 1e9;
+    fclose(counters);
+}
+
+double process_tree_cpu(const struct process_tree *tree)
+{
+    double seconds = 0;
+    for (int i = 0; i < tree->count; i++)
+        each_thread(tree->pids[i], add_cpu, &seconds);
+    return seconds;
+}
+
+static FILE *open_of_process(int pid, const char *name)
+{
+    char directory[MAX_NAME];
+    snprintf(directory, sizeof directory, "/proc/%d", pid);
+    return open_in(directory, name);
+}
+
+long process_tree_rss(const struct process_tree *tree)
+{
+    long pages = 0, total, resident;
+    for (int i = 0; i < tree->count; i++) {
+        FILE *file = open_of_process(tree->pids[i], "statm");
+        if (!file)
+            continue;
+        if (fscanf(file, "%ld %ld", &total, &resident) == 2)
+            pages += resident;
+        fclose(file);
+    }
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+long process_tree_pss(const struct process_tree *tree)
+{
+    long sum = 0, kib;
+    char line[256];
+    for (int i = 0; i < tree->count; i++) {
+        FILE *file = open_of_process(tree->pids[i], "smaps_rollup");
+        if (!file)
+            continue;
+        while (fgets(line, sizeof line, file))
+            if (sscanf(line, "Pss: %ld", &kib) == 1)
+                sum += kib;
+        fclose(file);
+    }
+    return sum;
+}
