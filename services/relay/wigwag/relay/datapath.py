@@ -111,7 +111,7 @@ def forward(data: bytes, position: int, source: "Hop") -> tuple[int, Stop]:
             not 0 < octets <= LARGEST_WHOLE
             or (end != b"*" and int(end) != last)
             or (total != end and total != b"*" and int(total) < last)
-            or (route.largest_message and (last > route.largest_message or total == b"*"))
+            or (route.largest_message and (total == b"*" or int(total) > route.largest_message))
         ):
             return position, Stop.OTHER
 

@@ -194,7 +194,10 @@ class Hop(Destination):
         position, size = 0, len(data)
         while position < size and not self.held_up and not self.closed:
             if self.incoming is None and self.parser is None:
+                start = position
                 position, stop = forward(data, position, self)
+                if position > start:
+                    self._frame_ended(now)
                 if stop is Stop.DONE:
                     break
                 if stop is Stop.FULL:
@@ -229,7 +232,13 @@ class Hop(Destination):
                 return len(data)
         if self.parser.idle:
             self.parser = None
+            self._frame_ended(now)
         return position
+
+    def _frame_ended(self, now: float) -> None:
+        """What is unfinished at the end of this read has begun in it: its head's deadline runs from now."""
+        if self.unfinished_since:
+            self.unfinished_since = now
 
     def _handle(self, event: FrameEvent, now: float) -> None:
         match event:
