@@ -17,14 +17,18 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import wigwag
+from wigwag.errors import LocalProtocolError
 from wigwag.node.layers import dotted, variable
 from wigwag.node.settings import Settings
 from wigwag.node.settings_model import element_section, section_of, show
 from wigwag.protocols.specification import Spec
-from wigwag.relay.metrics import relay_readings
+from wigwag.relay.metrics import admission_readings, listener_readings, relay_readings
 from wigwag.relay.views import COUNTERS, ConnectionView, SessionView
 from wigwag.runtime.settings import Section, secret_kind
 from wigwag.runtime.telemetry import Instrument
+from wigwag.transport.admission import Admission
+from wigwag.transport.channel import Receiver
+from wigwag.transport.listener import Listener, ListenerOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -108,7 +112,12 @@ def _cell(text: str) -> str:
 
 def metrics_table() -> str:
     """Return a table of the relay's metrics, with the names that Prometheus shows."""
-    rows = {reading.name: reading for reading in relay_readings(_NoRelay())}
+    readings = [
+        *relay_readings(_NoRelay()),
+        *listener_readings([Listener(ListenerOptions(name="", kind="tcp"), _no_receiver)]),
+        *admission_readings(Admission()),
+    ]
+    rows = {reading.name: reading for reading in readings}
     lines = ["| metric | Prometheus | kind | meaning |", "|---|---|---|---|"]
     for name, reading in rows.items():
         suffix = "_total" if reading.instrument is Instrument.COUNTER else ("_bytes" if reading.unit == "By" else "")
@@ -120,13 +129,18 @@ def metrics_table() -> str:
 class _NoRelay:
     """A relay that nobody uses: its metrics are all there, at zero."""
 
-    counters = dict.fromkeys(COUNTERS, 0)
+    def totals(self) -> dict[str, int]:
+        return dict.fromkeys(COUNTERS, 0)
 
     def session_views(self) -> list[SessionView]:
         return []
 
     def connection_views(self) -> list[ConnectionView]:
         return []
+
+
+def _no_receiver() -> Receiver:
+    raise LocalProtocolError("nobody listens")
 
 
 def specifications() -> list[Spec]:

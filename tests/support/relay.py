@@ -29,7 +29,7 @@ class FakeRuntime:
 
     def __init__(self, seed: int = 1) -> None:
         self.time = 1000.0
-        self._random = Random(seed)  # noqa: S311
+        self._random = Random(seed)
         self.later: list[tuple[float, Callable[[], None]]] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.lines: list[tuple[str, dict[str, object]]] = []
@@ -253,7 +253,8 @@ class FakeClient:
 
 
 def send(
-    to_path: str, from_path: str, body: bytes | None = b"hello", *, transaction_id: str = "t001", message_id: str = "m001",
+    to_path: str, from_path: str, body: bytes | None = b"hello", *,
+    transaction_id: str = "t001", message_id: str = "m001",
     byte_range: str | None = None, flag: str = "$", fields: str = "",
 ) -> bytes:  # fmt: skip
     """Build a SEND by hand."""
