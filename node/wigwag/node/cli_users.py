@@ -67,6 +67,18 @@ def remove(user: UserArgument, config: ConfigOption = None) -> None:
     console().print(f"removed {user}")
 
 
+@users.command("permit")
+def permit(
+    user: UserArgument,
+    relay: Annotated[bool, typer.Option("--relay/--no-relay", help="Whether AUTH is granted, or answered 403.")],
+    config: ConfigOption = None,
+) -> None:
+    """Give or take a user's right to the relay."""
+    username, domain = _split(user)
+    _with_subscribers(config, lambda table: table.set_may_relay(username, domain, relay))
+    console().print(f"{user} {'may' if relay else 'may not'} use the relay")
+
+
 @users.command("show")
 def show(user: UserArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show a user, without credentials."""
