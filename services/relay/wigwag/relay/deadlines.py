@@ -88,12 +88,11 @@ class Deadlines:
         limits = self._relay.settings.limits
         if hop.channel_full and now - hop.full_since >= limits.stall_timeout:
             self._give_up(hop, "takes nothing", abort=True)
+        elif not hop.successful and now - hop.opened_at >= limits.first_request_timeout:
+            self._give_up(hop, "no successful request in time")
         elif hop in self._unfinished:
             self._check_unfinished(hop, now)
-        elif not hop.successful:
-            if now - hop.opened_at >= limits.first_request_timeout:
-                self._give_up(hop, "no successful request in time")
-        elif now - hop.last_activity >= self._idle_timeout(hop) and not _is_used(hop):
+        elif hop.successful and now - hop.last_activity >= self._idle_timeout(hop) and not _is_used(hop):
             self._give_up(hop, "idle")
 
     def _idle_timeout(self, hop: Hop) -> float:

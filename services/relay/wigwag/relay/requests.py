@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from wigwag.protocols.msrp import FailureReport, MsrpUri, RequestHead, ResponseHead
 
 from .destination import Connecting, Destination, Holding
-from .hop import Hop, Incoming
+from .hop import LARGEST_UNREAD_OUTPUT, Hop, Incoming
 from .route import Route
 from .sessions import LARGEST_PEERS, Session
 from .streaming import RefusedChunk, SendChunk
@@ -156,7 +156,9 @@ class Requests:
         if bound is not None and not bound.closed and not self._same_relay(hop, peer.host):
             return 506, "the session has a connection already"
         if bound is None and len(session.peers) >= LARGEST_PEERS:
-            return 403, "too many peers in one session"
+            session.peers = {key: known for key, known in session.peers.items() if not known.closed}
+            if len(session.peers) >= LARGEST_PEERS:
+                return 403, "too many peers in one session"
         session.peers[peer.key] = hop
         return None
 
@@ -211,7 +213,7 @@ class WholeRequest:
                 self._relay.reply(self._hop, self.head, *found)
             return True
         destination = found.destination
-        if isinstance(destination, Connecting) and destination.full:
+        if found.drained is None and destination.full and _takes_nothing(destination):
             self._hop.wait_for(destination, now)
             return False
         refusal = found.drained or self._refusal_of(destination)
@@ -259,6 +261,13 @@ class WholeRequest:
         destination.outgoing.append(frame)
         if isinstance(destination, Holding):
             destination.queued += len(frame)
+
+
+def _takes_nothing(destination: Destination) -> bool:
+    """Tell whether even REPORTs, which overtake SENDs, have to wait."""
+    if isinstance(destination, Hop):
+        return destination.channel.unsent() > LARGEST_UNREAD_OUTPUT
+    return isinstance(destination, Connecting)
 
 
 class ReceivedResponse:
