@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Table, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
@@ -29,6 +30,8 @@ _DRIVERS: Final = {
     "mariadb": "mariadb+asyncmy",
 }
 _VENDOR_ERRORS: Final = (SQLAlchemyError, OSError, TimeoutError)
+
+_migration_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 def async_url(url: str) -> URL:
@@ -78,7 +81,8 @@ class Database:
         """
         self._engine = _engine(self.url)
         try:
-            async with self._connected(MIGRATION_TIMEOUT) as connection:
+            # alembic keeps what it works on in the module's globals: one at a time in a process.
+            async with self._connected(MIGRATION_TIMEOUT) as connection, _migration_lock():
                 await connection.run_sync(upgrade)
         except BaseException:
             await self._engine.dispose()
@@ -137,7 +141,13 @@ class Database:
         return [column for column in table.columns if column.name in self._columns[table.name]]
 
     def _place(self) -> str:
-        return self.url.set(username=None, password=None, query={}).render_as_string()
+        url = self.url
+        host = f"{url.host or ''}:{url.port}" if url.port else url.host or ""
+        return f"{url.get_backend_name()}://{host}/{url.database or ''}"
+
+
+def _migration_lock() -> asyncio.Lock:
+    return _migration_locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 def _engine(url: URL) -> AsyncEngine:

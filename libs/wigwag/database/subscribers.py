@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wigwag.errors import ConflictError, NotFoundError
@@ -18,6 +19,11 @@ _HASHES: Final = {
     "ha1_sha256": Algorithm.SHA_256,
     "ha1_sha512t256": Algorithm.SHA_512_256,
 }
+
+_MIXED_COLLATIONS: Final = 1267
+"""MariaDB's error for a comparison with text that the column's character set does not have."""
+_NOT_EXPRESSIBLE: Final = 1366
+"""MariaDB's error for storing such text."""
 
 
 class Subscribers:
@@ -96,7 +102,7 @@ class Subscribers:
             if await _find(connection, [subscriber.c.id], username, domain) is not None:
                 raise ConflictError(f"{username}@{domain} exists")
             known = {name: value for name, value in values.items() if name in columns}
-            await connection.execute(insert(subscriber).values(known))
+            await _insert(connection, known)
             row = await _existing(connection, username, domain)
             await _set_may_relay(connection, row.id, may_relay)
 
@@ -153,13 +159,29 @@ def _same_user(username: str, domain: str) -> ColumnElement[bool]:
 async def _find(connection: AsyncConnection, columns: list[Any], username: str, domain: str) -> Row[Any] | None:
     """Return the user's row, the one whose domain is written the same way first.
 
-    MariaDB's usual collations find ``Alice`` and ``alice `` for ``alice``: what was found is compared again.
+    MariaDB's usual collations find ``Alice`` and ``alice `` for ``alice``: what was found is compared again. A name
+    that the column's character set cannot even express is an error there; no such user can exist.
     """
     wanted = {subscriber.c.id, subscriber.c.username, subscriber.c.domain}
     query = select(*{*columns, *wanted}).where(_same_user(username, domain)).order_by(subscriber.c.id)
-    rows = [row for row in await connection.execute(query) if row.username == username]
+    try:
+        found = await connection.execute(query)
+    except OperationalError as error:
+        if _MIXED_COLLATIONS in getattr(error.orig, "args", ()):
+            return None
+        raise
+    rows = [row for row in found if row.username == username]
     rows.sort(key=lambda row: row.domain != domain)
     return rows[0] if rows else None
+
+
+async def _insert(connection: AsyncConnection, values: dict[str, str]) -> None:
+    try:
+        await connection.execute(insert(subscriber).values(values))
+    except DBAPIError as error:
+        if _NOT_EXPRESSIBLE in getattr(error.orig, "args", ()):
+            raise ConflictError("the table's character set does not have all of these characters") from error
+        raise
 
 
 async def _existing(connection: AsyncConnection, username: str, domain: str) -> Row[Any]:

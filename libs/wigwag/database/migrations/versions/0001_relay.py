@@ -15,6 +15,11 @@ branch_labels = None
 depends_on = None
 
 NUMBER = sa.Integer().with_variant(mysql.INTEGER(unsigned=True), "mysql", "mariadb")
+MARIADB: dict[str, Any] = {
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"))
+}
 
 
 def upgrade() -> None:
@@ -65,6 +70,7 @@ def _create_subscriber() -> None:
         _text("ha1_sha512t256", 64),
         sa.UniqueConstraint("username", "domain", name="subscriber_account_idx"),
         sqlite_autoincrement=True,
+        **MARIADB,
     )
     op.create_index("subscriber_username_idx", "subscriber", ["username"])
 
@@ -92,6 +98,7 @@ def _create_tcp_mgm() -> None:
         _numeric("keepidle", 7200),
         _numeric("keepinterval", 75),
         sqlite_autoincrement=True,
+        **MARIADB,
     )
 
 
@@ -100,6 +107,7 @@ def _create_wigwag_subscriber() -> None:
         "wigwag_subscriber",
         sa.Column("subscriber_id", NUMBER, primary_key=True, autoincrement=False),
         sa.Column("may_relay", sa.Boolean(), nullable=False, server_default=sa.true()),
+        **MARIADB,
     )
 
 
@@ -118,4 +126,5 @@ def _create_wigwag_relay_route() -> None:
         sa.Column("allow_private", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("comment", sa.String(255)),
         sqlite_autoincrement=True,
+        **MARIADB,
     )
