@@ -128,6 +128,10 @@ class Authenticator:
             self._relay.log(hop, "connection closed", reason="too many failed AUTH requests")
             hop.close("too many failed AUTH requests")
 
+    def forget_failures(self, hop: Hop) -> None:
+        """Begin to count anew: credentials were right."""
+        self._state(hop).failures = 0
+
     # The request
 
     def _examine(self, hop: Hop, head: RequestHead) -> Credentials:
@@ -217,7 +221,7 @@ class Authenticator:
         proof = rspauth(algorithm, known, nonce=nonce, nc=nc, cnonce=cnonce, qop="auth", uri=uri)
         info = AuthenticationInfo(rspauth=proof, cnonce=cnonce, nc=nc, qop="auth")
         fields = (("Use-Path", grant.use_path), ("Expires", str(expires)), ("Authentication-Info", str(info)))
-        self._state(hop).failures = 0
+        self.forget_failures(hop)
         self._relay.counters["auth_successes"] += 1
         self._relay.reply(hop, head, 200, "OK", fields=fields)
         if grant.held is not None:

@@ -102,7 +102,7 @@ class Requests:
             current = walked[-1]
             if uris[index].key == current.client_uri.key:
                 destination: Destination | Refusal = current.destination
-                refusal = self._bind(hop, current, previous) if index == 1 else None
+                refusal = self._bind(hop, current, head) if index == 1 else None
                 if refusal is not None:
                     return refusal
                 inner = self._relay.sessions.find(uris[index])
@@ -146,15 +146,19 @@ class Requests:
     def _same_relay(hop: Hop, host: str) -> bool:
         return bool(host) and host in hop.channel.certificate_names
 
-    def _bind(self, hop: Hop, session: Session, peer: MsrpUri) -> Refusal | None:
-        """Bind a peer without a relay to the connection of its first valid request."""
+    def _bind(self, hop: Hop, session: Session, head: RequestHead) -> Refusal | None:
+        """Bind a peer without a relay to the connection of its first valid request.
+
+        A peer's relay is not held to one: two relays may each have opened a connection to the other.
+        """
         if hop is session.destination:
             return None
+        peer, is_relay = head.from_path[0], len(head.from_path) > 1
         bound = session.peers.get(peer.key)
         if bound is hop:
             return None
         if bound is not None and not bound.closed and not self._same_relay(hop, peer.host):
-            return 506, "the session has a connection already"
+            return None if is_relay else (506, "the session has a connection already")
         if bound is None and len(session.peers) >= LARGEST_PEERS:
             session.peers = {key: known for key, known in session.peers.items() if not known.closed}
             if len(session.peers) >= LARGEST_PEERS:
@@ -253,9 +257,8 @@ class WholeRequest:
             relay.counters["reports_forwarded"] += 1
         else:
             authenticates = head.method == "AUTH" and head.get("Authorization") is not None
-            relay.expect_response(
-                destination, transaction_id, Relayed(self._hop, head.transaction_id, authenticates, now)
-            )
+            relayed = Relayed(self._hop, head.transaction_id, authenticates, now, head.raw_from_path)
+            relay.expect_response(destination, transaction_id, relayed)
         if not destination.outgoing:
             relay.to_flush.append(destination)
         destination.outgoing.append(frame)

@@ -46,7 +46,7 @@ class Responses:
         assert hop.relayed is not None
         relayed = hop.relayed.pop(transaction_id)
         to_path = head.raw_to_path.split()
-        if len(to_path) < 2 or not self._relay.issued(head.to_path[0]):
+        if not self._relay.issued(head.to_path[0]):
             self._relay.counters["stray_responses"] += 1
             return
         comment = f" {head.comment}" if head.comment else ""
@@ -56,14 +56,17 @@ class Responses:
                 relayed.transaction_id.encode(),
                 head.status_code,
                 comment.encode(),
-                b" ".join(to_path[1:]),
+                # Kamailio's msrp module addresses the answer to an AUTH to the previous hop alone.
+                b" ".join(to_path[1:]) or relayed.from_path,
                 to_path[0],
                 head.raw_from_path,
                 head.raw_fields,
                 relayed.transaction_id.encode(),
             )
         )
-        if relayed.authenticates and head.status_code == 401 and not _is_stale(head):
+        if relayed.authenticates and head.status_code == 200:
+            self._relay.authenticator.forget_failures(relayed.origin)
+        elif relayed.authenticates and head.status_code == 401 and not _is_stale(head):
             self._relay.authenticator.count_failure(relayed.origin)
 
 

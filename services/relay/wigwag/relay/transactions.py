@@ -19,6 +19,8 @@ class Relayed(NamedTuple):
     authenticates: bool
     """It is an AUTH that carries credentials: a 401 without stale counts as a failed attempt."""
     sent_at: float
+    from_path: bytes
+    """From-Path it came with: the way its response goes back."""
 
 
 def reported_range(transaction: Transaction) -> str:
