@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import URL, Connection, Table, event, inspect, make_url
+from sqlalchemy import URL, Column, Connection, Table, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -127,7 +127,7 @@ class Database:
         except _VENDOR_ERRORS as error:
             raise DatabaseError(f"database at {self._place()}: {_reason(error)}") from error
 
-    async def columns_of(self, table: Table) -> list[Any]:
+    async def columns_of(self, table: Table) -> list[Column[Any]]:
         """Return those columns of ``table`` that the database really has.
 
         An OpenSIPS of another version may have made it. What was found is remembered until the database is closed.

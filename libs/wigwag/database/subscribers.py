@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, Row, Select, delete, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,6 +20,7 @@ _HASHES: Final = {
     "ha1_sha512t256": Algorithm.SHA_512_256,
 }
 
+_KEY: Final[list[Column[Any]]] = [subscriber.c.id, subscriber.c.username, subscriber.c.domain]
 _MIXED_COLLATIONS: Final = 1267
 """MariaDB's error for a comparison with text that the column's character set does not have."""
 _NOT_EXPRESSIBLE: Final = 1366
@@ -49,7 +50,7 @@ class Subscribers:
         columns = await self._database.columns_of(subscriber)
         async with self._database.transaction() as connection:
             row = await _find(connection, columns, username, domain)
-            return None if row is None else _credentials(row, await _may_relay(connection, row.id))
+            return None if row is None else _credentials(row)
 
     async def show(self, username: str, domain: str) -> StoredCredentials:
         """Return what is stored for a user.
@@ -70,12 +71,9 @@ class Subscribers:
             DatabaseError: As ``credentials``.
         """
         columns = await self._database.columns_of(subscriber)
-        query = select(*columns).order_by(subscriber.c.domain, subscriber.c.username)
-        rights = select(wigwag_subscriber)
+        query = _select(columns).order_by(subscriber.c.domain, subscriber.c.username)
         async with self._database.transaction() as connection:
-            may_relay = {row.subscriber_id: row.may_relay for row in await connection.execute(rights)}
-            rows = await connection.execute(query)
-            return [_credentials(row, may_relay.get(row.id, True)) for row in rows]
+            return [_credentials(row) for row in await connection.execute(query)]
 
     async def add(
         self, username: str, domain: str, password: str, store_password: bool = False, *, may_relay: bool = True
@@ -99,7 +97,7 @@ class Subscribers:
         _check(values)
         columns = {column.name for column in await self._database.columns_of(subscriber)}
         async with self._database.transaction(write=True) as connection:
-            if await _find(connection, [subscriber.c.id], username, domain) is not None:
+            if await _find(connection, _KEY, username, domain) is not None:
                 raise ConflictError(f"{username}@{domain} exists")
             known = {name: value for name, value in values.items() if name in columns}
             await _insert(connection, known)
@@ -152,18 +150,26 @@ class Subscribers:
             await connection.execute(delete(subscriber).where(subscriber.c.id == row.id))
 
 
+def _select(columns: list[Column[Any]]) -> Select[Any]:
+    """Return the query for these columns and the right to the relay.
+
+    One query, so that an unknown user takes as long as a known one.
+    """
+    rights = wigwag_subscriber.c.subscriber_id == subscriber.c.id
+    return select(*columns, wigwag_subscriber.c.may_relay).outerjoin_from(subscriber, wigwag_subscriber, rights)
+
+
 def _same_user(username: str, domain: str) -> ColumnElement[bool]:
     return (subscriber.c.username == username) & (func.lower(subscriber.c.domain) == domain.lower())
 
 
-async def _find(connection: AsyncConnection, columns: list[Any], username: str, domain: str) -> Row[Any] | None:
+async def _find(connection: AsyncConnection, columns: list[Column[Any]], username: str, domain: str) -> Row[Any] | None:
     """Return the user's row, the one whose domain is written the same way first.
 
     MariaDB's usual collations find ``Alice`` and ``alice `` for ``alice``: what was found is compared again. A name
     that the column's character set cannot even express is an error there; no such user can exist.
     """
-    wanted = {subscriber.c.id, subscriber.c.username, subscriber.c.domain}
-    query = select(*{*columns, *wanted}).where(_same_user(username, domain)).order_by(subscriber.c.id)
+    query = _select(columns).where(_same_user(username, domain)).order_by(subscriber.c.id)
     try:
         found = await connection.execute(query)
     except OperationalError as error:
@@ -185,17 +191,10 @@ async def _insert(connection: AsyncConnection, values: dict[str, str]) -> None:
 
 
 async def _existing(connection: AsyncConnection, username: str, domain: str) -> Row[Any]:
-    columns = [subscriber.c.id, subscriber.c.username, subscriber.c.domain]
-    row = await _find(connection, columns, username, domain) if _storable(username, domain) else None
+    row = await _find(connection, _KEY, username, domain) if _storable(username, domain) else None
     if row is None:
         raise _not_found(username, domain)
     return row
-
-
-async def _may_relay(connection: AsyncConnection, subscriber_id: int) -> bool:
-    query = select(wigwag_subscriber.c.may_relay).where(wigwag_subscriber.c.subscriber_id == subscriber_id)
-    stored = (await connection.execute(query)).scalar_one_or_none()
-    return stored is None or bool(stored)
 
 
 async def _set_may_relay(connection: AsyncConnection, subscriber_id: int, may_relay: bool) -> None:
@@ -205,10 +204,10 @@ async def _set_may_relay(connection: AsyncConnection, subscriber_id: int, may_re
         await connection.execute(insert(wigwag_subscriber).values(subscriber_id=subscriber_id, may_relay=False))
 
 
-def _credentials(row: Row[Any], may_relay: bool) -> StoredCredentials:
+def _credentials(row: Row[Any]) -> StoredCredentials:
     stored = row._mapping
     secrets = {name: stored.get(name) or None for name in ("password", *_HASHES)}
-    return StoredCredentials(row.username, row.domain, **secrets, may_relay=bool(may_relay))
+    return StoredCredentials(row.username, row.domain, **secrets, may_relay=row.may_relay is not False)
 
 
 def _secrets(username: str, domain: str, password: str, store_password: bool) -> dict[str, str]:

@@ -167,7 +167,7 @@ class HttpHook:
         except (TimeoutError, httpx.TimeoutException) as error:
             raise HookTimeoutError(f"{self._place()}: no answer within {self._timeout:g} s") from error
         except (httpx.HTTPError, httpx.StreamError) as error:
-            raise HookUnreachableError(f"{self._place()}: {error}") from error
+            raise HookUnreachableError(f"{self._place()}: {str(error) or type(error).__name__}") from error
 
     async def _read(self, response: httpx.Response) -> Answer | None:
         if response.status_code not in (httpx.codes.OK, httpx.codes.NOT_FOUND):
