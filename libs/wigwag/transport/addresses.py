@@ -47,6 +47,20 @@ def forbidden(address: str, own: Iterable[str] = ()) -> str | None:
     return "our own" if any(_same(parsed, other) for other in own) else None
 
 
+def leads_to_ourselves(address: str) -> bool:
+    """Whether ``address`` is one of this host's interfaces, whatever it is called from outside.
+
+    Asks the kernel for a route and sends nothing: what we would reach from the very same address is ourselves.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, 9))
+            return bool(parse_address(probe.getsockname()[0].partition("%")[0]) == parse_address(address))
+    except OSError:
+        return False
+
+
 def network_of(address: str) -> str:
     """What limits count by: an IPv4 address itself, the /64 of an IPv6 one, since its owner has all of that."""
     if ":" not in address:

@@ -31,6 +31,8 @@ PAUSE_ABOVE = 65_536
 RESUME_AT = 16_384
 """Unsent bytes at or below which it may go on."""
 
+LINGER = 1.0
+"""Seconds that the peer has to end its side after we have ended ours."""
 READ_SIZE = 262_144
 """Most bytes of one read."""
 
@@ -237,18 +239,27 @@ class Channel(asyncio.Protocol, asyncio.BufferedProtocol):
             self.close("closed by the peer")
 
     def close(self, reason: str = "closed here") -> None:
-        """Send what is unsent, then close; cut after the owner's ``close_timeout`` if the peer does not read.
+        """Send what is unsent, end our side, discard what still comes until the peer ends its own, then close.
 
-        ``disconnected`` follows with this reason, later and never from within this call.
+        The peer has a second for that, and ``close_timeout`` to read what is unsent; then the connection is cut.
+        Without the wait, input that nobody reads would make the kernel reset the connection, and the peer might
+        lose what it was sent last. ``disconnected`` follows with this reason, never from within this call.
         """
         transport = self._transport
         if transport is None or self._ending:
             return
+        patience = self._owner.close_timeout if self.unsent() else min(LINGER, self._owner.close_timeout)
+        self._start_abort_timer(transport, patience)
         self._ending = True
         if self._reason is None:
             self._reason = reason
-        self._start_abort_timer(transport)
-        transport.close()
+        if self._ended or not transport.can_write_eof():
+            transport.close()  # TLS lingers by itself.
+            return
+        self._receive = self._ignore
+        if self._paused:
+            transport.resume_reading()
+        transport.write_eof()
 
     def abort(self, reason: str = "aborted here") -> None:
         """Close at once; what is unsent is lost. ``disconnected`` follows, never from within this call."""
@@ -303,9 +314,9 @@ class Channel(asyncio.Protocol, asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """The peer ended its side: all is over unless an answer is under way (asyncio.Protocol)."""
         self._ended = True
-        if self._holds == 0 or self._joins or self._transport is None:
+        if self._holds == 0 or self._joins or self._ending or self._transport is None:
             return False
-        self._start_abort_timer(self._transport)
+        self._start_abort_timer(self._transport, self._owner.close_timeout)
         return True
 
     def pause_writing(self) -> None:
@@ -361,10 +372,12 @@ class Channel(asyncio.Protocol, asyncio.BufferedProtocol):
         data, self._kept = self._kept, b""
         self._receive(data)
 
-    def _start_abort_timer(self, transport: asyncio.Transport) -> None:
+    def _ignore(self, data: bytes) -> None:
+        """Discard input; nobody answers it any more."""
+
+    def _start_abort_timer(self, transport: asyncio.Transport, patience: float) -> None:
         if self._abort_timer is None:
-            loop = asyncio.get_running_loop()
-            self._abort_timer = loop.call_later(self._owner.close_timeout, transport.abort)
+            self._abort_timer = asyncio.get_running_loop().call_later(patience, transport.abort)
 
 
 def _read_buffer() -> memoryview:

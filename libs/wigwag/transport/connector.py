@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable
 
-from wigwag.transport.addresses import forbidden
+from wigwag.transport.addresses import forbidden, leads_to_ourselves
 from wigwag.transport.channel import Address, Channel, ChannelKind, Receiver, reason_of
 from wigwag.transport.errors import ConnectError, ConnectFailure
 from wigwag.transport.profiles import DEFAULT_CONNECT_TIMEOUT, ProfileTable, TcpProfile, apply_to_socket
@@ -31,7 +31,8 @@ class Connector:
     Args:
         resolver: Finds addresses.
         tls: Returns the TLS context to connect with; asked for each secure connection, so that it may be replaced.
-        own_addresses: Returns the numeric addresses that we listen on; never connected to unless private ones may be.
+        own_addresses: Returns numeric addresses that lead to us from outside (address translation); those of this
+            host's interfaces are known anyway. Neither is connected to unless private addresses may be.
         profiles: Returns the TCP profiles that hold now.
         handshake_timeout: Seconds for TLS.
         close_timeout: Seconds that unsent data may take to leave when a connection is closed.
@@ -138,7 +139,7 @@ class Connector:
             profile = table.match(kind, remote, local) if table is not None else None
             if local_address is not None and (":" in local_address) != (":" in endpoint.address):
                 refusals.append((ConnectFailure.NO_ADDRESS, "of another family than the local address"))
-            elif not allow_private and (why := forbidden(endpoint.address, own)) is not None:
+            elif not allow_private and (why := _closed(endpoint.address, own)) is not None:
                 refusals.append((ConnectFailure.FORBIDDEN, f"{why} address"))
             elif profile is not None and profile.no_new_conn:
                 refusals.append((ConnectFailure.NO_NEW_CONNECTION, f"no_new_conn of TCP profile {profile.id}"))
@@ -226,6 +227,11 @@ class Connector:
             handshake_timeout=self._handshake_timeout,
             shutdown_timeout=self.close_timeout,
         )
+
+
+def _closed(address: str, own: Iterable[str]) -> str | None:
+    """Why nobody may make us connect to ``address``."""
+    return forbidden(address, own) or ("our own" if leads_to_ourselves(address) else None)
 
 
 async def _give_up(attempts: Iterable[asyncio.Task[socket.socket]]) -> None:

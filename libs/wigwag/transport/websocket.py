@@ -270,7 +270,7 @@ class WebSocketChannel(Channel):
         self._reason = self._reason or reason
         self._receive = self._discard
         self._events.clear()
-        self._start_abort_timer(transport)
+        self._start_abort_timer(transport, self._owner.close_timeout)
         if self._paused:
             transport.resume_reading()
         if self._engine.eof_sent:

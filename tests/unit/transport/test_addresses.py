@@ -2,7 +2,7 @@
 
 import pytest
 
-from wigwag.transport.addresses import forbidden, network_of, parse_address
+from wigwag.transport.addresses import forbidden, leads_to_ourselves, network_of, parse_address
 from wigwag.transport.admission import Admission
 
 
@@ -45,6 +45,13 @@ from wigwag.transport.admission import Admission
 )
 def test_addresses_closed_to_strangers(address: str, reason: str | None) -> None:
     assert forbidden(address, ["203.0.114.5", "2606:4700:0::5", "not an address"]) == reason
+
+
+def test_this_hosts_interfaces_lead_to_ourselves() -> None:
+    assert leads_to_ourselves("127.0.0.1")
+    assert leads_to_ourselves("::1")
+    assert not leads_to_ourselves("203.0.113.1")
+    assert not leads_to_ourselves("255.255.255.255")
 
 
 def test_names_are_no_addresses() -> None:

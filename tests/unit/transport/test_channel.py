@@ -130,6 +130,34 @@ async def test_close_sends_what_is_unsent_first(endpoints: Endpoints, options: L
     assert listener.channels == {}
 
 
+async def test_what_was_sent_last_is_not_lost_to_input_that_nobody_reads(
+    endpoints: Endpoints, options: ListenerOptions
+) -> None:
+    def refuse(recorder: Recorder, _: bytes) -> None:
+        recorder.channel.pause_reading()
+        recorder.channel.send([b"413"])
+        recorder.channel.close("too large")
+
+    listener = await endpoints.listen(options, lambda: Recorder(refuse))
+    reader, writer = await client(endpoints, listener)
+    writer.write(b"x" * 2 * MEBIBYTE)
+    assert await reader.readexactly(3) == b"413"
+    receiver = await endpoints.receiver()
+    writer.close()
+    await until(lambda: receiver.reasons == ["too large"])
+    assert len(receiver.reads) == 1
+
+
+async def test_close_toward_a_peer_that_never_ends_its_side_ends_by_the_timer(
+    endpoints: Endpoints, options: ListenerOptions
+) -> None:
+    listener = await endpoints.listen(options)
+    await endpoints.raw(listener) if options.kind == "tcp" else await client(endpoints, listener)
+    receiver = await endpoints.receiver()
+    receiver.channel.close("enough")
+    await until(lambda: receiver.reasons == ["enough"])
+
+
 async def test_close_toward_a_peer_that_does_not_read_ends_by_the_timer(
     endpoints: Endpoints, options: ListenerOptions
 ) -> None:
