@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import RequestHead
 
+from .destination import Holding
 from .route import Route
 from .sessions import Session
 
@@ -25,7 +26,8 @@ class Interruptions:
 
     def __init__(self, relay: "Relay") -> None:
         self._relay = relay
-        self._abandoned: dict[MessageKey, tuple[Route, RequestHead, int, bytes]] = {}
+        self._abandoned: dict[MessageKey, tuple[int, Route, RequestHead, int, bytes]] = {}
+        """Serial number in ``_due``, and what ``_abort`` needs."""
         self._due: list[tuple[float, int, MessageKey]] = []
         self._serial = 0
 
@@ -54,8 +56,8 @@ class Interruptions:
             now: Monotonic seconds.
         """
         key = (route.session, head.message_id or "")
-        self._abandoned[key] = (route, head, position, total)
         self._serial += 1
+        self._abandoned[key] = (self._serial, route, head, position, total)
         heapq.heappush(self._due, (now + self._relay.settings.resume_window, self._serial, key))
         if not self._relay.settings.resume_window:
             self.tick(now)
@@ -68,12 +70,16 @@ class Interruptions:
     def tick(self, now: float) -> None:
         """Abort what nobody continued in time (continuation flag ``#``, RFC 4975 section 7.1)."""
         while self._due and self._due[0][0] <= now:
-            found = self._abandoned.pop(heapq.heappop(self._due)[2], None)
-            if found is not None:
-                self._abort(*found)
+            _, serial, key = heapq.heappop(self._due)
+            found = self._abandoned.get(key)
+            if found is not None and found[0] == serial:
+                del self._abandoned[key]
+                self._abort(*found[1:])
 
     def _abort(self, route: Route, head: RequestHead, position: int, total: bytes) -> None:
-        destination = route.destination
+        destination = route.leads_to()
+        if not route.exit_session.open or (isinstance(destination, Holding) and not destination.takes_more):
+            return
         relay = self._relay
         transaction_id = relay.next_transaction_id()
         byte_range = b"Byte-Range: %d-%d/%b" % (position, position - 1, total)

@@ -134,6 +134,7 @@ class Requests:
             from_path=head.raw_from_path,
             from_key=head.from_path[0].key,
             from_client=from_client,
+            to_client=uris[len(walked)].key == walked[-1].client_uri.key,
             largest_message=self._relay.settings.limits.message_bytes,
         )
 

@@ -21,6 +21,7 @@ class Route:
         response_paths: Both path headers of a response to the previous hop.
         report_paths: Both path headers of a REPORT to the origin.
         from_client: The request comes from the session's client (else it goes to that client).
+        to_client: The request leaves toward the client of ``exit_session``.
         from_key: Comparison key of the first From-Path URI.
         largest_message: 413 above so many octets; 0: no limit.
         open: False once a session or connection it leans on is gone: it has to be worked out again.
@@ -45,6 +46,7 @@ class Route:
         "response_paths",
         "session",
         "source",
+        "to_client",
     )
 
     def __init__(
@@ -59,6 +61,7 @@ class Route:
         from_path: bytes,
         from_key: tuple[object, ...],
         from_client: bool,
+        to_client: bool,
         largest_message: int,
     ) -> None:
         self.source = source
@@ -66,6 +69,7 @@ class Route:
         self.exit_session = exit_session
         self.destination = destination
         self.from_client = from_client
+        self.to_client = to_client
         self.from_key = from_key
         self.largest_message = largest_message
         self.paths = b"To-Path: %b\r\nFrom-Path: %b\r\n" % (
@@ -107,6 +111,10 @@ class Route:
         self.destination.routes.discard(self)
         self.destination = destination
         destination.routes.add(self)
+
+    def leads_to(self) -> "Destination":
+        """Return where the route's bytes go now, also after the receiving client was lost or resumed elsewhere."""
+        return self.exit_session.destination if self.to_client else self.destination
 
     def origin(self) -> "Hop | None":
         """Return the connection that leads back to the origin, also after the client resumed elsewhere."""

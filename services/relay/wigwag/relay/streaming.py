@@ -97,9 +97,9 @@ class SendChunk:
 
     def abandoned(self, now: float) -> None:
         """The sender is gone: end the message's bytes so far with ``+`` and let the next hop know in time."""
-        if self.failed is not None or self._flag is not None:
+        if self.failed is not None:
             return
-        if self._held and self._route.open:
+        if self._held and self._flag is None and self._route.open and self._make_room(now):
             self._forward(self._take(self._held), "+", whole=False)
         if self._forwarded:
             self._hop.relay.abandon_message(self._route, self._head, self._next, self._total, now)
