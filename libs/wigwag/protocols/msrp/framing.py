@@ -241,7 +241,12 @@ class FrameParser:
         if source.endswith(b"\r\n", head_end, head_end + 2):
             self._finish_head(block, transaction_id, True, events)
             return head_end + 2 + shift
-        return self._feed_end_line(source, start, head_end, transaction_id, events) + shift
+        after = self._feed_end_line(source, start, head_end, transaction_id, events)
+        if after + shift < position and self._scanner is not None:
+            # A line that looked like an end-line came with an earlier read, and does not come again.
+            self._scanner.scan(bytes(source[after : position - shift]), 0)
+            return position
+        return after + shift
 
     def _feed_end_line(
         self, source: bytes | bytearray, start: int, head_end: int, transaction_id: bytes, events: list[FrameEvent]
