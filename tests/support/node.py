@@ -2,10 +2,12 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +42,15 @@ class RunningNode:
     def is_ready(self) -> bool:
         """Whether it answers /readyz with 200; raises when the process has ended."""
         if self.process.poll() is not None:
-            raise AssertionError(f"the node ended with {self.process.returncode}: {self.process.communicate()[1]}")
+            raise AssertionError(f"the node ended with {self.process.returncode}: {self.last_words()}")
         try:
             return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200
         except (OSError, ValueError, httpx.HTTPError):
             return False
+
+    def last_words(self) -> str:
+        """Return what it wrote on standard error."""
+        return str(self.process.communicate()[1])
 
     def command(self, *arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":
         """Run a ``wigwag`` command with the node's settings."""
@@ -108,3 +114,93 @@ def json_of(result: "subprocess.CompletedProcess[str]") -> Any:
     """Return what a command printed as JSON."""
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
+
+
+class RelayNode(RunningNode):
+    """``wigwag run relay`` with the listeners of a TOML file, each found by its name."""
+
+    log: Path
+
+    @cached_property
+    def listeners(self) -> dict[str, dict[str, Any]]:
+        """Where it listens, by the listener's name."""
+        rows = self.get("/v1/relay/listeners")
+        return {row["name"]: row for row in rows}
+
+    def get(self, path: str) -> Any:
+        """Ask its admin API."""
+        return httpx.get(f"{self.url}{path}", trust_env=False, verify=False).json()
+
+    def last_words(self) -> str:
+        return self.log.read_text()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    def memory(self, what: str = "VmRSS") -> int:
+        """Return the memory of the process in bytes; ``VmHWM`` is the most that it had since ``forget_peak``."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith(what)).split()[1]) * 1024
+
+    def forget_peak(self) -> None:
+        """Let ``VmHWM`` begin anew."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Return the whole lines of its log."""
+        text = self.log.read_text()
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+@contextmanager
+def relay_node(directory: Path, settings: Mapping[str, Any], *, descriptors: int | None = None) -> Iterator[RelayNode]:
+    """Run the relay with a TOML file made of ``settings`` and wait until it is ready; it is ended by its pid.
+
+    Args:
+        directory: Holds the file, the log and the data directory; used again it stands for a restart.
+        settings: What the file says beside ``node.data_dir`` and ``admin.port``.
+        descriptors: Its limit of open files.
+    """
+    file, data_dir, log = directory / "wigwag.toml", directory / "data", directory / "node.log"
+    node_settings = {"data_dir": str(data_dir), "log_format": "json", **settings.get("node", {})}
+    file.write_text(toml({**settings, "node": node_settings, "admin": {"port": 0}}))
+    limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (descriptors,) * 2) if descriptors else None
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [WIGWAG, "run", "relay", "--config", str(file)],
+            env=clean_environment({}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=output,
+            text=True,
+            preexec_fn=limit,
+        )
+    try:
+        node = RelayNode(process, {"WIGWAG_CONFIG": str(file)}, data_dir)
+        node.log = log
+        wait_until(node.is_ready, seconds=START_SECONDS, what="ready node")
+        yield node
+    finally:
+        process.kill()
+        process.wait()
+
+
+def toml(settings: Mapping[str, Any]) -> str:
+    """Write settings as TOML; what is nested is written inline."""
+    lines = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            lines += [f"[{name}]", *(f"{key} = {_toml_value(item)}" for key, item in value.items())]
+        else:
+            lines.insert(0, f"{name} = {_toml_value(value)}")
+    return "\n".join([*lines, ""])
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml_value(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    return json.dumps(value)

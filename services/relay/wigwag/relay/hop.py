@@ -253,11 +253,12 @@ class Hop(Destination):
                     self._finish(now)
             case MalformedReceived(response=response, reason=reason, fatal=fatal):
                 self.relay.counters["malformed"] += 1
-                self.relay.log(self, "malformed request", reason=reason)
                 if response is not None:
                     self.reply(response)
                 if fatal:
                     self.fail(reason)
+                else:
+                    self.relay.log(self, "malformed request", reason=reason)
 
     def _finish(self, now: float) -> bool:
         if self.incoming is not None and not self.held_up & HeldUp.AUTH and self.incoming.go_on(now):

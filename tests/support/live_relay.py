@@ -1,0 +1,97 @@
+"""A relay node with one listener of each kind, and clients of any kind at it."""
+
+import ssl
+from contextlib import AsyncExitStack
+from typing import Any
+
+from tests.support.certificates import Authority
+from tests.support.live_client import LiveClient, open_wire
+from tests.support.node import RelayNode
+from wigwag.transport.tls import client_context
+
+DOMAIN = "wigwag.example"
+HOST = "relay.test"
+PASSWORDS = {"alice": "alice-secret", "bob": "bob-secret", "carol": "carol-secret"}
+KINDS = ("tcp", "tls", "ws", "wss", "peer", "tcp6")
+CLIENT_HOST = "client.test"
+"""Name in the certificate that clients show to the peer listener."""
+
+
+def relay_settings(
+    certificate: tuple[str, str] | None = None, ca_file: str = "", kinds: tuple[str, ...] = ("tcp",), **relay: Any
+) -> dict[str, Any]:
+    """Return settings of a node; ``relay`` is what its section holds beside listeners."""
+    listeners = [_listener(kind, certificate, ca_file) for kind in kinds]
+    users: list[dict[str, Any]] = [
+        {"username": name, "domain": DOMAIN, "password": password} for name, password in PASSWORDS.items()
+    ]
+    users.append({"username": "mute", "domain": DOMAIN, "password": "mute-secret", "may_relay": False})
+    return {"users": users, "relay": {"listeners": listeners, **relay}}
+
+
+def _listener(kind: str, certificate: tuple[str, str] | None, ca_file: str) -> dict[str, Any]:
+    listener: dict[str, Any] = {"name": kind, "kind": kind, "port": 0, "domain": DOMAIN, "advertised_host": HOST}
+    if kind == "tcp6":
+        listener |= {"kind": "tcp", "host": "::1"}
+        del listener["advertised_host"]
+    if kind in ("tcp", "tcp6", "ws"):
+        listener["plain_auth"] = True
+    else:
+        listener["certificates"] = [certificate]
+    if kind == "peer":
+        listener["client_ca"] = ca_file
+    return listener
+
+
+class Clients:
+    """Opens clients at one node, and closes them.
+
+    Args:
+        node: The relay.
+        authority: Whose certificates the relay and its peers have; None: plain kinds only.
+    """
+
+    def __init__(self, node: RelayNode, authority: Authority | None = None) -> None:
+        self.node = node
+        self._authority = authority
+        self._stack = AsyncExitStack()
+        self._opened = 0
+
+    async def __aenter__(self) -> "Clients":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._stack.aclose()
+
+    async def connect(self, kind: str = "tcp", *, uri: str | None = None) -> LiveClient:
+        """Open a connection; nobody has AUTHed on it."""
+        listener = self.node.listeners[kind]
+        wire = await open_wire(
+            kind, listener["host"] if kind == "tcp6" else "127.0.0.1", listener["port"], self.tls(kind), HOST
+        )
+        self._opened += 1
+        transport = "ws" if kind in ("ws", "wss") else "tcp"
+        host = CLIENT_HOST if kind == "peer" else f"c{self._opened}.invalid"
+        scheme = "msrps" if kind in ("tls", "wss", "peer") else "msrp"
+        client = LiveClient(wire, uri or f"{scheme}://{host}:2855/s{self._opened}{kind};{transport}")
+        self._stack.push_async_callback(client.close)
+        return client
+
+    async def join(self, user: str = "alice", kind: str = "tcp", *, uri: str | None = None) -> LiveClient:
+        """Open a connection and AUTH on it."""
+        client = await self.connect(kind, uri=uri)
+        return await client.authenticate(self.uri(kind), user, PASSWORDS[user])
+
+    def uri(self, kind: str = "tcp") -> str:
+        """Return the To-Path of an AUTH on a listener."""
+        listener = self.node.listeners[kind]
+        scheme = "msrps" if kind in ("tls", "wss", "peer") else "msrp"
+        host = "[::1]" if kind == "tcp6" else HOST
+        return f"{scheme}://{host}:{listener['port']};{'ws' if kind in ('ws', 'wss') else 'tcp'}"
+
+    def tls(self, kind: str = "tls") -> ssl.SSLContext | None:
+        """Return a context that trusts the authority, with a certificate for the peer listener."""
+        if self._authority is None or kind not in ("tls", "wss", "peer"):
+            return None
+        certificate = self._authority.issue(CLIENT_HOST) if kind == "peer" else None
+        return client_context(ca_file=self._authority.ca_file, certificate=certificate)
