@@ -59,7 +59,11 @@ request_route {{
 event_route[msrp:frame-in] {{
     msrp_reply_flags("1");
     if (msrp_is_reply()) {{
-        msrp_relay();
+        # one to a SEND ends here, one to AUTH goes back over the connection that the session's client AUTHed on
+        if ($msrp(nexthops) > 0) {{
+            msrp_cmap_lookup();
+            msrp_relay();
+        }}
         exit;
     }}
     if ($msrp(method) == "AUTH") {{
@@ -134,7 +138,7 @@ def is_installed() -> bool:
 
 @contextmanager
 def running_kamailio(
-    *, certificate: tuple[Path, Path] | None = None, tcp_children: int = 1, cpu: int | None = None
+    *, certificate: tuple[str, str] | None = None, tcp_children: int = 1, cpu: int | None = None
 ) -> Iterator[Kamailio]:
     """Run Kamailio as MSRP relay until the block ends.
 
@@ -172,7 +176,7 @@ def running_kamailio(
             yield Kamailio(host=host, port=port, tls=certificate is not None, pid=process.pid)
 
 
-def _configuration(host: str, port: int, certificate: tuple[Path, Path] | None, tcp_children: int) -> str:
+def _configuration(host: str, port: int, certificate: tuple[str, str] | None, tcp_children: int) -> str:
     tls_settings, tls_modules = "", ""
     if certificate:
         tls_settings = _TLS_SETTINGS.format(connections=MAX_CONNECTIONS)
