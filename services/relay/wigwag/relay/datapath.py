@@ -25,7 +25,7 @@ _FRAME = re.compile(
     rb"|Byte-Range: ([1-9][0-9]{0,14})-([0-9]{1,15}|\*)/([0-9]{1,15}|\*)\r\n"
     rb"|Success-Report: (yes|no)\r\n"
     rb"|Failure-Report: (yes|no|partial)\r\n)*"
-    rb"Content-Type: [!-~][ -~]*\r\n)\r\n)"
+    rb"Content-Type: [!-~][ -~]{0,255}\r\n)\r\n)"
 )
 _TAILS = (b"$\r\n", b"+\r\n", b"#\r\n")
 
