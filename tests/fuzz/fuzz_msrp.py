@@ -21,8 +21,9 @@ LARGEST_HELD = 17_000
 TOKENS = [
     b"\r\n", b"\r", b"\n", b"\r\n\r\n", b"-------", b"\r\n-------d93kswow$\r\n", b"$", b"+", b"#", b"MSRP ", b": ",
     b"d93kswow", b"To-Path: ", b"From-Path: ", b"Message-ID: ", b"Byte-Range: 1-*/*\r\n", b"Byte-Range: 0-",
-    b"Status: 000 200\r\n", b"Success-Report: yes\r\n", b"Failure-Report: no\r\n", b"Content-Type: a/b\r\n", b"9" * 11, b" ", b" SEND\r\n",
-    b"\t", b"\0", b"\xff", b"\xc3\xa9", b";tcp", b"msrp://", b"[::1]", b"%25", b"/", b"a" * 5000, b"x: y\r\n" * 70,
+    b"Status: 000 200\r\n", b"Success-Report: yes\r\n", b"Failure-Report: no\r\n", b"Content-Type: a/b\r\n",
+    b"9" * 11, b" ", b" SEND\r\n", b"\t", b"\0", b"\xff", b"\xc3\xa9", b";tcp", b"msrp://", b"[::1]", b"%25",
+    b"a" * 5000, b"x: y\r\n" * 70,
 ]  # fmt: skip
 
 
