@@ -87,6 +87,17 @@ async def test_m87_repeated_nonce_count_gets_no_use_path() -> None:
     assert b"Use-Path" not in answer
 
 
+async def test_m87_asking_for_more_challenges_does_not_reopen_a_used_nonce() -> None:
+    client = new_client(RelayUnderTest())
+    header = client.authorization(await client.auth())
+    assert (await client.auth(header)).split(b" ")[2] == b"200"
+    for _ in range(10):
+        await client.auth()
+    answer = await client.auth(header)
+    assert answer.startswith(b"MSRP auth1 401 ")
+    assert b"stale=true" in answer
+
+
 async def test_nonce_of_another_connection_is_stale() -> None:
     under_test = RelayUnderTest()
     first, second = new_client(under_test), new_client(under_test)

@@ -45,16 +45,18 @@ class AuthState:
 
     failures: int = 0
     windows: dict[str, NonceWindow] = field(default_factory=dict)
-    """The last few nonces of this connection and the nc values seen with each."""
+    """The last few nonces that this connection was given and the nc values seen with each."""
+
+    def issued(self, nonce: str) -> None:
+        """Begin the window of a new nonce; the oldest is forgotten, and with it that nonce is of no more use."""
+        while len(self.windows) >= _LARGEST_WINDOWS:
+            del self.windows[next(iter(self.windows))]
+        self.windows[nonce] = NonceWindow()
 
     def accept(self, nonce: str, nc: int) -> bool:
-        """Tell whether ``nc`` is new for ``nonce``, and remember it."""
+        """Tell whether ``nonce`` is known and ``nc`` new for it, and remember it."""
         window = self.windows.get(nonce)
-        if window is None:
-            while len(self.windows) >= _LARGEST_WINDOWS:
-                del self.windows[next(iter(self.windows))]
-            window = self.windows[nonce] = NonceWindow()
-        return window.accept(nc)
+        return window is not None and window.accept(nc)
 
 
 class RefusedError(Exception):
@@ -175,6 +177,7 @@ class Authenticator:
 
     async def _look_up(self, hop: Hop, head: RequestHead, credentials: Credentials) -> None:
         relay = self._relay
+        arrived = relay.now()
         stored, available = None, True
         try:
             async with asyncio.timeout(relay.settings.limits.auth_timeout):
@@ -189,9 +192,9 @@ class Authenticator:
                 raise RefusedError(403, "credentials are not available, try later")
             self._conclude(hop, head, credentials, stored, now)
         except RefusedError as refused:
-            delay = relay.settings.limits.auth_failure_delay if refused.status == 401 else 0.0
-            if delay:
-                await asyncio.sleep(delay)
+            if refused.status == 401:
+                # All at the same age, so that the time does not tell which source knows the user, if any does.
+                await asyncio.sleep(max(0.0, arrived + relay.settings.limits.auth_failure_delay - relay.now()))
             self._refuse(hop, head, refused)
             if refused.status == 401 and not hop.closed and "stale=true" not in refused.fields[0][1]:
                 self.count_failure(hop)
@@ -242,6 +245,7 @@ class Authenticator:
 
     def _challenge(self, hop: Hop, realm: str, *, stale: bool) -> RefusedError:
         nonce = self._nonces.issue(realm=realm, binding=_binding(hop), wall=self._wall(), random=self._random)
+        self._state(hop).issued(nonce)
         fields = tuple(
             (
                 "WWW-Authenticate",

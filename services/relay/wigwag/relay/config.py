@@ -72,8 +72,8 @@ class Limits(Section):
     """A receiver that takes nothing for so long is disconnected."""
     auth_attempts: PositiveCount = 3
     """Failed AUTH requests until the connection is closed (RFC 4976 section 6.3)."""
-    auth_failure_delay: Seconds = 0.0
-    """Seconds that the answer to a wrong password, or an unknown user, is held back."""
+    auth_failure_delay: Seconds = 0.25
+    """Seconds after its arrival at which an AUTH with a wrong password, or of an unknown user, is answered."""
     auth_timeout: PositiveSeconds = 10.0
     """How long the credentials' source may take; after it the client is told to try later."""
     sessions_per_user: PositiveCount = 1_000
