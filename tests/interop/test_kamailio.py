@@ -20,7 +20,7 @@ from tests.support.kamailio import running_kamailio
 from tests.support.msrp_endpoint import AuthError, MsrpClient, connected
 from tests.support.peers import require_peer
 from tests.support.relay_process import PASSWORD, USERNAME, running_relay
-from wigwag.protocols.msrp import DeliverySucceeded, MessageCompleted, MsrpUri, Session
+from wigwag.protocols.msrp import ConnectionLimits, DeliverySucceeded, MessageCompleted, MsrpUri, Session
 
 CHUNK = 8192
 """Octets of a body that Kamailio takes in one piece, with room to spare."""
@@ -47,7 +47,7 @@ class Party:
     async def client(self, *chain: str, at: str = "") -> MsrpClient:
         """Connect a client to the first relay, or ``at`` one, and AUTH at each of the chain through those before."""
         relay = self._relays[at or chain[0]]
-        client = await self._stack.enter_async_context(connected(relay, largest_chunk=CHUNK))
+        client = await self._stack.enter_async_context(connected(relay, ConnectionLimits(largest_chunk=CHUNK)))
         for name in chain:
             await self.authenticate(client, name)
         return client

@@ -42,11 +42,11 @@ class MsrpClient:
         reader: From the relay.
         writer: To the relay.
         relay: The relay's URI, To-Path of AUTH.
-        largest_chunk: Octets in the body of a chunk that is sent.
+        limits: How it writes.
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, relay: MsrpUri, largest_chunk: int
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, relay: MsrpUri, limits: ConnectionLimits
     ) -> None:
         host, port = writer.get_extra_info("sockname")[:2]
         self.uri = MsrpUri.parse(f"msrp://{host}:{port}/{secrets.token_hex(8)};tcp")
@@ -56,7 +56,6 @@ class MsrpClient:
         self._loop = asyncio.get_running_loop()
         self._reader = reader
         self._writer = writer
-        limits = ConnectionLimits(largest_chunk=largest_chunk)
         self.connection = Connection(secrets.token_bytes, self._loop.time(), limits=limits)
 
     @property
@@ -103,6 +102,11 @@ class MsrpClient:
         await self._flush()
         return message_id
 
+    async def write(self, frame: bytes) -> None:
+        """Write a frame that the engine knows nothing of."""
+        self._writer.write(frame)
+        await self._writer.drain()
+
     async def event(self, *kinds: type[Kind], since: int = 0, message_id: str | None = None) -> Kind:
         """Wait for an event of one of the kinds; ``message_id`` narrows it down.
 
@@ -120,7 +124,7 @@ class MsrpClient:
             await until(found, WAIT)
         except AssertionError as error:
             names = [type(event).__name__ for event in self.events]
-            raise AssertionError(f"no {[kind.__name__ for kind in kinds]} among {names}: {self.events[-3:]}") from error
+            raise AssertionError(f"no {' or '.join(kind.__name__ for kind in kinds)} among {names}") from error
         event = found()
         assert event is not None
         return event
@@ -151,11 +155,11 @@ class MsrpClient:
 
 
 @asynccontextmanager
-async def connected(relay: str, *, largest_chunk: int = 65_536) -> AsyncIterator[MsrpClient]:
+async def connected(relay: str, limits: ConnectionLimits | None = None) -> AsyncIterator[MsrpClient]:
     """Connect an endpoint to a relay until the block ends."""
     uri = MsrpUri.parse(relay)
     reader, writer = await asyncio.open_connection(uri.host, uri.port)
-    client = MsrpClient(reader, writer, uri, largest_chunk)
+    client = MsrpClient(reader, writer, uri, limits or ConnectionLimits())
     reading = asyncio.create_task(client.run())
     try:
         yield client
