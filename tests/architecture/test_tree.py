@@ -70,7 +70,7 @@ def test_helpers_of_tests_live_in_one_place() -> None:
         str(path.relative_to(ROOT))
         for path in python_files("tests")
         if path.parent != ROOT / "tests" / "support"
-        and not path.name.startswith("test_")
+        and not path.name.startswith(("test_", "fuzz_"))
         and path.name not in ("__init__.py", "conftest.py")
     ]
     assert stray == []
