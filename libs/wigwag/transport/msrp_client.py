@@ -1,17 +1,16 @@
 """An MSRP client on a real connection: the asyncio shell around the endpoint's engine (RFC 4975, RFC 4976 section 5).
 
-Theory of operation. `MsrpClient` is a channel's receiver. First, if there is a relay, one AUTH is played; until it is
-over every response goes to ``RelayAuthentication``. From then on every byte goes to the engine, ``Connection``. After
-each thing that happens the shell writes what the engine has, as long as the channel takes it, and sets one timer. What
-the engine reports is handed to one callback, in order, from the event loop's thread.
+Theory of operation. `MsrpClient` is a channel's receiver. Every byte goes to the engine, ``Connection``. After each
+thing that happens the shell writes what the engine has, as long as the channel takes it, and sets one timer. What the
+engine reports is handed to one callback, in order, from the event loop's thread; only the end of an AUTH goes to the
+one who waits for it.
 """
 
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
-from wigwag.errors import ConflictError, RemoteProtocolError, WigwagError
+from wigwag.errors import RemoteProtocolError, WigwagError
 from wigwag.protocols.msrp import (
     BodySource,
     Connection,
@@ -19,21 +18,17 @@ from wigwag.protocols.msrp import (
     ConnectionLimits,
     Event,
     FailureReport,
-    FrameEnded,
-    FrameParser,
-    HeadReceived,
     MsrpUri,
     Path,
-    ResponseHead,
     Session,
 )
 from wigwag.protocols.msrp.authentication import Authenticated, AuthenticationFailed, RelayAuthentication
 from wigwag.transport.channel import Channel
 from wigwag.transport.connector import Connector
 
-AUTH_TIMEOUT = 30.0
-"""Seconds that a relay may take for a whole AUTH."""
 DEFAULT_PORT = 2855
+CLIENT_LIMITS = ConnectionLimits(first_frame_timeout=math.inf)
+"""Who asked for the connection knows whom it goes to: a peer that has nothing to say for an hour may stay."""
 
 
 class AuthenticationError(WigwagError):
@@ -41,10 +36,10 @@ class AuthenticationError(WigwagError):
 
     Args:
         reason: Why, fit for a person.
-        status: The relay's status code; None when there was no answer.
+        status: The relay's status code; 408 when there was no answer.
     """
 
-    def __init__(self, reason: str, *, status: int | None = None) -> None:
+    def __init__(self, reason: str, *, status: int) -> None:
         super().__init__(reason)
         self.status = status
 
@@ -55,7 +50,7 @@ class MsrpClient:
     Args:
         random: Returns so many unpredictable bytes.
         on_event: Told what happens: messages, pieces of them, reports, failures. Must not block.
-        limits: Bounds and timeouts of the engine.
+        limits: Bounds and timeouts of the engine; None: ``CLIENT_LIMITS``.
     """
 
     def __init__(
@@ -67,11 +62,10 @@ class MsrpClient:
     ) -> None:
         self._random = random
         self._on_event = on_event
-        self._limits = limits or ConnectionLimits()
         self._loop = asyncio.get_running_loop()
+        self._engine = Connection(random, self._loop.time(), limits=limits or CLIENT_LIMITS)
         self._channel: Channel | None = None
-        self._engine: Connection | None = None
-        self._authentication: _OpenAuthentication | None = None
+        self._grant: asyncio.Future[Authenticated | AuthenticationFailed] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._may_send = True
         self._reading = True
@@ -105,7 +99,7 @@ class MsrpClient:
     async def authenticate(
         self, relay: MsrpUri, local_uri: MsrpUri, username: str, password: str, *, expires: int | None = None
     ) -> Authenticated:
-        """Get a URI at the relay (RFC 4976 section 5.1); comes before the first session.
+        """Get a URI at the relay, or extend the grant before it ends (RFC 4976 section 5.1).
 
         Args:
             relay: The relay's own URI.
@@ -116,21 +110,17 @@ class MsrpClient:
 
         Raises:
             AuthenticationError: The relay refuses, does not answer within 30 s, or the connection is lost.
+            ConflictError: An AUTH is under way.
         """
-        if self._engine is not None or self._authentication is not None:
-            raise ConflictError("AUTH comes once, before the first session")
+        if self._channel is None:
+            raise AuthenticationError("there is no connection to the relay", status=408)
         machine = RelayAuthentication(username, password, (relay,), local_uri, expires=expires, random=self._random)
-        self._authentication = _OpenAuthentication(machine, self._loop.create_future())
-        self._send([machine.start()])
-        try:
-            async with asyncio.timeout(AUTH_TIMEOUT):
-                outcome = await self._authentication.outcome
-        except TimeoutError:
-            raise AuthenticationError(f"the relay did not answer within {AUTH_TIMEOUT:g} s") from None
-        finally:
-            self._authentication = None
+        self._engine.authenticate(machine, self._loop.time())
+        self._grant = self._loop.create_future()
+        self._flush()
+        outcome = await self._grant
         if isinstance(outcome, AuthenticationFailed):
-            raise AuthenticationError(f"the relay answered {outcome.status}: {outcome.reason}", status=outcome.status)
+            raise AuthenticationError(outcome.reason, status=outcome.status)
         return outcome
 
     def open_session(self, local_uri: MsrpUri, remote_path: Path, *, passive: bool = False) -> Session:
@@ -145,7 +135,7 @@ class MsrpClient:
             ConflictError: The URI is in use.
         """
         session = Session(local_uri=local_uri, remote_path=remote_path, passive=passive)
-        self._running_engine().add_session(session)
+        self._engine.add_session(session)
         self._flush()
         return session
 
@@ -172,7 +162,7 @@ class MsrpClient:
         Raises:
             ConflictError: The session has failed or ended.
         """
-        message_id = self._running_engine().send_message(
+        message_id = self._engine.send_message(
             session,
             content_type,
             body,
@@ -201,10 +191,7 @@ class MsrpClient:
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        if self._authentication is not None and not self._authentication.outcome.done():
-            data = self._authenticating(self._authentication, data)
-        if data:
-            self._run(lambda engine: engine.receive_data(data, self._loop.time()))
+        self._run(lambda engine: engine.receive_data(data, self._loop.time()))
 
     def pause_sending(self) -> None:
         """The channel takes nothing more for now."""
@@ -220,51 +207,36 @@ class MsrpClient:
         self._channel = None
         if self._timer is not None:
             self._timer.cancel()
-        if self._authentication is not None and not self._authentication.outcome.done():
-            self._authentication.outcome.set_exception(AuthenticationError(f"connection lost during AUTH: {reason}"))
-        if self._engine is not None:
-            for event in self._engine.connection_lost():
-                self._on_event(event)
+        for event in self._engine.connection_lost():
+            self._hand_over(event)
         if not self._closed.done():
             self._closed.set_result(reason)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _authenticating(self, authentication: "_OpenAuthentication", data: bytes) -> bytes:
-        """Give the AUTH its responses; returns what is left once it is over."""
-        try:
-            answers, rest = authentication.receive(data)
-        except RemoteProtocolError as error:
-            self._abort(f"relay broke the protocol during AUTH: {error.reason}")
-            return b""
-        self._send(answers)
-        return rest
-
-    def _running_engine(self) -> Connection:
-        if self._engine is None:
-            limits = self._limits
-            # A relay may have nothing to say for hours; it has answered the AUTH, so it is there.
-            limits = replace(limits, first_frame_timeout=math.inf)
-            self._engine = Connection(self._random, self._loop.time(), limits=limits)
-        return self._engine
-
     def _run(self, work: Callable[[Connection], list[Event]]) -> None:
         try:
-            events = work(self._running_engine())
+            events = work(self._engine)
         except RemoteProtocolError as error:
             self._abort(error.reason)
             return
         for event in events:
-            self._on_event(event)
+            self._hand_over(event)
         self._flush()
         given_up = next((event for event in events if isinstance(event, ConnectionGivenUp)), None)
         if given_up is not None and self._channel is not None:
             self._channel.close(given_up.reason)
 
+    def _hand_over(self, event: Event) -> None:
+        if not isinstance(event, Authenticated | AuthenticationFailed):
+            self._on_event(event)
+        elif not self._grant.done():
+            self._grant.set_result(event)
+
     def _flush(self) -> None:
         """Write what the engine has as long as the channel takes it, then set timer and reading."""
         engine = self._engine
-        if engine is None or self._channel is None:
+        if self._channel is None:
             return
         while self._may_send and (frames := engine.data_to_send(self._loop.time())):
             self._channel.send(frames)
@@ -284,48 +256,6 @@ class MsrpClient:
         self._timer = None
         self._run(lambda engine: engine.handle_timeout(self._loop.time()))
 
-    def _send(self, frames: list[bytes]) -> None:
-        if self._channel is not None and frames:
-            self._channel.send(frames)
-
     def _abort(self, reason: str) -> None:
         if self._channel is not None:
             self._channel.abort(reason)
-
-
-class _OpenAuthentication:
-    """An AUTH that waits for responses."""
-
-    def __init__(
-        self, machine: RelayAuthentication, outcome: "asyncio.Future[Authenticated | AuthenticationFailed]"
-    ) -> None:
-        self.outcome = outcome
-        self._machine = machine
-        self._parser = FrameParser()
-        self._head: ResponseHead | None = None
-
-    def receive(self, data: bytes) -> tuple[list[bytes], bytes]:
-        """Take bytes; return what to answer and, once the AUTH is over, the bytes after it.
-
-        Raises:
-            RemoteProtocolError: The peer broke the protocol.
-        """
-        answers: list[bytes] = []
-        position = 0
-        while position < len(data) and not self.outcome.done():
-            events, position = self._parser.feed(data, position)
-            for event in events:
-                if isinstance(event, HeadReceived):
-                    self._head = event.head if isinstance(event.head, ResponseHead) else None
-                elif isinstance(event, FrameEnded) and self._head is not None:
-                    answers += self._respond(self._head)
-        return answers, data[position:]
-
-    def _respond(self, head: ResponseHead) -> list[bytes]:
-        if head.transaction_id != self._machine.transaction_id:
-            return []
-        outcome = self._machine.receive(head)
-        if isinstance(outcome, bytes):
-            return [outcome]
-        self.outcome.set_result(outcome)
-        return []

@@ -10,7 +10,7 @@ import typer
 
 from wigwag.errors import WigwagError
 
-from .cli_relay import connections, profiles, routes, sessions, trace
+from .cli_relay import certificates, connections, profiles, routes, sessions, trace
 from .cli_users import users
 from .options import ConfigOption, JsonOption, settings_of
 from .terminal import print_error, print_json, print_table
@@ -28,6 +28,7 @@ app.add_typer(sessions, name="sessions")
 app.add_typer(connections, name="connections")
 app.add_typer(profiles, name="profiles")
 app.add_typer(routes, name="routes")
+app.add_typer(certificates, name="certificates")
 app.command()(trace)
 
 

@@ -1,4 +1,4 @@
-"""``wigwag sessions|connections|profiles|routes|trace``, through the admin API of a running node."""
+"""``wigwag sessions|connections|profiles|routes|certificates|trace``, through the admin API of a running node."""
 
 import re
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ sessions = typer.Typer(help="Sessions at the relay.", no_args_is_help=True)
 connections = typer.Typer(help="Connections of the relay.", no_args_is_help=True)
 profiles = typer.Typer(help="TCP connection profiles (tcp_mgm).", no_args_is_help=True)
 routes = typer.Typer(help="The relay's routing table.", no_args_is_help=True)
+certificates = typer.Typer(help="Certificates of the relay's listeners.", no_args_is_help=True)
 
 _SESSION_ID = re.compile(r"[0-9a-f]{16}")
 _SESSION_COLUMNS = ("id", "user", "state", "listener", "remote", "expires", "messages_in", "messages_out")
@@ -134,6 +135,22 @@ def reload_routes(config: ConfigOption = None, url: UrlOption = None, token_file
     """Read the routing table again."""
     with client_of(config, url, token_file) as client:
         console().print(f"{client.post('/v1/relay/routes/reload')['routes']} routes are in force")
+
+
+@certificates.command("reload")
+def reload_certificates(
+    config: ConfigOption = None, url: UrlOption = None, token_file: TokenOption = None, as_json: JsonOption = False
+) -> None:
+    """Load all certificates again; connections that stand keep theirs."""
+    with client_of(config, url, token_file) as client:
+        results = client.post("/v1/relay/certificates/reload")
+    if as_json:
+        print_json(results)
+    else:
+        rows = [{"listener": listener, "result": result} for listener, result in results.items()]
+        print_table(rows, ("listener", "result"), empty="no listener has certificates")
+    if any(result != "reloaded" for result in results.values()):
+        raise typer.Exit(1)
 
 
 def trace(

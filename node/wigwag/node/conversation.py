@@ -25,7 +25,7 @@ from wigwag.protocols.msrp import (
     SessionFailed,
 )
 from wigwag.transport.connector import Connector
-from wigwag.transport.msrp_client import MsrpClient
+from wigwag.transport.msrp_client import AuthenticationError, MsrpClient
 
 Item = TypeVar("Item")
 
@@ -77,12 +77,15 @@ class Participant:
 
         Raises:
             ConnectError: No connection.
-            AuthenticationError: The relay refused.
+            DemoFailedError: The relay refused.
         """
         await self._client.connect(connector, relay, allow_private=True)
         # The host of an endpoint behind a relay is reached by nobody (RFC 4976 section 5.1).
         local = MsrpUri.parse(f"msrps://{self.name}.invalid:2855/{self._random(10).hex()};tcp")
-        granted = await self._client.authenticate(relay, local, self.name, password)
+        try:
+            granted = await self._client.authenticate(relay, local, self.name, password)
+        except AuthenticationError as error:
+            raise DemoFailedError(f"{self.name} was not let in: {error} ({error.status})") from error
         # Use-Path is in the order of our To-Path; a peer goes through the same relays from the other end.
         self.path = (*reversed(granted.use_path), local)
         self._use_path = granted.use_path
