@@ -286,6 +286,18 @@ def test_a_report_of_more_than_was_sent_confirms_no_more_than_was_sent() -> None
     assert isinstance(sent, MessageSent)
 
 
+def test_the_ranges_that_reports_confirm_are_bounded() -> None:
+    alice = sender()
+    message_id = alice.connection.send_message(alice.session, "text/plain", b"x" * 10_000, success_report=True)
+    alice.written()
+    alice.wait(0)
+    for octet in range(1, 4001, 2):
+        alice.receive(report_frame(message_id, "000 200 OK", f"{octet}-{octet}/10000"))
+    message = alice.connection._deliveries.find(alice.session, message_id)
+    assert message is not None
+    assert len(message.confirmed) == 1024
+
+
 def test_the_application_may_report_itself() -> None:
     alice, bob = sender(), Endpoint()
     bob.session.automatic_reports = False

@@ -186,6 +186,7 @@ class Connection:
 
         Raises:
             ConflictError: The session has failed or ended, is bound elsewhere, or the Message-ID is in use.
+            LocalProtocolError: An argument would break the grammar.
         """
         if session.state is not SessionState.OPEN or session.binding is not self:
             raise ConflictError(f"nothing can be sent in the session at {session.local_uri}")
@@ -203,6 +204,7 @@ class Connection:
             failure_report=failure_report,
             fields=fields,
         )
+        message.check()
         self._pending += self._deliveries.add(message)
         self._outbox.put_message(message)
         return message_id

@@ -25,6 +25,8 @@ from .transactions import Transaction
 
 # Octets are missing at the peer, or he denies the session: it MUST be treated as failed (section 7.3.2).
 _SESSION_IS_LOST: Final = frozenset((408, 481, 506))
+_MOST_RANGES: Final = 1024
+"""Separate ranges of one message that REPORTs may confirm: a peer can send one for every other octet."""
 
 
 class Deliveries:
@@ -119,7 +121,8 @@ class Deliveries:
         start = byte_range.start if byte_range is not None else 1
         end = byte_range.end if byte_range is not None else None
         message.reported_on = True
-        message.confirmed.add(start, message.sent if end is None else min(end, message.sent))
+        if len(message.confirmed) < _MOST_RANGES:
+            message.confirmed.add(start, message.sent if end is None else min(end, message.sent))
         return events + self._succeed_if_covered(message)
 
     def _succeed_if_covered(self, message: OutboundMessage) -> list[Event]:

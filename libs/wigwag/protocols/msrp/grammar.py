@@ -295,6 +295,11 @@ def read_field(known: KnownFields, name: str, value: str) -> bool:
     return True
 
 
+def is_ident(text: str) -> bool:
+    """Tell whether ``text`` may be a transaction identifier or a Message-ID of ours (RFC 4975 section 9, ident)."""
+    return _IDENT.fullmatch(text) is not None
+
+
 def request(
     transaction_id: str,
     method: str,

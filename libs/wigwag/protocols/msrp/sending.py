@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from .grammar import ByteRange, FailureReport, end_line, request
+from wigwag.errors import LocalProtocolError
+
+from .grammar import ByteRange, FailureReport, end_line, is_ident, request
 from .octet_ranges import OctetRanges
 from .session import Session
 from .transactions import TRANSACTION_TIMEOUT, Transaction
@@ -106,6 +108,17 @@ class OutboundMessage:
             failure_report=failure_report,
             fields=fields,
         )
+
+    def check(self) -> None:
+        """Find out now rather than when it is written whether the message can be sent.
+
+        Raises:
+            LocalProtocolError: Its Message-ID, Content-Type or a header would break the grammar.
+        """
+        if not is_ident(self.message_id):
+            raise LocalProtocolError(f"not a Message-ID: {self.message_id!r}")
+        path = self.session.remote_path
+        request("0000", "SEND", path, (self.session.local_uri,), self.fields, content_type=self.content_type)
 
     def read(self, octets: int) -> bytes:
         """Return the next ``octets`` octets, or all that remain; ``total`` is known once the end was reached.

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.msrp import ALICE, RELAY, Endpoint, counting_random, frames_of, response_frame, sender
-from wigwag.errors import ConflictError, NotFoundError
+from wigwag.errors import ConflictError, LocalProtocolError, NotFoundError
 from wigwag.protocols.msrp import (
     Authenticated,
     AuthenticationFailed,
@@ -72,6 +72,11 @@ def test_misuse_is_refused_in_words() -> None:
         alice.connection.abort_message(alice.session, "unknown1")
     with pytest.raises(NotFoundError):
         alice.connection.refuse_message(alice.session, "unknown1")
+    for misfit in ({"message_id": "a b c d"}, {"fields": (("X", "a\r\nb"),)}):
+        with pytest.raises(LocalProtocolError):
+            alice.connection.send_message(alice.session, "text/plain", b"hi", **misfit)
+    with pytest.raises(LocalProtocolError):
+        alice.connection.send_message(alice.session, "text/plain\r\nX: 1", b"hi")
     alice.connection.end_session(alice.session)
     with pytest.raises(ConflictError):
         alice.connection.send_message(alice.session, "text/plain", b"hi")
