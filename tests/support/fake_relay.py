@@ -112,6 +112,10 @@ class FakeRelayModule:
         change = ProfileChange(connection_id=1, remote="127.0.0.1:50000", changes=("keepidle 120 -> 60",))
         return ProfileReload(profiles=1, invalid=("row 9: proto",), changes=(change,), applied=not dry_run)
 
+    def reload_certificates(self) -> dict[str, str]:
+        self.calls.append("reload certificates")
+        return {"tls": "reloaded"}
+
     async def reload_routes(self) -> int:
         self.calls.append("routes")
         return 3

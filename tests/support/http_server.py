@@ -53,8 +53,8 @@ class HttpServer:
 
 
 @asynccontextmanager
-async def http_server() -> AsyncIterator[HttpServer]:
-    """Serve on a free loopback port until the block ends."""
+async def http_server(port: int = 0) -> AsyncIterator[HttpServer]:
+    """Serve on a loopback port (0: a free one) until the block ends."""
     state = HttpServer()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -68,7 +68,7 @@ async def http_server() -> AsyncIterator[HttpServer]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, "127.0.0.1", port)
     state.port = server.sockets[0].getsockname()[1]
     try:
         yield state

@@ -253,6 +253,11 @@ class LiveClient:
         await self.write(frame)
         return message_id, (await self.answered(f"tid{number}x")).status_code
 
+    async def refused(self, to_path: str) -> int:
+        """SEND what can't be forwarded; returns why, as the answer or else a REPORT says."""
+        message_id, status = await self.send(to_path)
+        return status if status != 200 else status_of(await self.report(message_id))
+
     async def request(self, method: str, to_path: str, headers: tuple[str, ...] = ()) -> str:
         """Write a request without a body; returns its transaction identifier."""
         transaction_id = f"tid{next(_numbers)}x"

@@ -1,17 +1,21 @@
 """A relay node with one listener of each kind, and clients of any kind at it."""
 
+import asyncio
 import ssl
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from tests.support.certificates import Authority
-from tests.support.live_client import LiveClient, open_wire
+from tests.support.live_client import LiveClient, Received, StreamWire, open_wire
 from tests.support.node import RelayNode
 from wigwag.transport.tls import client_context
 
 DOMAIN = "wigwag.example"
 HOST = "relay.test"
-PASSWORDS = {"alice": "alice-secret", "bob": "bob-secret", "carol": "carol-secret"}
+MUTE = "mute"
+"""A user who may not use the relay."""
+PASSWORDS = {name: f"{name}-secret" for name in ("alice", "bob", "carol", MUTE)}
 KINDS = ("tcp", "tls", "ws", "wss", "peer", "tcp6")
 CLIENT_HOST = "client.test"
 """Name in the certificate that clients show to the peer listener."""
@@ -22,11 +26,11 @@ def relay_settings(
 ) -> dict[str, Any]:
     """Return settings of a node; ``relay`` is what its section holds beside listeners."""
     listeners = [_listener(kind, certificate, ca_file) for kind in kinds]
-    users: list[dict[str, Any]] = [
-        {"username": name, "domain": DOMAIN, "password": password} for name, password in PASSWORDS.items()
-    ]
-    users.append({"username": "mute", "domain": DOMAIN, "password": "mute-secret", "may_relay": False})
-    return {"users": users, "relay": {"listeners": listeners, **relay}}
+    return {"users": [_user(name) for name in PASSWORDS], "relay": {"listeners": listeners, **relay}}
+
+
+def _user(name: str) -> dict[str, Any]:
+    return {"username": name, "domain": DOMAIN, "password": PASSWORDS[name], "may_relay": name != MUTE}
 
 
 def _listener(kind: str, certificate: tuple[str, str] | None, ca_file: str) -> dict[str, Any]:
@@ -95,3 +99,39 @@ class Clients:
             return None
         certificate = self._authority.issue(CLIENT_HOST) if kind == "peer" else None
         return client_context(ca_file=self._authority.ca_file, certificate=certificate)
+
+
+class ListeningPeer:
+    """A peer without a relay that waits for the relay to connect to it."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.accepted: list[LiveClient] = []
+
+    @property
+    def uri(self) -> str:
+        """Its URI."""
+        return f"msrp://127.0.0.1:{self.port}/waiting;tcp"
+
+    def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take up a connection."""
+        self.accepted.append(LiveClient(StreamWire(reader, writer), self.uri))
+
+    @property
+    def messages(self) -> dict[str, Received]:
+        """What came over all its connections."""
+        return {name: message for client in self.accepted for name, message in client.received.items()}
+
+
+@asynccontextmanager
+async def listening_peer() -> AsyncIterator[ListeningPeer]:
+    """Listen on a free loopback port until the block ends."""
+    peer = ListeningPeer()
+    server = await asyncio.start_server(peer.connected, "127.0.0.1", 0)
+    peer.port = server.sockets[0].getsockname()[1]
+    try:
+        yield peer
+    finally:
+        server.close()
+        for client in peer.accepted:
+            await client.close()

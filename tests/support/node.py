@@ -3,10 +3,11 @@
 import json
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -124,12 +125,13 @@ class RelayNode(RunningNode):
     @cached_property
     def listeners(self) -> dict[str, dict[str, Any]]:
         """Where it listens, by the listener's name."""
-        rows = self.get("/v1/relay/listeners")
+        rows = self.ask("GET", "/v1/relay/listeners")
         return {row["name"]: row for row in rows}
 
-    def get(self, path: str) -> Any:
-        """Ask its admin API."""
-        return httpx.get(f"{self.url}{path}", trust_env=False, verify=False).json()
+    def ask(self, method: str, path: str) -> Any:
+        """Ask its admin API; returns the answer's JSON."""
+        response = httpx.request(method, f"{self.url}{path}", trust_env=False, verify=False).raise_for_status()
+        return response.json() if response.content else None
 
     def last_words(self) -> str:
         return self.log.read_text()
@@ -147,6 +149,12 @@ class RelayNode(RunningNode):
     def forget_peak(self) -> None:
         """Let ``VmHWM`` begin anew."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def write_rows(self, statement: str, *values: object) -> None:
+        """Change its database, as an operator does who knows SQL."""
+        with closing(sqlite3.connect(self.data_dir / "wigwag.sqlite3")) as database:
+            database.execute(statement, values)
+            database.commit()
 
     def log_lines(self) -> list[dict[str, Any]]:
         """Return the whole lines of its log."""

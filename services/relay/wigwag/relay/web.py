@@ -80,6 +80,9 @@ class RelayOperations(Protocol):
     async def reload_routes(self) -> int:
         """Read the routing table again; how many rows it has. All of them or, on an error, none."""
 
+    def reload_certificates(self) -> dict[str, str]:
+        """Load all certificates again; by listener "reloaded", or why the old ones stay in use."""
+
     def traces(self) -> list[TraceView]:
         """Running traces."""
 
@@ -197,6 +200,11 @@ def _add_reloads(router: APIRouter, operations: RelayOperations) -> None:
     async def reload_routes() -> dict[str, int]:
         """Read the routing table again."""
         return {"routes": await operations.reload_routes()}
+
+    @router.post("/certificates/reload")
+    async def reload_certificates() -> dict[str, str]:
+        """Load all certificates again; by listener "reloaded", or why the old ones stay in use."""
+        return operations.reload_certificates()
 
 
 def _add_traces(router: APIRouter, operations: RelayOperations) -> None:
