@@ -9,6 +9,7 @@ import pytest
 from tests.support.certificates import Authority
 from tests.support.streams import Endpoints, Recorder, client_tls, echo
 from tests.support.waiting import until
+from wigwag.transport import streams
 from wigwag.transport.client_hello import server_name
 from wigwag.transport.errors import CertificateError, ConnectError, ConnectFailure
 from wigwag.transport.listener import Listener, ListenerOptions
@@ -293,3 +294,18 @@ def _copy(pair: tuple[str, str], directory: Path) -> tuple[str, str]:
     shutil.copy(pair[0], chain)
     shutil.copy(pair[1], key)
     return chain, key
+
+
+async def test_where_aiofastnet_is_missing_the_loops_own_tls_serves(
+    endpoints: Endpoints, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "aiofastnet", None)
+    listener = await endpoints.listen(secure(authority), lambda: Recorder(echo))
+    receiver = Recorder()
+    channel = await endpoints.connect_with().connect(
+        "127.0.0.1", listener.address[1], secure=True, receiver=receiver, server_name="relay.test", allow_private=True
+    )
+    channel.send([b"x" * 100_000] * 3)
+    await until(lambda: len(receiver.data) == 300_000)
+    channel.close("enough")
+    await until(lambda: receiver.reasons == ["enough"] and endpoints.accepted[0].is_over)
