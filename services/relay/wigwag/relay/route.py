@@ -99,12 +99,12 @@ class Route:
         counters = self.source.relay.counters
         counters["messages"] += self.messages
         counters["octets"] += self.octets
-        if self.from_client:
-            self.session.messages_in += self.messages
-            self.session.octets_in += self.octets
-        else:
-            self.session.messages_out += self.messages
-            self.session.octets_out += self.octets
+        for session in {self.session, self.exit_session}:
+            session.count(self)
+
+    def goes_to_client_of(self, session: "Session") -> bool:
+        """Tell whether what passes goes to the client of ``session``, one of the two; else it comes from there."""
+        return self.to_client if session is self.exit_session else not self.from_client
 
     def lead_to(self, destination: "Destination") -> None:
         """Send further requests to another destination: the next hop has been connected."""

@@ -83,11 +83,20 @@ class Session:
         """User, realm and client URI: an AUTH of the same three refreshes or resumes the session."""
         return self.username, self.realm, self.client_uri.key
 
+    def count(self, route: "Route") -> None:
+        """Add the traffic of a route that is closed."""
+        if route.goes_to_client_of(self):
+            self.messages_out += route.messages
+            self.octets_out += route.octets
+        else:
+            self.messages_in += route.messages
+            self.octets_in += route.octets
+
     def traffic(self) -> tuple[int, int, int, int]:
         """Return messages in, octets in, messages out and octets out, live routes included ("in": from the client)."""
         totals = [self.messages_in, self.octets_in, self.messages_out, self.octets_out]
         for route in self.routes:
-            offset = 0 if route.from_client else 2
+            offset = 2 if route.goes_to_client_of(self) else 0
             totals[offset] += route.messages
             totals[offset + 1] += route.octets
         return totals[0], totals[1], totals[2], totals[3]
