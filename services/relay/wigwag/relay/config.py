@@ -35,6 +35,10 @@ class ListenerSettings(Section):
     """Origins that a browser may come from (``ws``, ``wss``); empty: any."""
     subprotocol: str = "msrp"
     """WebSocket subprotocol (RFC 7977 section 4.1)."""
+    websocket_message_bytes: PositiveCount = 1_048_576
+    """Largest WebSocket message, that is chunk; more is closed with 1009."""
+    ping_interval: PositiveSeconds = 30.0
+    """Seconds between WebSocket pings; a client that answers none of two is cut."""
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> Self:
@@ -76,6 +80,8 @@ class Limits(Section):
     """Seconds after its arrival at which an AUTH with a wrong password, or of an unknown user, is answered."""
     auth_timeout: PositiveSeconds = 10.0
     """How long the credentials' source may take; after it the client is told to try later."""
+    close_timeout: PositiveSeconds = 5.0
+    """How long unsent data may take to leave when a connection is closed."""
     sessions_per_user: PositiveCount = 1_000
     message_bytes: Count = 0
     """Largest message relayed, by the total in Byte-Range or by what was received: 413 above; 0: no limit."""

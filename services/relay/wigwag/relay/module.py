@@ -209,6 +209,9 @@ class RelayModule:
             origins=settings.origins,
             subprotocol=settings.subprotocol,
             handshake_timeout=self._settings.limits.handshake_timeout,
+            close_timeout=self._settings.limits.close_timeout,
+            max_websocket_message=settings.websocket_message_bytes,
+            ping_interval=settings.ping_interval,
         )
 
     async def _tick(self) -> None:
