@@ -1,6 +1,7 @@
 """A relay node with one listener of each kind, and clients of any kind at it."""
 
 import asyncio
+import itertools
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,6 +20,9 @@ PASSWORDS = {name: f"{name}-secret" for name in ("alice", "bob", "carol", MUTE)}
 KINDS = ("tcp", "tls", "ws", "wss", "peer", "tcp6")
 CLIENT_HOST = "client.test"
 """Name in the certificate that clients show to the peer listener."""
+
+_numbers = itertools.count(1)
+"""For URIs: the same one by the same user would resume the session of an earlier test."""
 
 
 def relay_settings(
@@ -59,7 +63,6 @@ class Clients:
         self.node = node
         self._authority = authority
         self._stack = AsyncExitStack()
-        self._opened = 0
 
     async def __aenter__(self) -> "Clients":
         return self
@@ -73,11 +76,11 @@ class Clients:
         wire = await open_wire(
             kind, listener["host"] if kind == "tcp6" else "127.0.0.1", listener["port"], self.tls(kind), HOST
         )
-        self._opened += 1
+        number = next(_numbers)
         transport = "ws" if kind in ("ws", "wss") else "tcp"
-        host = CLIENT_HOST if kind == "peer" else f"c{self._opened}.invalid"
+        host = CLIENT_HOST if kind == "peer" else f"c{number}.invalid"
         scheme = "msrps" if kind in ("tls", "wss", "peer") else "msrp"
-        client = LiveClient(wire, uri or f"{scheme}://{host}:2855/s{self._opened}{kind};{transport}")
+        client = LiveClient(wire, uri or f"{scheme}://{host}:2855/s{number}{kind};{transport}")
         self._stack.push_async_callback(client.close)
         return client
 

@@ -171,6 +171,8 @@ class Requests:
         bound = session.peers.get(uri.key)
         if bound is not None and not bound.closed:
             return bound
+        if self._relay.issued(uri) and self._relay.names_us(uri, hop):
+            return 481, "no such session"
         return self._relay.outbound.toward(hop, session, uri, now)
 
 

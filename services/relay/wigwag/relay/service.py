@@ -241,8 +241,10 @@ class Relay:
 
     def is_own_address(self, uri: MsrpUri, hop: Hop) -> bool:
         """Tell whether an AUTH to ``uri`` is meant for this relay."""
-        if uri.session_id is not None and self._tokens.is_genuine(uri.session_id):
-            return True
+        return self.issued(uri) or self.names_us(uri, hop)
+
+    def names_us(self, uri: MsrpUri, hop: Hop) -> bool:
+        """Tell whether host and port of ``uri`` are those of this relay."""
         host = uri.host.lower()
         names = {listener.host.lower() for listener in self.listeners.values()} | self.domains
         ports = {port for listener in self.listeners.values() for port in (listener.port, listener.bound_port)}
