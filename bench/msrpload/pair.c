@@ -14,8 +14,9 @@ static void mark(struct pair *pair)
     if (pair->is_marked)
         return;
     pair->is_marked = true;
-    pair->next_marked = pair->traffic->marked;
-    pair->traffic->marked = pair;
+    pair->next_marked = NULL;
+    *pair->traffic->last_marked = pair;
+    pair->traffic->last_marked = &pair->next_marked;
 }
 
 /* The part of a SEND that is equal in all of a pair's messages. */
@@ -188,6 +189,7 @@ static void fill_windows(struct loop *loop)
     struct traffic *traffic = (struct traffic *)((char *)loop - offsetof(struct traffic, loop));
     struct pair *marked = traffic->marked;
     traffic->marked = NULL;
+    traffic->last_marked = &traffic->marked;
     for (; marked; marked = marked->next_marked) {
         marked->is_marked = false;
         if (traffic->sending && marked->sender.session.connection)
@@ -200,6 +202,7 @@ bool pairs_connect(struct traffic *traffic, const struct options *options)
     uint64_t progress = now_ns();
     loop_init(&traffic->loop, options);
     traffic->loop.before_flush = fill_windows;
+    traffic->last_marked = &traffic->marked;
     traffic->pairs = allocate_zeroed((size_t)options->pairs, sizeof *traffic->pairs);
     while (traffic->ready < options->pairs) {
         int ready = traffic->ready;

@@ -20,7 +20,7 @@ struct traffic {
     struct pair *pairs;
     int ready, started;                      /* pairs */
     bool sending;
-    struct pair *marked;                     /* pairs that may send more */
+    struct pair *marked, **last_marked;      /* pairs that may send more, in order */
     void (*arrived)(const struct unit *unit, void *context);
     uint64_t lost_connections, bad_statuses, reports, unexpected;
     int first_bad_status;

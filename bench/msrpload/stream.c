@@ -8,130 +8,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "histogram.h"
 #include "modes.h"
-#include "payload.h"
-#include "process_tree.h"
 #include "report.h"
-#include "session.h"
+#include "stream.h"
 
 #define SECOND 1000000000ull
 #define SILENCE (15 * SECOND)
-#define PROBE_SIZE 100
-#define PIECE 65536         /* of the long message, put into the output at once */
-#define OUTPUT_LIMIT 262144
 #define SAMPLE_INTERVAL (SECOND / 50)
-
-enum role { LONG_MESSAGE, SMALL_MESSAGES };
-
-/* Sender, receiver and content of one session. */
-struct flow {
-    struct stream *stream;
-    enum role role;
-    struct session receiver, sender;
-    struct checker checker;
-    struct answer answer;
-    uint64_t sent, answered;     /* messages of the small ones, bytes and chunks of the long one */
-    bool sender_ready;
-};
-
-struct stream {
-    struct loop loop;
-    struct flow long_message, probe;
-    struct flow *delivering;     /* whose chunk the shared connection is in the middle of */
-    struct unit content;
-    bool sending, chunk_open;
-    uint64_t chunk_left, chunks;
-    uint64_t last_progress, next_probe, next_sample, reading_since, allowed;
-    struct histogram latencies;
-    struct process_tree relay;
-    long rss_before, rss_peak;
-    int bad_status;
-    uint64_t reports;
-    const char *error;
-};
 
 static void stop(struct stream *stream, const char *error)
 {
     if (!stream->error)
         stream->error = error;
-}
-
-/* ---- what is sent ---- */
-
-static size_t write_head(const struct flow *flow, char *text, size_t size, uint64_t number, const char *range)
-{
-    const char kind = flow->role == LONG_MESSAGE ? 'l' : 's';
-    return (size_t)snprintf(text, size,
-                            "MSRP %c%015llx SEND\r\nTo-Path: %s %s\r\nFrom-Path: %s\r\nMessage-ID: %c%llx\r\n"
-                            "Byte-Range: %s\r\nContent-Type: text/plain\r\n\r\n",
-                            kind, (unsigned long long)number, flow->receiver.use_path, flow->receiver.uri,
-                            flow->sender.uri, kind, (unsigned long long)(kind == 'l' ? 1 : number), range);
-}
-
-static size_t write_end(const struct flow *flow, char *text, size_t size, uint64_t number, char flag)
-{
-    const char kind = flow->role == LONG_MESSAGE ? 'l' : 's';
-    return (size_t)snprintf(text, size, "\r\n-------%c%015llx%c\r\n", kind, (unsigned long long)number, flag);
-}
-
-static void send_probe(struct stream *stream, uint64_t due)
-{
-    struct flow *flow = &stream->probe;
-    struct unit unit = {.sent_at = due, .length = PROBE_SIZE, .sequence = (uint32_t)flow->sent};
-    char text[3 * MAX_PATH], range[32];
-    snprintf(range, sizeof range, "1-%d/%d", PROBE_SIZE, PROBE_SIZE);
-    size_t length = write_head(flow, text, sizeof text, flow->sent, range);
-    payload_write(&unit, 0, text + length, PROBE_SIZE);
-    length += PROBE_SIZE;
-    length += write_end(flow, text + length, sizeof text - length, flow->sent, '$');
-    connection_send(flow->sender.connection, text, length);
-    flow->sent++;
-}
-
-static void open_chunk(struct stream *stream)
-{
-    struct flow *flow = &stream->long_message;
-    uint64_t chunk = stream->loop.options->chunk, left = stream->content.length - flow->sent;
-    unsigned long long first = flow->sent + 1, total = stream->content.length;
-    char range[96], text[3 * MAX_PATH];
-    stream->chunk_left = chunk && chunk < left ? chunk : left;
-    if (chunk)
-        snprintf(range, sizeof range, "%llu-%llu/%llu", first, first + stream->chunk_left - 1, total);
-    else
-        snprintf(range, sizeof range, "1-*/*");
-    size_t length = write_head(flow, text, sizeof text, stream->chunks, range);
-    connection_send(flow->sender.connection, text, length);
-    stream->chunk_open = true;
-}
-
-static void close_chunk(struct stream *stream)
-{
-    struct flow *flow = &stream->long_message;
-    char text[64];
-    char flag = flow->sent == stream->content.length ? '$' : '+';
-    size_t length = write_end(flow, text, sizeof text, stream->chunks++, flag);
-    connection_send(flow->sender.connection, text, length);
-    stream->chunk_open = false;
-}
-
-/* Keep the output filled; the content is made as it is needed. */
-static void send_more(struct stream *stream)
-{
-    struct flow *flow = &stream->long_message;
-    struct connection *connection = flow->sender.connection;
-    while (stream->sending && flow->sent < stream->content.length
-           && buffer_length(&connection->output) < OUTPUT_LIMIT) {
-        if (!stream->chunk_open)
-            open_chunk(stream);
-        size_t piece = stream->chunk_left < PIECE ? (size_t)stream->chunk_left : PIECE;
-        payload_write(&stream->content, flow->sent, connection_room(connection, piece), piece);
-        connection_sent(connection, piece);
-        flow->sent += piece;
-        stream->chunk_left -= piece;
-        if (stream->chunk_left == 0)
-            close_chunk(stream);
-    }
 }
 
 /* ---- what is received ---- */
@@ -143,47 +31,55 @@ static void on_message(const struct unit *unit, void *context)
         histogram_add(&flow->stream->latencies, now_ns() - unit->sent_at);
 }
 
+static void receiver_response(struct stream *stream, struct connection *connection, const struct frame_head *head)
+{
+    struct flow *flows[] = {&stream->long_message, &stream->probe};
+    for (int i = 0; i < 2; i++) {
+        struct session *session = &flows[i]->receiver;
+        if (session->connection == connection && session_response(session, head) && session->state == SESSION_REFUSED)
+            stream->bad_status = session->status;
+    }
+}
+
 static void receiver_head(struct connection *connection, const struct frame_head *head)
 {
-    struct stream *stream = connection->owner;
-    struct flow *flows[] = {&stream->long_message, &stream->probe};
+    struct arrival *arrival = connection->owner;
+    struct stream *stream = arrival->stream;
+    const char *sender = stream->long_message.sender.uri;
     if (head->method == METHOD_RESPONSE) {
-        for (int i = 0; i < 2; i++)
-            if (flows[i]->receiver.connection == connection && session_response(&flows[i]->receiver, head)
-                && flows[i]->receiver.state == SESSION_REFUSED)
-                stream->bad_status = flows[i]->receiver.status;
+        receiver_response(stream, connection, head);
         return;
     }
     if (head->method == METHOD_REPORT) {
         stream->reports++;
         return;
     }
-    bool is_long = memmem(head->from_path.data, head->from_path.length, stream->long_message.sender.uri,
-                          strlen(stream->long_message.sender.uri)) != NULL;
-    stream->delivering = is_long ? &stream->long_message : &stream->probe;
-    answer_prepare(&stream->delivering->answer, head, stream->delivering->receiver.uri);
+    bool is_long = memmem(head->from_path.data, head->from_path.length, sender, strlen(sender)) != NULL;
+    arrival->delivering = is_long ? &stream->long_message : &stream->probe;
+    answer_prepare(&arrival->delivering->answer, head, arrival->delivering->receiver.uri);
 }
 
 static void receiver_body(struct connection *connection, const char *bytes, size_t count)
 {
-    struct stream *stream = connection->owner;
-    stream->last_progress = now_ns();
-    checker_feed(&stream->delivering->checker, bytes, count, on_message, stream->delivering);
+    struct arrival *arrival = connection->owner;
+    arrival->stream->last_progress = now_ns();
+    if (arrival->delivering)
+        checker_feed(&arrival->delivering->checker, bytes, count, on_message, arrival->delivering);
 }
 
 static void receiver_end(struct connection *connection, char flag)
 {
-    struct stream *stream = connection->owner;
+    struct arrival *arrival = connection->owner;
     if (flag == '#')
-        stop(stream, "the relay aborted a message");
-    if (stream->delivering)
-        answer_send(&stream->delivering->answer, connection);
-    stream->delivering = NULL;
+        stop(arrival->stream, "the relay aborted a message");
+    if (arrival->delivering)
+        answer_send(&arrival->delivering->answer, connection);
+    arrival->delivering = NULL;
 }
 
 static void receiver_opened(struct connection *connection)
 {
-    struct stream *stream = connection->owner;
+    struct stream *stream = ((struct arrival *)connection->owner)->stream;
     struct flow *flows[] = {&stream->long_message, &stream->probe};
     for (int i = 0; i < 2; i++) {
         if (flows[i]->receiver.connection != connection)
@@ -216,7 +112,7 @@ static void sender_written(struct connection *connection)
 {
     struct flow *flow = connection->owner;
     if (flow->role == LONG_MESSAGE)
-        send_more(flow->stream);
+        stream_send_more(flow->stream);
 }
 
 static void ignore_body(struct connection *connection, const char *bytes, size_t count)
@@ -236,7 +132,7 @@ static void sender_closed(struct connection *connection, const char *reason)
 
 static void receiver_closed(struct connection *connection, const char *reason)
 {
-    stop(connection->owner, reason);
+    stop(((struct arrival *)connection->owner)->stream, reason);
 }
 
 /* ---- the run ---- */
@@ -294,9 +190,9 @@ static const struct connection_handlers SENDER = {
 static bool connect_all(struct stream *stream)
 {
     struct flow *long_message = &stream->long_message, *probe = &stream->probe;
-    long_message->receiver.connection = connection_open(&stream->loop, &RECEIVER, stream);
+    long_message->receiver.connection = connection_open(&stream->loop, &RECEIVER, &stream->shared);
     probe->receiver.connection = stream->loop.options->own_probe_connection
-                                     ? connection_open(&stream->loop, &RECEIVER, stream)
+                                     ? connection_open(&stream->loop, &RECEIVER, &stream->own)
                                      : long_message->receiver.connection;
     if (!turn_until(stream, receivers_granted))
         return false;
@@ -304,14 +200,14 @@ static bool connect_all(struct stream *stream)
     probe->sender.connection = connection_open(&stream->loop, &SENDER, probe);
     if (!turn_until(stream, senders_connected))
         return false;
-    send_probe(stream, now_ns());
+    stream_send_probe(stream, now_ns());
     return turn_until(stream, first_probe_arrived);
 }
 
 static void allow_reading(struct stream *stream, uint64_t now)
 {
     double rate = stream->loop.options->reader_rate;
-    if (rate <= 0)
+    if (rate <= 0 || stream->error)
         return;
     uint64_t due = (uint64_t)(rate * (double)(now - stream->reading_since) / 1e9);
     connection_allow(stream->long_message.receiver.connection, due - stream->allowed);
@@ -348,11 +244,11 @@ static double transfer(struct stream *stream)
     uint64_t interval = (uint64_t)(stream->loop.options->probe_interval * 1e9);
     stream->reading_since = stream->last_progress = stream->next_probe = now_ns();
     stream->sending = true;
-    send_more(stream);
+    stream_send_more(stream);
     while (!all_arrived(stream) && !failed(stream)) {
         uint64_t now = turn(stream);
         for (; interval && !stream->error && now >= stream->next_probe; stream->next_probe += interval)
-            send_probe(stream, stream->next_probe);
+            stream_send_probe(stream, stream->next_probe);
     }
     double seconds = (double)(now_ns() - stream->reading_since) / 1e9;
     while (stream->probe.checker.units < stream->probe.sent && !failed(stream))
@@ -397,7 +293,7 @@ int run_stream(const struct options *options)
     double cpu = 0, seconds = 0;
     loop_init(&stream->loop, options);
     stream->content = (struct unit){.sent_at = now_ns(), .length = options->total};
-    stream->long_message.stream = stream->probe.stream = stream;
+    stream->long_message.stream = stream->probe.stream = stream->shared.stream = stream->own.stream = stream;
     stream->probe.role = SMALL_MESSAGES;
     process_tree_find(&stream->relay, options->tree);
     if (connect_all(stream)) {
