@@ -61,7 +61,7 @@ def bridge(hook_ports: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
     """A relay with HTTP hooks, the usual limits and no route of its own."""
     urls = [f"http://127.0.0.1:{port}/hook" for port in hook_ports]
     credentials, routes = ({"url": url, "timeout": 1.0, "cache": 0.0} for url in urls)
-    settings = relay_settings(kinds=("tcp", "ws", "tcp6"), credentials_hook=credentials, route_hook=routes)
+    settings = relay_settings(kinds=("tcp", "ws", "tcp6", "closed"), credentials_hook=credentials, route_hook=routes)
     with relay_node(tmp_path_factory.mktemp("bridge"), settings) as node:
         yield node
 

@@ -79,3 +79,12 @@ async def test_the_peer_listener_asks_a_certified_client_for_a_digest_all_the_sa
     client = await clients.connect("peer")
     assert await client.auth(clients.uri("peer"), "alice", "wrong") == 401
     assert await client.auth(clients.uri("peer"), "alice", PASSWORDS["alice"]) == 200
+
+
+async def test_a_plain_listener_refuses_auth_unless_told_otherwise(bridged: Clients) -> None:
+    client = await bridged.connect("closed")
+    assert await client.auth(bridged.uri("closed"), "alice", PASSWORDS["alice"]) == 403
+    alice = await bridged.join("alice")
+    message, status = await client.send(alice.path, b"who has no relay may write without AUTH")
+    assert status == 200
+    await alice.message(message)

@@ -28,7 +28,10 @@ _numbers = itertools.count(1)
 def relay_settings(
     certificate: tuple[str, str] | None = None, ca_file: str = "", kinds: tuple[str, ...] = ("tcp",), **relay: Any
 ) -> dict[str, Any]:
-    """Return settings of a node; ``relay`` is what its section holds beside listeners."""
+    """Return settings of a node; ``relay`` is what its section holds beside listeners.
+
+    A kind ``closed`` is a plain one on which AUTH is not allowed.
+    """
     listeners = [_listener(kind, certificate, ca_file) for kind in kinds]
     return {"users": [_user(name) for name in PASSWORDS], "relay": {"listeners": listeners, **relay}}
 
@@ -42,6 +45,8 @@ def _listener(kind: str, certificate: tuple[str, str] | None, ca_file: str) -> d
     if kind == "tcp6":
         listener |= {"kind": "tcp", "host": "::1"}
         del listener["advertised_host"]
+    if kind == "closed":
+        return listener | {"kind": "tcp"}
     if kind in ("tcp", "tcp6", "ws"):
         listener["plain_auth"] = True
     else:
