@@ -38,7 +38,9 @@ async def exit_status(clients: Clients) -> int:
 
 
 async def test_an_ended_sessions_uri_answers_481(clients: Clients) -> None:
-    alice, bob = await clients.join("alice", "tls"), await clients.join("bob")
+    # URIs of their own: a session that is resumed keeps its counters.
+    alice = await clients.join("alice", "tls", uri="msrps://ended.invalid:2855/a;tcp")
+    bob = await clients.join("bob", uri="msrp://ended.invalid:2855/b;tcp")
     assert (await bob.send(bob.path_to(alice), b"1234"))[1] == 200
     assert (await alice.send(alice.path_to(bob), b"123"))[1] == 200
     rows = json_of(clients.node.command("sessions", "list", "--user", f"alice@{DOMAIN}", "--json"))
