@@ -77,6 +77,14 @@ class Pair:
         """Return what reached the client since the last call."""
         return self.client.channel.taken()
 
+    def delivered_and_answered(self) -> list[bytes]:
+        """Let the client answer all that reaches it, until nothing more comes, and return it."""
+        frames: list[bytes] = []
+        while more := self.delivered():
+            frames += more
+            self.client.channel.receive(b"".join(ok_to(frame) for frame in more if kind(frame) == "SEND"))
+        return frames
+
     def client_answers(self, frame: bytes, status: str = "200 OK") -> None:
         """Let the client answer a SEND."""
         self.client.channel.receive(ok_to(frame, status))

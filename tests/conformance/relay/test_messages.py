@@ -69,7 +69,7 @@ async def test_m47_one_chunk_of_16_mib_without_an_asterisk_arrives() -> None:
     received = bytearray()
     for start in range(0, len(data), 262_144):
         ends.peer.receive(data[start : start + 262_144])
-        received += octets_of(ends.delivered())
+        received += octets_of(ends.delivered_and_answered())
     assert received == body
     assert kinds(ends.peer.taken()) == ["200"]
 

@@ -265,3 +265,30 @@ async def test_answers_let_the_senders_go_on() -> None:
     assert not peer.reading
     client.channel.receive(b"".join(map(ok_to, client.channel.taken())))
     assert peer.reading
+
+
+async def test_one_long_chunk_has_2_mib_under_way_at_most_and_others_overtake_it() -> None:
+    under_test = RelayUnderTest()
+    client = await under_test.client()
+    peer, other = under_test.connect(), under_test.connect()
+    to_path = f"{client.use_path} {client.uri}"
+    body = b"z" * 4_194_304
+    data = send(to_path, PEER, body, byte_range="1-*/4194304")
+    position = 0
+    while peer.reading and position < len(data):
+        peer.receive(data[position : position + 262_144])
+        position += 262_144
+    assert not peer.reading
+    under_way = client.channel.taken()
+    assert len(under_way) == 32
+    other.receive(send(to_path, "msrp://other.invalid:8/o;tcp"))
+    assert [body_of(frame) for frame in client.channel.taken()] == [b"hello"]
+    frames = under_way
+    while under_way:
+        client.channel.receive(b"".join(map(ok_to, under_way)))
+        if peer.reading and position < len(data):
+            peer.receive(data[position : position + 262_144])
+            position += 262_144
+        under_way = client.channel.taken()
+        frames += under_way
+    assert b"".join(map(body_of, frames)) == body

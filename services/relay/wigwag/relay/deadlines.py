@@ -81,6 +81,8 @@ class Deadlines:
                 self._relay.reports.timed_out(transaction)
             if hop.crowded:
                 hop.make_room(now)
+            elif hop.waiting:
+                hop.release(now)
         if hop.relayed or hop.refused:
             self._forget(hop, now)
         if hop.blocked_on is not None:

@@ -86,7 +86,9 @@ class Destination:
     def release(self, now: float) -> None:
         """Let waiting hops go on, each until this destination is full again: sessions are served in turn."""
         waiting = self.waiting
-        while waiting and not self.full:
+        for _ in range(len(waiting or ())):
+            if self.full or not waiting:
+                break
             waiting.popleft().go_on(now)
         if not waiting:
             self.waiting = None

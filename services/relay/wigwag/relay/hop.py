@@ -216,6 +216,8 @@ class Hop(Destination):
                 self.make_room(now)
             if self.channel.unsent() > LARGEST_UNREAD_OUTPUT:
                 self.hold_up(HeldUp.OUTPUT)
+        elif self.waiting:
+            self.release(now)
 
     def _parse(self, data: bytes, position: int, now: float) -> int:
         """Pass bytes of one frame through the reference parser; returns the position after what it consumed."""

@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING
 from wigwag.protocols.msrp import FailureReport, RequestHead
 
 from .datapath import LARGEST_WHOLE
-from .destination import Holding
+from .destination import Destination, Holding
 
 if TYPE_CHECKING:
     from .hop import Hop
     from .route import Route
+
+
+MOST_UNANSWERED = 32
+"""Sub-chunks of one chunk that may be on their way at once (2 MiB): what is in the receiver's socket buffer, other
+sessions on the same connection have to wait for. It limits one message to 2 MiB per round trip."""
 
 
 class SendChunk:
@@ -32,6 +37,7 @@ class SendChunk:
         self._head = head
         self._route = route
         self._pieces: deque[bytes] = deque()
+        self._unanswered: deque[bytes] = deque()
         self._used = 0  # Octets of the first piece that are taken already.
         self._held = 0
         self._flag: str | None = None
@@ -132,9 +138,17 @@ class SendChunk:
             if not destination.takes_more:
                 self.fail(481, "session suspended")
             return destination.takes_more
-        if destination.full and not self._hop.closed:
+        room = not destination.full and self._has_credit(destination)
+        if not room and not self._hop.closed:
             self._hop.wait_for(destination, now)
-        return not destination.full
+        return room
+
+    def _has_credit(self, destination: Destination) -> bool:
+        """Tell whether the next hop has answered enough of the sub-chunks; it answers them in order."""
+        unanswered = self._unanswered
+        while unanswered and unanswered[0] not in destination.transactions:
+            unanswered.popleft()
+        return len(unanswered) < MOST_UNANSWERED
 
     def _reroute(self, now: float) -> bool:
         """The route's session or destination changed during the chunk: work it out again."""
@@ -190,6 +204,8 @@ class SendChunk:
             destination.transactions[transaction_id] = (
                 route, self.message_id.encode(), start, len(body), self._total, timed, destination.queued
             )  # fmt: skip
+            if timed and not whole:
+                self._unanswered.append(transaction_id)
         self._next += len(body)
         self._forwarded = True
         route.messages += 1
