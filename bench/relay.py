@@ -38,9 +38,8 @@ def main() -> int:
     rows = [row for row in ROWS if not options.only or row.name in options.only]
     results, broken = _measure_all(rows, options, console)
     report.print_table(results, console)
-    for result in results:
-        if result["peer_refusal"]:
-            console.print(f"{result['name']}: Kamailio: {result['peer_refusal']}")
+    for note in report.notes(results):
+        console.print(note)
     for text in broken:
         console.print(f"our relay failed: {text}", style="red")
     if options.rounds >= KEPT_ROUNDS:

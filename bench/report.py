@@ -42,8 +42,21 @@ def write(results: Sequence[Result]) -> None:
 def _markdown(rows: Sequence[Result]) -> str:
     lines = [f"Measured on {_machine()}.", "", _line(_COLUMNS), _line(["---"] * len(_COLUMNS))]
     lines += [_line(_cells(row)) for row in rows]
-    refusals = [f"- {row['name']}: {row['peer_refusal']}" for row in rows if row["peer_refusal"]]
-    return "\n".join([*lines, "", "What Kamailio did where it has no figure:", "", *refusals])
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes(rows))])
+
+
+def notes(results: Sequence[Result]) -> list[str]:
+    """Say of each row what Kamailio failed in."""
+    texts = []
+    for result in results:
+        failures = result["peer_failures"]
+        assert isinstance(failures, list)
+        if result["peer_refusal"]:
+            texts.append(f"{result['name']}: Kamailio can't: {result['peer_refusal']}")
+        elif failures:
+            what = ", ".join(sorted(set(failures)))
+            texts.append(f"{result['name']}: Kamailio spoiled {len(failures)} rounds, which were repeated: {what}")
+    return texts
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -1,9 +1,10 @@
 """Paired rounds: both relays are up, one is loaded at a time, the order is reversed every other round."""
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Self
 
 from bench.contestants import Contest, Contestant
 from bench.generator import Report, number, run
@@ -20,24 +21,62 @@ class Rounds:
     Args:
         row: What was measured.
         ours: Reports of our relay.
-        theirs: Kamailio's, of the same rounds; ends at its first refusal.
+        theirs: Kamailio's, of the same rounds; none when it refuses.
+        failures: Why Kamailio spoiled rounds, which were then repeated with relays started anew.
         refusal: Why Kamailio can't do this; None when it can.
     """
 
     row: Row
     ours: list[Report] = field(default_factory=list)
     theirs: list[Report] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     refusal: str | None = None
 
     @property
     def ratios(self) -> list[float]:
         """Ours to theirs of each round."""
         figure = self.row.kind.figure
-        return [number(a, figure) / number(b, figure) for a, b in zip(self.ours, self.theirs, strict=False)]
+        return [number(a, figure) / number(b, figure) for a, b in zip(self.ours, self.theirs, strict=True)]
+
+    def peer_failed(self, error: str) -> None:
+        """Note a spoiled round; more of them than good ones, and not just one, make a refusal."""
+        self.failures.append(error)
+        if len(self.failures) > len(self.theirs) + 1:
+            self.refusal = error
+            self.theirs.clear()
 
 
 class BrokenRoundError(Exception):
     """Our relay failed: no figure may come of that."""
+
+
+class _Relays:
+    """Both relays of a row; a context manager that starts them when they are needed."""
+
+    def __init__(self, row: Row, contest: Contest) -> None:
+        self._row = row
+        self._contest = contest
+        self._stack = ExitStack()
+        self._running: tuple[Contestant, Contestant] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def started(self) -> tuple[Contestant, Contestant]:
+        """Return ours and Kamailio."""
+        if self._running is None:
+            ours = self._stack.enter_context(self._contest.ours(tls=self._row.tls))
+            theirs = self._stack.enter_context(self._contest.kamailio(tls=self._row.tls, pairs=self._row.pairs))
+            self._running = ours, theirs
+        return self._running
+
+    def stop(self) -> None:
+        """End both; they are started anew when they are needed again."""
+        self._running = None
+        self._stack.close()
 
 
 def measure(row: Row, contest: Contest, *, rounds: int, seconds: float, progress: Callable[[int, int], None]) -> Rounds:
@@ -55,36 +94,30 @@ def measure(row: Row, contest: Contest, *, rounds: int, seconds: float, progress
     """
     rounds = min(rounds, row.most_rounds or rounds)
     done = Rounds(row)
-    with ExitStack() as stack:
-        kept = None if row.fresh else stack.enter_context(_both(row, contest))
-        for index in range(rounds):
-            with nullcontext(kept) if kept else _both(row, contest) as (ours, theirs):
-                for contestant in (ours, theirs) if index % 2 == 0 else (theirs, ours):
-                    _one_side(done, contestant, row.arguments(seconds))
-            progress(index + 1, rounds)
+    with _Relays(row, contest) as relays:
+        while len(done.ours) < rounds:
+            progress(len(done.ours), rounds)
+            _one_round(done, relays, row.arguments(seconds))
+            if row.fresh:
+                relays.stop()
     return done
 
 
-@contextmanager
-def _both(row: Row, contest: Contest) -> Iterator[tuple[Contestant, Contestant]]:
-    with contest.ours(tls=row.tls) as ours, contest.kamailio(tls=row.tls, pairs=row.pairs) as theirs:
-        yield ours, theirs
-
-
-def _one_side(done: Rounds, contestant: Contestant, arguments: Sequence[str]) -> None:
-    if contestant.name != "ours" and done.refusal:
-        return
-    report = run([*contestant.arguments, *arguments])
-    error = report["error"]
-    if contestant.name == "ours":
-        if error:
-            raise BrokenRoundError(f"{done.row.name}, round {len(done.ours) + 1}: {error}")
-        done.ours.append(report)
-    elif error:
-        done.refusal = str(error)
-        done.theirs.clear()
-    else:
-        done.theirs.append(report)
+def _one_round(done: Rounds, relays: _Relays, arguments: Sequence[str]) -> None:
+    ours, theirs = relays.started()
+    sides = [ours] if done.refusal else [ours, theirs]
+    if len(done.ours) % 2:
+        sides.reverse()
+    reports = {side.name: run([*side.arguments, *arguments]) for side in sides}
+    if error := reports[ours.name]["error"]:
+        raise BrokenRoundError(f"{done.row.name}, round {len(done.ours) + 1}: {error}")
+    if theirs.name in reports:
+        if error := reports[theirs.name]["error"]:
+            done.peer_failed(str(error))
+            relays.stop()
+            return
+        done.theirs.append(reports[theirs.name])
+    done.ours.append(reports[ours.name])
 
 
 def summary(done: Rounds) -> Result:
@@ -104,6 +137,7 @@ def summary(done: Rounds) -> Result:
         "ratio": None,
         "ratio_quartiles": None,
         "peer_refusal": done.refusal,
+        "peer_failures": done.failures,
     }
     result |= _figures(row, "ours", done.ours) | _figures(row, "peer", done.theirs)
     if done.theirs:

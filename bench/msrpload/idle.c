@@ -36,7 +36,7 @@ int run_idle(const struct options *options)
     char text[128];
     process_tree_find(&relay, options->tree);
     loop_init(&clients.loop, options);
-    long pss = process_tree_pss(&relay), rss = process_tree_rss(&relay);
+    long memory = process_tree_memory(&relay);
     double cpu = process_tree_cpu(&relay);
     connect_all(&clients, options);
     cpu = process_tree_cpu(&relay) - cpu;
@@ -51,8 +51,7 @@ int run_idle(const struct options *options)
     report_number("tls", options->tls);
     report_number("authenticated", options->authenticate);
     report_number("connections", (double)clients.ready);
-    report_number("kib_per_connection", (double)(process_tree_pss(&relay) - pss) / connections);
-    report_number("rss_kib_per_connection", (double)(process_tree_rss(&relay) - rss) / connections);
+    report_number("kib_per_connection", (double)(process_tree_memory(&relay) - memory) / connections);
     report_number("cpu_us", cpu * 1e6 / connections);
     report_end();
     return error ? 1 : 0;

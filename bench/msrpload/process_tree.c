@@ -91,18 +91,26 @@ long process_tree_rss(const struct process_tree *tree)
     return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-long process_tree_pss(const struct process_tree *tree)
+/* Pages of files are left out: what they count for depends on who else has them mapped. */
+static long own_memory(FILE *rollup)
 {
     long sum = 0, kib;
     char line[256];
+    while (fgets(line, sizeof line, rollup))
+        if (sscanf(line, "Pss_Anon: %ld", &kib) == 1 || sscanf(line, "Pss_Shmem: %ld", &kib) == 1)
+            sum += kib;
+    return sum;
+}
+
+long process_tree_memory(const struct process_tree *tree)
+{
+    long sum = 0;
     for (int i = 0; i < tree->count; i++) {
-        FILE *file = open_of_process(tree->pids[i], "smaps_rollup");
-        if (!file)
+        FILE *rollup = open_of_process(tree->pids[i], "smaps_rollup");
+        if (!rollup)
             continue;
-        while (fgets(line, sizeof line, file))
-            if (sscanf(line, "Pss: %ld", &kib) == 1)
-                sum += kib;
-        fclose(file);
+        sum += own_memory(rollup);
+        fclose(rollup);
     }
     return sum;
 }

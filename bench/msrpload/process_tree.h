@@ -17,8 +17,10 @@ void process_tree_find(struct process_tree *tree, int root);
 /* Seconds on a CPU of all threads since they began, from the scheduler's own counters. */
 double process_tree_cpu(const struct process_tree *tree);
 
-/* Resident memory in KiB: shared pages in full for each process (cheap), or divided among them (exact, slow). */
+/* Resident memory in KiB: all pages, those shared by several processes as often (cheap). */
 long process_tree_rss(const struct process_tree *tree);
-long process_tree_pss(const struct process_tree *tree);
+
+/* Resident memory in KiB that the tree made itself, shared pages once (slow). */
+long process_tree_memory(const struct process_tree *tree);
 
 #endif

@@ -6,15 +6,18 @@ Facts about it that callers need: any user name is accepted with the one passwor
 so plain and TLS are two instances.
 """
 
+import contextlib
 import resource
 import shutil
+import socket
+import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.processes import Process, free_port
+from tests.support.processes import Process, free_port, wait_until
 
 REALM = "kamailio.example"
 USERNAME = "alice"
@@ -173,7 +176,25 @@ def running_kamailio(
         ]
         with Process(command, log=directory / "kamailio.log", cpu=cpu) as process:
             process.wait_for_port(host, port)
+            wait_until(lambda: _answers(host, port, certificate), seconds=15.0, what="answer from Kamailio")
             yield Kamailio(host=host, port=port, tls=certificate is not None, pid=process.pid)
+
+
+def _answers(host: str, port: int, certificate: tuple[str, str] | None) -> bool:
+    """Tell whether a request is answered: it listens before it has started the processes that do that."""
+    uri = f"msrp://{host}:{port};tcp"
+    request = f"MSRP started1 AUTH\r\nTo-Path: {uri}\r\nFrom-Path: {uri}\r\n-------started1$\r\n"
+    try:
+        with contextlib.ExitStack() as stack:
+            connection: socket.socket = stack.enter_context(socket.create_connection((host, port), timeout=1.0))
+            if certificate:
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                connection = stack.enter_context(context.wrap_socket(connection))
+            connection.sendall(request.encode())
+            return connection.recv(1) == b"M"
+    except OSError:
+        return False
 
 
 def _configuration(host: str, port: int, certificate: tuple[str, str] | None, tcp_children: int) -> str:
