@@ -49,7 +49,7 @@ def notes(results: Sequence[Result]) -> list[str]:
     """Say of each row what Kamailio failed in."""
     texts = []
     for result in results:
-        failures = result["peer_failures"]
+        failures = result.get("peer_failures", [])
         assert isinstance(failures, list)
         if result["peer_refusal"]:
             texts.append(f"{result['name']}: Kamailio can't: {result['peer_refusal']}")
@@ -116,4 +116,6 @@ def _machine() -> str:
     kamailio = subprocess.run(["kamailio", "-v"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
     cpus = sum(line.startswith("processor") for line in lines)
     python = platform.python_version()
-    return f"{cpus} × {model}, Linux {platform.release()}, Python {python}, {kamailio.removeprefix('version: ')}"
+    return (
+        f"{cpus} × {model}, Linux {platform.release().split('-')[0]}, Python {python}, Kamailio {kamailio.split()[2]}"
+    )

@@ -160,12 +160,13 @@ def _figures(row: Row, side: str, reports: Sequence[Report]) -> Result:
     figures[f"{side}_us_quartiles"] = _quartiles([number(report, "cpu_us") for report in reports])
     match row.kind:
         case Kind.LOAD:
-            for member in ("messages_per_second", "p50_us", "p99_us"):
+            for member in ("messages_per_second", "p50_us", "p99_us", "generator_busy"):
                 figures[f"{side}_{member}"] = median(member)
         case Kind.SETUP:
             figures[f"{side}_sessions_per_second"] = median("sessions_per_second")
         case Kind.STREAM:
-            figures[f"{side}_mib_per_second"] = median("mib_per_second")
+            for member in ("mib_per_second", "generator_busy"):
+                figures[f"{side}_{member}"] = median(member)
             for member in ("rss_growth_kib", "p50_us", "p99_us"):
                 figures[f"{side}_{member}"] = median(member)
                 figures[f"{side}_{member}_worst"] = _rounded(max(number(report, member) for report in reports))

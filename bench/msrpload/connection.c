@@ -15,6 +15,7 @@
 
 #define EVENTS_PER_TURN 512
 #define READ_SIZE 65536
+#define READS_PER_TURN 4 /* so that one busy connection does not keep the others waiting */
 #define TLS_RECORD 16384
 
 void loop_init(struct loop *loop, const struct options *options)
@@ -259,9 +260,17 @@ static size_t readable_now(const struct connection *connection)
     return budget >= 0 && budget < READ_SIZE ? (size_t)budget : READ_SIZE;
 }
 
+/* Whether bytes may wait where epoll does not see them: decrypted already, inside the library. */
+static bool has_hidden_bytes(const struct connection *connection)
+{
+    return connection->tls && SSL_pending(connection->tls) > 0;
+}
+
 static void read_all(struct connection *connection)
 {
-    while (connection->state == OPEN) {
+    for (int reads = 0; connection->state == OPEN; reads++) {
+        if (reads >= READS_PER_TURN && !has_hidden_bytes(connection))
+            return;
         size_t wanted = readable_now(connection);
         if (wanted == 0) {
             throttle(connection, true);
@@ -290,7 +299,7 @@ void connection_allow(struct connection *connection, uint64_t bytes)
     connection->read_budget += (int64_t)bytes;
     throttle(connection, false);
     if (connection->tls)
-        read_all(connection); /* decrypted bytes may wait inside the library, where epoll does not see them */
+        read_all(connection); /* for bytes that epoll does not see */
 }
 
 static void on_event(struct connection *connection, uint32_t events)

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "histogram.h"
 #include "modes.h"
@@ -34,14 +33,6 @@ static void arrived(const struct unit *unit, void *context)
     histogram_add(&measurement->latencies, now - unit->sent_at);
 }
 
-static double own_cpu(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
-           + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
 static bool broken(const struct measurement *measurement)
 {
     return measurement->traffic.lost_connections
@@ -63,14 +54,14 @@ static bool turn_for(struct measurement *measurement, double seconds)
 static void measure(struct measurement *measurement, double seconds)
 {
     process_tree_find(&measurement->relay, measurement->traffic.loop.options->tree);
-    double relay = process_tree_cpu(&measurement->relay), own = own_cpu();
+    double relay = process_tree_cpu(&measurement->relay), own = own_process_cpu();
     measurement->running = true;
     measurement->began = now_ns();
     turn_for(measurement, seconds);
     measurement->ended = now_ns();
     measurement->running = false;
     measurement->relay_cpu = process_tree_cpu(&measurement->relay) - relay;
-    measurement->own_cpu = own_cpu() - own;
+    measurement->own_cpu = own_process_cpu() - own;
 }
 
 /* What is still under way has to arrive too. */

@@ -17,6 +17,9 @@ void process_tree_find(struct process_tree *tree, int root);
 /* Seconds on a CPU of all threads since they began, from the scheduler's own counters. */
 double process_tree_cpu(const struct process_tree *tree);
 
+/* Seconds that the generator itself spent on a CPU. */
+double own_process_cpu(void);
+
 /* Resident memory in KiB: all pages, those shared by several processes as often (cheap). */
 long process_tree_rss(const struct process_tree *tree);
 

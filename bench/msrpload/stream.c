@@ -256,7 +256,7 @@ static double transfer(struct stream *stream)
     return seconds;
 }
 
-static int print_report(const struct stream *stream, double cpu, double seconds)
+static int print_report(const struct stream *stream, double cpu, double own_cpu, double seconds)
 {
     const struct options *options = stream->loop.options;
     const struct checker *checker = &stream->long_message.checker;
@@ -277,6 +277,7 @@ static int print_report(const struct stream *stream, double cpu, double seconds)
     report_number("seconds", seconds);
     report_number("mib_per_second", seconds > 0 ? mebibytes / seconds : 0);
     report_number("cpu_us", mebibytes > 0 ? cpu * 1e6 / mebibytes : 0);
+    report_number("generator_busy", seconds > 0 ? own_cpu / seconds : 0);
     report_number("rss_growth_kib", (double)(stream->rss_peak - stream->rss_before));
     report_number("probes_sent", (double)stream->probe.sent);
     report_number("probes_arrived", (double)stream->latencies.total);
@@ -290,7 +291,7 @@ static int print_report(const struct stream *stream, double cpu, double seconds)
 int run_stream(const struct options *options)
 {
     struct stream *stream = allocate_zeroed(1, sizeof *stream);
-    double cpu = 0, seconds = 0;
+    double cpu = 0, own_cpu = own_process_cpu(), seconds = 0;
     loop_init(&stream->loop, options);
     stream->content = (struct unit){.sent_at = now_ns(), .length = options->total};
     stream->long_message.stream = stream->probe.stream = stream->shared.stream = stream->own.stream = stream;
@@ -302,6 +303,7 @@ int run_stream(const struct options *options)
         cpu = process_tree_cpu(&stream->relay);
         seconds = transfer(stream);
         cpu = process_tree_cpu(&stream->relay) - cpu;
+        own_cpu = own_process_cpu() - own_cpu;
     }
-    return print_report(stream, cpu, seconds);
+    return print_report(stream, cpu, own_cpu, seconds);
 }
