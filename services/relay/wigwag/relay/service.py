@@ -328,7 +328,6 @@ class Relay:
         former = session.destination
         session.destination = hop
         session.state = SessionState.ACTIVE
-        session.epoch += 1
         hop.sessions.append(session)
         self._close_routes_to(session)
         self.counters["sessions_resumed"] += 1

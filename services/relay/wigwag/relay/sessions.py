@@ -56,8 +56,6 @@ class Session:
     """The client's connection; while suspended, what holds chunks for it."""
     state: SessionState = SessionState.ACTIVE
     suspended_at: float = 0.0
-    epoch: int = 1
-    """Raised by each AUTH that moves the session to another connection."""
     peers: "dict[tuple[object, ...], Hop]" = field(default_factory=dict)
     """Peers without a relay, by URI, and the connection of their first valid request."""
     routes: "set[Route]" = field(default_factory=set)
