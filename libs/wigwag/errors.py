@@ -7,6 +7,8 @@
     │   ├── LocalProtocolError      we were about to break the specification: a bug of ours
     │   └── RemoteProtocolError     the peer broke it: normal weather; carries ``status`` for the wire
     ├── DatabaseError               SQL could not be reached or refused
+    ├── StoreError                  the shared store could not be reached in time
+    ├── BusError                    the bus could not take or give messages
     ├── ConfigurationError          a setting is wrong; names the setting
     └── ServiceError
         ├── NotFoundError
@@ -45,6 +47,14 @@ class RemoteProtocolError(ProtocolError):
 
 class DatabaseError(WigwagError):
     """The SQL database could not be reached or refused the operation."""
+
+
+class StoreError(WigwagError):
+    """The shared store could not be reached, or not in time."""
+
+
+class BusError(WigwagError):
+    """The bus could not take or give messages."""
 
 
 class ConfigurationError(WigwagError):

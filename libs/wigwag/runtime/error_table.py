@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from wigwag.errors import (
+    BusError,
     ConfigurationError,
     ConflictError,
     DatabaseError,
@@ -10,6 +11,7 @@ from wigwag.errors import (
     NotFoundError,
     OverloadedError,
     ProtocolError,
+    StoreError,
     WigwagError,
 )
 
@@ -19,6 +21,8 @@ HTTP: dict[type[WigwagError], HTTPStatus] = {
     OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotAuthorizedError: HTTPStatus.FORBIDDEN,
     DatabaseError: HTTPStatus.SERVICE_UNAVAILABLE,
+    StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+    BusError: HTTPStatus.SERVICE_UNAVAILABLE,
     ConfigurationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     ProtocolError: HTTPStatus.BAD_GATEWAY,
 }

@@ -42,6 +42,35 @@ class DatabaseSettings(Section):
     """``sqlite:///path``, ``postgresql://...``, ``mysql://...``; None: ``wigwag.sqlite3`` in the data directory."""
 
 
+class RedisSettings(Section):
+    """The store that all pods share; without an address state lives in the process."""
+
+    url: SecretUrl = None
+    """``redis://``, ``rediss://`` or ``redis+cluster://``, ``rediss+cluster://``; None: in the process."""
+
+
+class KafkaSettings(Section):
+    """The bus between services; without an address it is a log in the data directory."""
+
+    bootstrap_servers: str | None = None
+    """``host:port``, several with commas; None: an SQLite log."""
+
+
+class BusSettings(Section):
+    """The bus as such."""
+
+    sync: Literal["normal", "full"] = "normal"
+    """Of the SQLite log: ``full`` survives power loss, ``normal`` a kill of the process."""
+
+
+class RpcSettings(Section):
+    """gRPC between services and for operators."""
+
+
+class TelemetrySettings(Section):
+    """Traces, metrics and logs for OpenTelemetry."""
+
+
 class TokenSettings(Section):
     """A bearer token of the admin API."""
 
@@ -112,6 +141,11 @@ class Settings(Section):
     node: NodeSettings = NodeSettings()
     admin: AdminSettings = AdminSettings()
     database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    bus: BusSettings = BusSettings()
+    rpc: RpcSettings = RpcSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     relay: RelaySettings = RelaySettings()
     users: tuple[UserSettings, ...] = ()
     """Asked before the database."""
