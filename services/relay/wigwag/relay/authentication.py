@@ -24,6 +24,8 @@ from wigwag.protocols.digest import (
 from wigwag.protocols.msrp import MsrpUri, RequestHead
 
 from .hop import HeldUp, Hop
+from .lifecycle import Wanted
+from .refusal import RefusedError
 
 if TYPE_CHECKING:
     from .service import Relay
@@ -57,16 +59,6 @@ class AuthState:
         """Tell whether ``nonce`` is known and ``nc`` new for it, and remember it."""
         window = self.windows.get(nonce)
         return window is not None and window.accept(nc)
-
-
-class RefusedError(Exception):
-    """The AUTH gets this answer."""
-
-    def __init__(self, status: int, reason: str, fields: tuple[tuple[str, str], ...] = ()) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        self.fields = fields
 
 
 class Authenticator:
@@ -190,7 +182,7 @@ class Authenticator:
         try:
             if not available:
                 raise RefusedError(403, "credentials are not available, try later")
-            self._conclude(hop, head, credentials, stored, now)
+            await self._conclude(hop, head, credentials, stored, now)
         except RefusedError as refused:
             if refused.status == 401:
                 # All at the same age, so that the time does not tell which source knows the user, if any does.
@@ -203,7 +195,7 @@ class Authenticator:
             relay.flush()
             hop.channel.release()
 
-    def _conclude(
+    async def _conclude(
         self, hop: Hop, head: RequestHead, credentials: Credentials, stored: StoredCredentials | None, now: float
     ) -> None:
         algorithm, realm, uri = credentials.effective_algorithm, credentials.realm, _rightmost(head)
@@ -219,7 +211,7 @@ class Authenticator:
         expires = self._granted(head)
         if hop.closed:
             return
-        grant = self._relay.grant(hop, head, credentials.username, realm, expires, now)
+        grant = await self._relay.lifecycle.grant(Wanted(hop, head, credentials.username, realm, expires), now)
         nonce, nc, cnonce = credentials.nonce, credentials.nc, credentials.cnonce
         proof = rspauth(algorithm, known, nonce=nonce, nc=nc, cnonce=cnonce, qop="auth", uri=uri)
         info = AuthenticationInfo(rspauth=proof, cnonce=cnonce, nc=nc, qop="auth")
@@ -228,7 +220,7 @@ class Authenticator:
         self._relay.counters["auth_successes"] += 1
         self._relay.reply(hop, head, 200, "OK", fields=fields)
         if grant.held is not None:
-            self._relay.hand_over(grant.held, hop)
+            self._relay.lifecycle.hand_over(grant.held, hop)
 
     def _granted(self, head: RequestHead) -> int:
         settings = self._relay.settings

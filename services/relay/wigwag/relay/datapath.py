@@ -80,8 +80,12 @@ def forward(data: bytes, position: int, source: "Hop") -> tuple[int, Stop]:
             return position, Stop.OTHER
         transaction_id, paths, fields, message_id, start, end, total, success, failure = frame.groups()
         if paths is None:
-            if transactions.pop(transaction_id, None) is None:
+            transaction = transactions.pop(transaction_id, None)
+            if transaction is None:
                 return position, Stop.OTHER
+            answered = transaction[0].answered
+            if answered is not None:
+                answered(transaction_id)
             position = frame.end()
             continue
         route = routes.get(paths)
@@ -133,8 +137,6 @@ def forward(data: bytes, position: int, source: "Hop") -> tuple[int, Stop]:
             to_flush.append(destination)
         outgoing.append(whole)
         destination.queued += len(whole)
-        if destination.queued > destination.flush_at:
-            destination.flush()
         if failure != b"no":
             destination.transactions[onward_id] = (
                 route, message_id, start, octets, total, failure != b"partial", destination.queued
@@ -144,6 +146,8 @@ def forward(data: bytes, position: int, source: "Hop") -> tuple[int, Stop]:
                 if not outgoing:
                     to_flush.append(source)
                 outgoing.append(b"MSRP " + transaction_id + route.ok + transaction_id + b"$\r\n")
+        if destination.queued > destination.flush_at:
+            destination.flush()
         route.messages += 1
         route.octets += octets
         position = flag + 3

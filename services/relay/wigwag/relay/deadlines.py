@@ -45,6 +45,8 @@ class Deadlines:
 
     def tick(self, now: float) -> None:
         """Do what is due; each hop has its turn in every fourth call."""
+        if self._relay.cluster is not None:
+            self._relay.cluster.tick(now)
         self._phase = (self._phase + 1) % PHASES
         for hop in [hop for hop in self._relay.hops.values() if hop.channel.id % PHASES == self._phase]:
             self._check(hop, now)

@@ -1,14 +1,25 @@
 """Where forwarded frames go: a connected hop, one being connected, or what holds chunks for a suspended session."""
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from .hop import Hop
     from .route import Route
     from .transactions import Transaction
 
 _NO_TIME = -1.0
+
+FLUSH_EARLY = 65_536
+"""Bytes of SENDs appended to one destination until they are written without waiting for the read to be worked off."""
+LARGEST_OPEN = 4096
+"""SENDs that one next hop may leave without a response until those who send to it have to wait."""
+
+
+class Waiting(Protocol):
+    """A source that waits for room."""
+
+    def go_on(self, now: float) -> None:
+        """There is room again, or the destination is gone."""
 
 
 class Destination:
@@ -37,6 +48,7 @@ class Destination:
     )
 
     holds = False
+    closed = False
 
     def __init__(self) -> None:
         self.outgoing: list[bytes] = []
@@ -46,8 +58,17 @@ class Destination:
         self.full = False
         self.full_since = 0.0
         self.routes: set[Route] = set()
-        self.waiting: deque[Hop] | None = None
+        self.waiting: deque[Waiting] | None = None
         self.departures: deque[tuple[int, float]] | None = None
+
+    @property
+    def takes_reports(self) -> bool:
+        """Whether a REPORT appended here may reach somebody."""
+        return not self.closed
+
+    def reply(self, frame: bytes) -> None:
+        """Send a response or report, ahead of what waits for room."""
+        self.outgoing.append(frame)
 
     def flush(self) -> None:
         """Pass what is to be written to the connection, where there is one."""
@@ -76,12 +97,12 @@ class Destination:
             departures.popleft()
         return departures[0][1] if departures else _NO_TIME
 
-    def line_up(self, hop: "Hop") -> None:
-        """Let ``hop`` go on when there is room again, after those that wait already."""
+    def line_up(self, source: Waiting) -> None:
+        """Let ``source`` go on when there is room again, after those that wait already."""
         if self.waiting is None:
             self.waiting = deque()
-        if hop not in self.waiting:
-            self.waiting.append(hop)
+        if source not in self.waiting:
+            self.waiting.append(source)
 
     def release(self, now: float) -> None:
         """Let waiting hops go on, each until this destination is full again: sessions are served in turn."""
@@ -121,17 +142,27 @@ class Holding(Destination):
         self.given_up = False
 
     @property
+    def takes_reports(self) -> bool:
+        """Whether there is room, and hope."""
+        return self.takes_more
+
+    def reply(self, frame: bytes) -> None:
+        """Keep a report for the client's return."""
+        super().reply(frame)
+        self.queued += len(frame)
+
+    @property
     def takes_more(self) -> bool:
         """Whether a further chunk is held rather than refused."""
         return not self.given_up and self.queued < self.LARGEST
 
-    def hand_over(self, hop: "Hop") -> None:
-        """Append all that was held, in order, to the connection on which the client resumed."""
-        shift = hop.queued
-        hop.outgoing.extend(self.outgoing)
-        hop.queued += self.queued
+    def hand_over(self, destination: Destination) -> None:
+        """Append all that was held, in order, to where the client is reached now."""
+        shift = destination.queued
+        destination.outgoing.extend(self.outgoing)
+        destination.queued += self.queued
         for transaction_id, transaction in self.transactions.items():
-            hop.transactions[transaction_id] = (*transaction[:6], transaction[6] + shift)
+            destination.transactions[transaction_id] = (*transaction[:6], transaction[6] + shift)
         self.outgoing, self.transactions, self.queued = [], {}, 0
 
     def give_up(self) -> "list[Transaction]":

@@ -18,10 +18,11 @@ from wigwag.protocols.msrp import (
     FrameParser,
     HeadReceived,
     MalformedReceived,
+    MsrpUri,
 )
 
 from .datapath import Stop, forward
-from .destination import Destination
+from .destination import FLUSH_EARLY, LARGEST_OPEN, Destination
 from .limits import Progress, Rates
 from .transactions import Relayed
 
@@ -37,14 +38,10 @@ LARGEST_REST = 16_384
 """Bytes of a cut frame that are kept for another try of the fast path; more goes through the parser."""
 LARGEST_UNREAD_OUTPUT = 262_144
 """Bytes of responses and reports that a peer may leave unread until we stop reading from it."""
-FLUSH_EARLY = 65_536
-"""Bytes of SENDs appended to one hop until they are written without waiting for the read to be worked off."""
 LARGEST_ROUTES = 4096
 """Routes that one connection's requests may have taught."""
 LARGEST_ROUTE_KEYS = 1_048_576
 """Bytes of path headers by which they are found."""
-LARGEST_OPEN = 4096
-"""SENDs that one next hop may leave without a response until those who send to it have to wait."""
 
 
 class HeldUp(IntFlag):
@@ -54,6 +51,7 @@ class HeldUp(IntFlag):
     AUTH = 2
     RATE = 4
     OUTPUT = 8
+    FENCE = 16
 
 
 class Incoming(Protocol):
@@ -83,6 +81,7 @@ class Hop(Destination):
         "auth",
         "blocked_on",
         "blocked_since",
+        "bound",
         "channel",
         "channel_full",
         "closed",
@@ -114,6 +113,7 @@ class Hop(Destination):
         self.routes_from: dict[bytes, Route] = {}
         self.route_keys = 0
         self.sessions: list[Session] = []
+        self.bound: list[tuple[Session, MsrpUri]] = []
         self.parser: FrameParser | None = None
         self.incoming: Incoming | None = None
         self.rest = b""
@@ -143,6 +143,8 @@ class Hop(Destination):
         now = self.last_activity = relay.now()
         if relay.tracers:
             relay.trace_received(self, data)
+        if now > relay.fence_at:
+            relay.fence()
         if self.held_up:
             self.rest += data
             return

@@ -9,10 +9,10 @@ from wigwag.transport.errors import ConnectError, ConnectFailure
 
 from .destination import Connecting, Destination
 from .hop import Hop
+from .refusal import Refusal
 from .routing import RouteDecision, RouteQuestion, RoutingTable
 
 if TYPE_CHECKING:
-    from .requests import Refusal
     from .service import Relay
     from .sessions import Session
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from .cluster.arrivals import Arrivals
 from .transactions import Transaction, reported_range
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ class Reports:
         """
         relay = self._relay
         route = transaction[0]
+        if isinstance(route, Arrivals):
+            route.failed(transaction[1], status, comment, refused=False)
+            return
         route.session.failures += 1
         relay.counters["failed_transactions"] += 1
         origin = route.origin()
@@ -45,3 +49,5 @@ class Reports:
         """Report 408 where silence is a failure, that is with Failure-Report: yes."""
         if transaction[5]:
             self.failure(transaction, 408, comment)
+        elif transaction[0].answered is not None:
+            transaction[0].answered(transaction[1])

@@ -6,6 +6,7 @@ from wigwag.protocols.msrp import FailureReport, MsrpUri, RequestHead, ResponseH
 
 from .destination import Connecting, Destination, Holding
 from .hop import LARGEST_UNREAD_OUTPUT, Hop, Incoming
+from .refusal import Refusal
 from .route import Route
 from .sessions import LARGEST_PEERS, Session
 from .streaming import RefusedChunk, SendChunk
@@ -13,9 +14,6 @@ from .transactions import Relayed
 
 if TYPE_CHECKING:
     from .service import Relay
-
-Refusal = tuple[int, str]
-"""MSRP status code and what was wrong."""
 
 
 LARGEST_RELAYED = 1024
@@ -41,6 +39,9 @@ class Requests:
         found = self.route_or_drop(hop, head, now)
         if isinstance(found, Route):
             return self._begin_send(hop, head, found)
+        if isinstance(found, Connecting):
+            hop.wait_for(found, now)
+            return SendChunk(hop, head, None)
         if found is not None and head.failure_report is not FailureReport.NO:
             self._relay.reply(hop, head, *found)
         return RefusedChunk()
@@ -51,10 +52,9 @@ class Requests:
             if head.failure_report is not FailureReport.NO:
                 self._relay.reply(hop, head, refused[0], refused[1], route)
             return RefusedChunk()
-        self._relay.message_continues(route.session, head.message_id or "")
         return SendChunk(hop, head, route)
 
-    def route_or_drop(self, hop: Hop, head: RequestHead, now: float) -> Route | Refusal | None:
+    def route_or_drop(self, hop: Hop, head: RequestHead, now: float) -> Route | Refusal | Connecting | None:
         """Like ``route``; closes the connection and returns None when the request is not for this relay."""
         try:
             return self.route(hop, head, now)
@@ -62,8 +62,8 @@ class Requests:
             hop.fail(str(error))
             return None
 
-    def route(self, hop: Hop, head: RequestHead, now: float) -> Route | Refusal:
-        """Return the route of a request, known or new, or why there is none.
+    def route(self, hop: Hop, head: RequestHead, now: float) -> Route | Refusal | Connecting:
+        """Return the route of a request, known or new, or why there is none, or what has to be waited for to know.
 
         Raises:
             NotOursError: The first To-Path URI is not this relay's.
@@ -75,21 +75,31 @@ class Requests:
         session = self._addressed_session(hop, head.to_path[0])
         if session is None:
             return 481, "no such session"
+        if not isinstance(session, Session):
+            return session
         found = self._walk(hop, head, session, now)
         if isinstance(found, Route):
             hop.learn(key, found)
             hop.successful = True
         return found
 
-    def _addressed_session(self, hop: Hop, uri: MsrpUri) -> Session | None:
+    def _find(self, uri: MsrpUri) -> Session | Refusal | Connecting | None:
+        """Return the session whose URI this is, at this pod or another."""
         session = self._relay.sessions.find(uri)
-        if session is not None and session.open:
+        cluster = self._relay.cluster
+        if session is not None or cluster is None or not self._relay.issued(uri):
+            return session
+        return cluster.session(uri)
+
+    def _addressed_session(self, hop: Hop, uri: MsrpUri) -> Session | Refusal | Connecting | None:
+        session = self._find(uri)
+        if session is not None and (not isinstance(session, Session) or session.open):
             return session
         if self._relay.is_own_address(uri, hop):
             return None
         raise NotOursError(f"request for {uri.host}, which is not this relay")
 
-    def _walk(self, hop: Hop, head: RequestHead, session: Session, now: float) -> Route | Refusal:
+    def _walk(self, hop: Hop, head: RequestHead, session: Session, now: float) -> Route | Refusal | Connecting:
         """Follow To-Path over URIs of ours to the hop that leaves this relay (RFC 4976 section 6.4)."""
         uris, texts = head.to_path, head.raw_to_path.split()
         previous = head.from_path[0]
@@ -101,21 +111,23 @@ class Requests:
                 return 481, "To-Path ends at this relay"
             current = walked[-1]
             if uris[index].key == current.client_uri.key:
-                destination: Destination | Refusal = current.destination
+                destination: Destination | Refusal = current.leads_to
                 refusal = self._bind(hop, current, head) if index == 1 else None
                 if refusal is not None:
                     return refusal
-                inner = self._relay.sessions.find(uris[index])
+                inner = self._find(uris[index])
                 if inner is None:
                     break
             elif self._comes_from_client(hop, current, previous, direct=index == 1):
                 from_client = from_client or index == 1
-                inner = self._relay.sessions.find(uris[index])
+                inner = self._find(uris[index])
                 if inner is None:
                     destination = self._toward_peer(hop, current, uris[index], now)
                     break
             else:
                 return 481, "neither from nor to the session's client"
+            if not isinstance(inner, Session):
+                return inner
             if inner in walked or not inner.open:
                 return 481, "no such session" if inner not in walked else "the path loops"
             previous = uris[index - 1]
@@ -124,6 +136,9 @@ class Requests:
             return destination
         if isinstance(destination, Holding) and not destination.takes_more:
             return 481, "session suspended"
+        if destination is walked[-1].gate:
+            assert isinstance(destination, Connecting)
+            return destination
         return Route(
             source=hop,
             session=session,
@@ -147,7 +162,7 @@ class Requests:
     def _same_relay(hop: Hop, host: str) -> bool:
         return bool(host) and host in hop.channel.certificate_names
 
-    def _bind(self, hop: Hop, session: Session, head: RequestHead) -> Refusal | None:
+    def _bind(self, hop: Hop, session: Session, head: RequestHead) -> Refusal | Connecting | None:
         """Bind a peer without a relay to the connection of its first valid request.
 
         A peer's relay is not held to one: two relays may each have opened a connection to the other.
@@ -160,6 +175,8 @@ class Requests:
             return None
         if bound is not None and not bound.closed and not self._same_relay(hop, peer.host):
             return None if is_relay else (506, "the session has a connection already")
+        if self._relay.cluster is not None:
+            return self._relay.cluster.bind(hop, session, peer)
         if bound is None and len(session.peers) >= LARGEST_PEERS:
             session.peers = {key: known for key, known in session.peers.items() if not known.closed}
             if len(session.peers) >= LARGEST_PEERS:
@@ -173,6 +190,10 @@ class Requests:
             return bound
         if self._relay.issued(uri) and self._relay.names_us(uri, hop):
             return 481, "no such session"
+        if self._relay.cluster is not None:
+            found = self._relay.cluster.peer(session, uri)
+            if found is not None:
+                return found
         return self._relay.outbound.toward(hop, session, uri, now)
 
 
@@ -215,6 +236,9 @@ class WholeRequest:
 
     def _forward(self, now: float) -> bool:
         found = self._route(now)
+        if isinstance(found, Connecting):
+            self._hop.wait_for(found, now)
+            return False
         if not isinstance(found, Route):
             if found is not None and self.head.method != "REPORT":
                 self._relay.reply(self._hop, self.head, *found)
@@ -235,10 +259,11 @@ class WholeRequest:
         if isinstance(destination, Holding):
             holds = self.head.method == "REPORT" and destination.takes_more
             return None if holds else (481, "session suspended")
-        crowded = isinstance(destination, Hop) and len(destination.relayed or ()) >= LARGEST_RELAYED
+        relayed = getattr(destination, "relayed", None)
+        crowded = len(relayed or ()) >= LARGEST_RELAYED
         return (403, "too many requests without a response") if crowded and self.head.method != "REPORT" else None
 
-    def _route(self, now: float) -> Route | Refusal | None:
+    def _route(self, now: float) -> Route | Refusal | Connecting | None:
         head, relay = self.head, self._relay
         if head.method not in ("AUTH", "REPORT") and not relay.settings.forward_unknown_methods:
             return 501, "method not understood"

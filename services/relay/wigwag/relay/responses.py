@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import ResponseHead
 
+from .cluster.arrivals import Arrivals
 from .streaming import SendChunk
 from .transactions import Transaction
 
 if TYPE_CHECKING:
+    from .cluster.remote import Remote
     from .hop import Hop
     from .service import Relay
 
@@ -18,33 +20,44 @@ class Responses:
     def __init__(self, relay: "Relay") -> None:
         self._relay = relay
 
-    def handle(self, hop: "Hop", head: ResponseHead, now: float) -> None:
+    def handle(self, hop: "Hop | Remote", head: ResponseHead, now: float) -> None:
         """Take a response; one that matches nothing is dropped silently."""
         transaction_id = head.transaction_id.encode()
         transaction = hop.transactions.pop(transaction_id, None)
         if transaction is not None:
-            if head.status_code != 200:
-                self._refused(transaction, head, now)
+            self._conclude(transaction, head)
         elif hop.relayed and transaction_id in hop.relayed:
             self._hand_on(hop, transaction_id, head)
         else:
             self._relay.counters["stray_responses"] += 1
 
-    def _refused(self, transaction: Transaction, head: ResponseHead, now: float) -> None:
+    def _conclude(self, transaction: Transaction, head: ResponseHead) -> None:
+        route = transaction[0]
+        if head.status_code != 200:
+            self.refused(transaction, head.status_code, head.comment or "refused by the next hop")
+        elif route.answered is not None:
+            route.answered(transaction[1])
+
+    def refused(self, transaction: Transaction, status: int, comment: str) -> None:
         """The next hop refused a SEND: the origin is told at once, and nothing more of the message is forwarded."""
         route = transaction[0]
-        comment = head.comment or "refused by the next hop"
+        if isinstance(route, Arrivals):
+            route.failed(transaction[1], status, comment, refused=True)
+            return
         message_id = transaction[1].decode()
         chunk = route.source.incoming
-        if isinstance(chunk, SendChunk) and chunk.message_id == message_id and chunk.route.session is route.session:
-            chunk.fail(head.status_code, comment)
+        if isinstance(chunk, SendChunk) and chunk.belongs_to(route.session, message_id):
+            chunk.fail(status, comment)
         elif not route.source.closed:
-            self._relay.refuse_message(route.source, route.session, message_id, head.status_code, comment)
-        self._relay.reports.failure(transaction, head.status_code, comment)
+            self._relay.refuse_message(route.source, route.session, message_id, status, comment)
+        self._relay.reports.failure(transaction, status, comment)
 
-    def _hand_on(self, hop: "Hop", transaction_id: bytes, head: ResponseHead) -> None:
+    def _hand_on(self, hop: "Hop | Remote", transaction_id: bytes, head: ResponseHead) -> None:
         assert hop.relayed is not None
         relayed = hop.relayed.pop(transaction_id)
+        if isinstance(relayed.origin, Arrivals):
+            relayed.origin.respond(head)
+            return
         to_path = head.raw_to_path.split()
         if not self._relay.issued(head.to_path[0]):
             self._relay.counters["stray_responses"] += 1

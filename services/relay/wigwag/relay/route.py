@@ -1,5 +1,6 @@
 """A route: where requests with certain path headers go, worked out once and kept by the hop they come from."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class Route:
         messages, octets: Chunks and body octets forwarded.
         drained: Reason for which chunks are refused for now (a stalled or unreachable next hop), else None.
     """
+
+    answered: "Callable[[bytes], None] | None" = None
+    """What wants to know of each 200: nobody here; see ``Arrivals``, which stands in a route's place."""
 
     __slots__ = (
         "__weakref__",
@@ -114,13 +118,11 @@ class Route:
 
     def leads_to(self) -> "Destination":
         """Return where the route's bytes go now, also after the receiving client was lost or resumed elsewhere."""
-        return self.exit_session.destination if self.to_client else self.destination
+        return self.exit_session.leads_to if self.to_client else self.destination
 
-    def origin(self) -> "Hop | None":
-        """Return the connection that leads back to the origin, also after the client resumed elsewhere."""
-        from .hop import Hop
-
+    def origin(self) -> "Destination | None":
+        """Return what leads back to the origin, also after the client resumed elsewhere or while it may yet."""
         if not self.source.closed:
             return self.source
         found = self.session.destination if self.from_client else self.session.peers.get(self.from_key)
-        return found if isinstance(found, Hop) and not found.closed else None
+        return found if found is not None and found.takes_reports else None

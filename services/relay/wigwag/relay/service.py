@@ -1,19 +1,21 @@
 """The relay: its sessions, hops and use cases, without sockets (RFC 4976)."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wigwag.errors import NotFoundError
 from wigwag.protocols.digest import NonceIssuer, SigningKeys
 from wigwag.protocols.msrp import Limits as ParserLimits
 from wigwag.protocols.msrp import MsrpUri, RequestHead
 
-from .authentication import Authenticator, CredentialSource, RefusedError
+from .authentication import Authenticator, CredentialSource
+from .cluster.remote import Remote
 from .config import RelaySettings
 from .deadlines import Deadlines
-from .destination import Destination, Holding
+from .destination import Destination
 from .hop import HeldUp, Hop
 from .interruptions import Interruptions
+from .lifecycle import Lifecycle
 from .limits import Rates
 from .outbound import Connector, Outbound, RouteHook
 from .reports import Reports
@@ -21,20 +23,22 @@ from .requests import Requests
 from .responses import Responses
 from .route import Route
 from .routing import RoutingTable
-from .sessions import Session, SessionState, SessionTable
+from .sessions import Session, SessionTable
 from .tokens import UriTokens
 from .transactions import Relayed
 from .views import COUNTERS, ConnectionView, ListenerAddress, SessionView
 
+if TYPE_CHECKING:
+    from .cluster import Cluster
+
 _TRANSACTION_IDS = 256
 
 
-class Grant(NamedTuple):
-    """What a successful AUTH gets."""
+class Flushed(Protocol):
+    """Something that collects during a turn what it writes at its end."""
 
-    use_path: str
-    held: Holding | None
-    """What was held for the session while it was suspended; to be sent after the answer."""
+    def flush(self) -> None:
+        """Write it."""
 
 
 class Tracer(Protocol):
@@ -111,9 +115,12 @@ class Relay:
         self.sessions = SessionTable()
         self.hops: dict[int, Hop] = {}
         self.transaction_ids: list[bytes] = []
-        self.to_flush: list[Destination] = []
+        self.to_flush: list[Flushed] = []
         self.tracers: list[Tracer] = []
         self.draining = False
+        self.cluster: Cluster | None = None
+        self.fence_at = float("inf")
+        """When a read after this comes, the process may have been paused for so long that others took its sessions."""
         self.rates = bool(
             limits.messages_per_second_per_session
             or limits.bytes_per_second_per_session
@@ -121,12 +128,13 @@ class Relay:
             or limits.bytes_per_second_per_address
         )
         self._address_rates: dict[str, tuple[Rates, set[Hop]]] = {}
-        self._tokens = UriTokens(keys, runtime.random)
+        self.tokens = UriTokens(keys, runtime.random)
         self.requests = Requests(self)
         self.responses = Responses(self)
         self.reports = Reports(self)
         self.interruptions = Interruptions(self)
         self.deadlines = Deadlines(self)
+        self.lifecycle = Lifecycle(self)
         self.authenticator = Authenticator(
             self,
             source=source,
@@ -140,6 +148,9 @@ class Relay:
         self.abandon_message = self.interruptions.abandon_message
         self.message_continues = self.interruptions.message_continues
         self.watch = self.deadlines.watch
+        self.suspend = self.lifecycle.suspend
+        self.end = self.lifecycle.end
+        self.close_routes_to = self.lifecycle.close_routes_to
 
     # Hops
 
@@ -165,6 +176,8 @@ class Relay:
             route.close()
         hop.full = False
         hop.release(now)
+        if self.cluster is not None:
+            self.cluster.hop_closed(hop)
         if hop.channel.listener is None:
             self.outbound.forget(hop, now)
         for tracer in self.tracers:
@@ -198,9 +211,9 @@ class Relay:
             % (transaction_id, status, comment.encode(), paths, lines.encode(), transaction_id)
         )
 
-    def expect_response(self, hop: object, transaction_id: bytes, relayed: Relayed) -> None:
+    def expect_response(self, hop: Destination, transaction_id: bytes, relayed: Relayed) -> None:
         """Remember a forwarded request so that its response finds the way back."""
-        assert isinstance(hop, Hop)
+        assert isinstance(hop, Hop | Remote)
         if hop.relayed is None:
             hop.relayed = {}
         hop.relayed[transaction_id] = relayed
@@ -220,8 +233,28 @@ class Relay:
 
     def flush_later(self, destination: Destination) -> None:
         """Have the destination flushed at the end of this turn."""
-        if isinstance(destination, Hop):
+        if isinstance(destination, Hop | Remote):
             self.to_flush.append(destination)
+
+    # Pauses
+
+    def fence(self) -> None:
+        """This process may have been paused."""
+        if self.cluster is not None:
+            self.cluster.resumed_after_pause()
+
+    def hold_up_all(self) -> None:
+        """Read from nobody for now."""
+        for hop in list(self.hops.values()):
+            hop.hold_up(HeldUp.FENCE)
+
+    def let_go_all(self) -> None:
+        """Read on."""
+        now = self.now()
+        self.fence_at = float("inf")
+        for hop in list(self.hops.values()):
+            if hop.held_up & HeldUp.FENCE:
+                hop.let_go(HeldUp.FENCE, now)
 
     # Names
 
@@ -253,9 +286,9 @@ class Relay:
 
     def issued(self, uri: MsrpUri) -> bool:
         """Tell whether this relay, or another process with the same keys, handed ``uri`` out."""
-        return uri.session_id is not None and self._tokens.is_genuine(uri.session_id)
+        return uri.session_id is not None and self.tokens.is_genuine(uri.session_id)
 
-    def _advertised(self, hop: Hop) -> tuple[str, str, int, str]:
+    def advertised(self, hop: Hop) -> tuple[str, str, int, str]:
         """Return scheme, host, port and transport of URIs for a client on ``hop``."""
         listener = self.listener_of(hop) or next(iter(self.listeners.values()))
         transport = "tcp"
@@ -266,118 +299,6 @@ class Relay:
             listener, transport = (same[0], "tcp") if same else (listener, "ws")
         host = listener.host if listener.host not in ("0.0.0.0", "::") else hop.channel.local[0]  # noqa: S104
         return ("msrps" if listener.secure else "msrp"), host, listener.port, transport
-
-    # Sessions
-
-    def grant(self, hop: Hop, head: RequestHead, username: str, realm: str, expires: int, now: float) -> Grant:
-        """Extend, resume or make a session for an authenticated AUTH.
-
-        Raises:
-            RefusedError: The user has too many sessions, or the relay takes no new ones.
-        """
-        client_uri = head.from_path[0]
-        if len(head.from_path) > 1 and hop.channel.certificate_names and not _is_host_of(hop, client_uri):
-            raise RefusedError(403, "the certificate is not that of the previous relay")
-        session = self.sessions.of_client(username, realm, client_uri)
-        held: Holding | None = None
-        if session is not None and (session.destination is hop or session.client_host or self.settings.resume_window):
-            held = self._extend(session, hop, expires, now)
-        elif self.draining:
-            hop.close("draining")
-            raise RefusedError(403, "this relay is shutting down")
-        elif self.sessions.count_of_user(username, realm) >= self.settings.limits.sessions_per_user:
-            raise RefusedError(403, "too many sessions")
-        else:
-            session = self._new_session(hop, head, username, realm, expires, now)
-        hop.successful = True
-        path = [text.decode() for text in reversed(head.raw_from_path.split()[:-1])]
-        return Grant(" ".join([*path, session.uri_text.decode()]), held)
-
-    def _new_session(self, hop: Hop, head: RequestHead, username: str, realm: str, expires: int, now: float) -> Session:
-        scheme, host, port, transport = self._advertised(hop)
-        authority = f"[{host}]" if ":" in host else host
-        text = f"{scheme}://{authority}:{port}/{self._tokens.issue()};{transport}"
-        listener = self.listener_of(hop)
-        session = Session(
-            uri=MsrpUri.parse(text),
-            uri_text=text.encode(),
-            username=username,
-            realm=realm,
-            client_uri=head.from_path[0],
-            client_host=head.from_path[0].host.lower() if _is_host_of(hop, head.from_path[0]) else "",
-            listener=listener.name if listener is not None else "",
-            created=self.runtime.wall(),
-            expires_at=now + expires,
-            destination=hop,
-        )
-        self.sessions.add(session)
-        hop.sessions.append(session)
-        self.counters["sessions_granted"] += 1
-        return session
-
-    def _extend(self, session: Session, hop: Hop, expires: int, now: float) -> Holding | None:
-        """Give a known session more time, on this connection; returns what was held for it meanwhile."""
-        held = self._move(session, hop) if session.destination is not hop else None
-        session.expires_at = now + expires
-        self.sessions.reschedule(session)
-        self.counters["sessions_refreshed"] += 1
-        return held
-
-    def _move(self, session: Session, hop: Hop) -> Holding | None:
-        """Newest AUTH wins: the session is reached over this connection from now on."""
-        former = session.destination
-        session.destination = hop
-        session.state = SessionState.ACTIVE
-        hop.sessions.append(session)
-        self._close_routes_to(session)
-        self.counters["sessions_resumed"] += 1
-        if isinstance(former, Holding):
-            self.deadlines.resumed(session)
-            return former
-        if isinstance(former, Hop):
-            former.sessions.remove(session)
-            if not session.client_host and not former.sessions:
-                former.close("the client is connected elsewhere")
-        return None
-
-    def hand_over(self, held: Holding, hop: Hop) -> None:
-        """Send on what was held while a session was suspended."""
-        if held.outgoing:
-            held.hand_over(hop)
-            self.to_flush.append(hop)
-
-    def _close_routes_to(self, session: Session) -> None:
-        for route in list(session.routes):
-            route.close()
-
-    def suspend(self, session: Session, now: float) -> None:
-        """The session's connection is lost: hold what comes for it for a while."""
-        if not self.settings.resume_window:
-            self.end(session, "connection lost")
-            return
-        session.destination = Holding()
-        session.state = SessionState.SUSPENDED
-        session.suspended_at = now
-        self._close_routes_to(session)
-        self.deadlines.suspended(session)
-        self.counters["sessions_suspended"] += 1
-
-    def end(self, session: Session, reason: str) -> None:
-        """End a session for good."""
-        if not session.open:
-            return
-        destination = session.destination
-        if isinstance(destination, Holding):
-            for transaction in destination.give_up():
-                self.reports.timed_out(transaction, reason)
-        elif isinstance(destination, Hop) and session in destination.sessions:
-            destination.sessions.remove(session)
-        session.state = SessionState.ENDED
-        self._close_routes_to(session)
-        self.sessions.remove(session)
-        self.deadlines.resumed(session)
-        self.counters["sessions_ended"] += 1
-        self.log_event("session ended", session=session.id, user=session.username, reason=reason)
 
     # Rates
 
@@ -518,7 +439,3 @@ class Relay:
             transactions=len(hop.transactions),
             profile=channel.profile.id if channel.profile is not None else None,
         )
-
-
-def _is_host_of(hop: Hop, uri: MsrpUri) -> bool:
-    return uri.host.lower() in hop.channel.certificate_names

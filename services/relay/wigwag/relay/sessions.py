@@ -17,14 +17,18 @@ from wigwag.errors import NotFoundError
 from wigwag.protocols.msrp import MsrpUri
 
 if TYPE_CHECKING:
-    from .destination import Destination
-    from .hop import Hop
+    from .destination import Connecting, Destination
     from .route import Route
 
 Owner = tuple[str, str, tuple[object, ...]]
 
 LARGEST_PEERS = 256
 """Peers without a relay that one session may be bound to."""
+
+
+def canonical(uri: MsrpUri) -> str:
+    """Return one text for all URIs that are equivalent (RFC 4975 section 6.1)."""
+    return "|".join(map(str, uri.key))
 
 
 class SessionState(Enum):
@@ -53,11 +57,19 @@ class Session:
     expires_at: float
     """Monotonic seconds."""
     destination: "Destination"
-    """The client's connection; while suspended, what holds chunks for it."""
+    """The client's connection, or the stream to the pod that has it; while suspended, what holds chunks for it."""
+    pod: str = ""
+    """The pod that has the connection, or had it last; empty in a relay of one pod."""
+    epoch: int = 0
+    """Grows with every AUTH that moves the session: the highest one holds it."""
+    connection: int = 0
+    """Number of the client's connection at this pod."""
+    gate: "Connecting | None" = None
+    """Where requests wait while it is found out how far a former stream got; else None."""
     state: SessionState = SessionState.ACTIVE
     suspended_at: float = 0.0
-    peers: "dict[tuple[object, ...], Hop]" = field(default_factory=dict)
-    """Peers without a relay, by URI, and the connection of their first valid request."""
+    peers: "dict[tuple[object, ...], Destination]" = field(default_factory=dict)
+    """Peers without a relay, by URI, and the connection of their first valid request (or the stream to its pod)."""
     routes: "set[Route]" = field(default_factory=set)
     messages_in: int = 0
     octets_in: int = 0
@@ -80,6 +92,11 @@ class Session:
     def owner(self) -> "Owner":
         """User, realm and client URI: an AUTH of the same three refreshes or resumes the session."""
         return self.username, self.realm, self.client_uri.key
+
+    @property
+    def leads_to(self) -> "Destination":
+        """Where requests to the client go now."""
+        return self.gate if self.gate is not None else self.destination
 
     def count(self, route: "Route") -> None:
         """Add the traffic of a route that is closed."""
@@ -136,6 +153,10 @@ class SessionTable:
         session = self._by_session_id.get(uri.session_id or "")
         return session if session is not None and session.uri.matches(uri) else None
 
+    def by_session_id(self, session_id: str) -> Session | None:
+        """Return the session of which this is the session part of the URI."""
+        return self._by_session_id.get(session_id)
+
     def of_client(self, username: str, realm: str, client_uri: MsrpUri) -> Session | None:
         """Return the session that an AUTH of this user from this URI refreshes or resumes."""
         return self._by_owner.get((username, realm, client_uri.key))
@@ -171,6 +192,7 @@ class SessionTable:
         passed = []
         while self._expiries and self._expiries[0][0] <= now:
             expires_at, _, session = heapq.heappop(self._expiries)
-            if session.open and session.expires_at == expires_at:
+            is_here = self._by_session_id.get(str(session.uri.session_id)) is session
+            if is_here and session.open and session.expires_at == expires_at:
                 passed.append(session)
         return passed

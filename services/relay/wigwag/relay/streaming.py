@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from wigwag.protocols.msrp import FailureReport, RequestHead
 
 from .datapath import LARGEST_WHOLE
-from .destination import Destination, Holding
+from .destination import Connecting, Destination, Holding
 
 if TYPE_CHECKING:
     from .hop import Hop
     from .route import Route
+    from .sessions import Session
 
 
 MOST_UNANSWERED = 32
@@ -29,13 +30,13 @@ class SendChunk:
     Args:
         hop: Where it comes from.
         head: Its head.
-        route: Where it goes.
+        route: Where it goes; None: that is being found out, and the hop waits for it.
     """
 
-    def __init__(self, hop: "Hop", head: RequestHead, route: "Route") -> None:
+    def __init__(self, hop: "Hop", head: RequestHead, route: "Route | None") -> None:
         self._hop = hop
         self._head = head
-        self._route = route
+        self._route: Route | None = None
         self._pieces: deque[bytes] = deque()
         self._unanswered: deque[bytes] = deque()
         self._used = 0  # Octets of the first piece that are taken already.
@@ -48,7 +49,10 @@ class SendChunk:
         self._start = self._next = byte_range.start if byte_range is not None else 1
         total = byte_range.total if byte_range is not None else None
         self._total = b"*" if total is None else b"%d" % total
-        if route.largest_message and total is not None and total > route.largest_message:
+        self._largest = hop.relay.settings.limits.message_bytes
+        if route is not None:
+            self._take_route(route)
+        if self._largest and total is not None and total > self._largest:
             self.fail(413, "message too large")
 
     @property
@@ -56,17 +60,22 @@ class SendChunk:
         """The Message-ID."""
         return self._head.message_id or ""
 
-    @property
-    def route(self) -> "Route":
-        """Where the chunk goes."""
-        return self._route
+    def belongs_to(self, session: "Session", message_id: str) -> bool:
+        """Tell whether this is a chunk of the message."""
+        return self._route is not None and self._route.session is session and self.message_id == message_id
+
+    def _take_route(self, route: "Route") -> None:
+        if self._route is None:
+            self._hop.relay.message_continues(route.session, self.message_id)
+        self._route = route
 
     def fail(self, status: int, reason: str) -> None:
         """Stop forwarding; the rest of the chunk is drained, and so is the rest of the message."""
         if self.failed is not None:
             return
         self.failed = (status, reason)
-        self._hop.relay.refuse_message(self._hop, self._route.session, self.message_id, status, reason)
+        if self._route is not None:
+            self._hop.relay.refuse_message(self._hop, self._route.session, self.message_id, status, reason)
         if self._forwarded or status == 408:
             self._report(self._held)
         else:
@@ -81,8 +90,7 @@ class SendChunk:
             return
         self._pieces.append(data)
         self._held += len(data)
-        limit = self._route.largest_message
-        if limit and self._next + self._held - 1 > limit:
+        if self._largest and self._next + self._held - 1 > self._largest:
             self.fail(413, "message too large")
         elif self._held > LARGEST_WHOLE:
             self._pump(now)
@@ -105,6 +113,8 @@ class SendChunk:
         """The sender is gone: end the message's bytes so far with ``+`` and let the next hop know in time."""
         if self.failed is not None:
             return
+        if self._route is None:
+            return
         if self._held and self._flag is None and self._route.open and self._make_room(now):
             self._forward(self._take(self._held), "+", whole=False)
         if self._forwarded:
@@ -118,7 +128,7 @@ class SendChunk:
     def _pump(self, now: float) -> bool:
         """Forward full sub-chunks; False when the destination has no room for more."""
         while self.failed is None:
-            if self._flag is None and self._held <= LARGEST_WHOLE:
+            if self._flag is None and self._held <= LARGEST_WHOLE and self._route is not None:
                 return True
             if not self._make_room(now):
                 return self.failed is not None
@@ -128,12 +138,15 @@ class SendChunk:
         return True
 
     def _make_room(self, now: float) -> bool:
-        if not self._route.open and not self._reroute(now):
+        route = self._route
+        if route is None or not route.open:
+            route = self._reroute(now)
+        if route is None:
             return False
-        if self._route.drained is not None:
-            self.fail(*self._route.drained)
+        if route.drained is not None:
+            self.fail(*route.drained)
             return False
-        destination = self._route.destination
+        destination = route.destination
         if isinstance(destination, Holding):
             if not destination.takes_more:
                 self.fail(481, "session suspended")
@@ -150,18 +163,26 @@ class SendChunk:
             unanswered.popleft()
         return len(unanswered) < MOST_UNANSWERED
 
-    def _reroute(self, now: float) -> bool:
-        """The route's session or destination changed during the chunk: work it out again."""
-        found = self._hop.relay.requests.route(self._hop, self._head, now)
-        if isinstance(found, tuple):
-            self.fail(*found)
-            return False
-        self._route = found
-        return True
+    def _reroute(self, now: float) -> "Route | None":
+        """Work the route out again: its session or destination changed during the chunk, or it was not known yet."""
+        found = self._hop.relay.requests.route_or_drop(self._hop, self._head, now)
+        if isinstance(found, Connecting):
+            self._hop.wait_for(found, now)
+            return None
+        if found is None or isinstance(found, tuple):
+            self.fail(*(found or (481, "not for this relay")))
+            return None
+        refused = self._hop.refused.get((found.session, self.message_id)) if self._hop.refused else None
+        if refused is not None and self._route is None:
+            self.fail(refused[0], refused[1])
+            return None
+        self._take_route(found)
+        return found
 
     def _report(self, octets: int) -> None:
         """Tell the origin that the next ``octets`` will not arrive."""
-        if octets and self.failed is not None and self._head.failure_report is not FailureReport.NO:
+        reports = self._head.failure_report is not FailureReport.NO
+        if octets and self.failed is not None and reports and self._route is not None:
             start = b"%d" % self._next
             transaction = (self._route, self.message_id.encode(), start, octets, self._total, True, 0)
             self._hop.relay.reports.failure(transaction, *self.failed)
@@ -187,6 +208,7 @@ class SendChunk:
 
     def _forward(self, body: bytes, flag: str, *, whole: bool) -> None:
         route, head, relay = self._route, self._head, self._hop.relay
+        assert route is not None
         destination = route.destination
         transaction_id = relay.next_transaction_id()
         fields = head.raw_fields if whole else self._fields(len(body))

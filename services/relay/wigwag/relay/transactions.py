@@ -3,18 +3,20 @@
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from .cluster.arrivals import Arrivals
     from .hop import Hop
     from .route import Route
 
-Transaction: TypeAlias = "tuple[Route, bytes, bytes, int, bytes, bool, int]"
+Transaction: TypeAlias = "tuple[Route | Arrivals, bytes, bytes, int, bytes, bool, int]"
 """Route, Message-ID, range-start, octets of body, total, whether silence is a failure (Failure-Report: yes), and the
-position in the destination's stream at which the SEND ends. A plain tuple: one is made per message."""
+position in the destination's stream at which the SEND ends. A plain tuple: one is made per message. A SEND that came
+over a pod link has its stream in the route's place, and its own transaction identifier in the Message-ID's."""
 
 
 class Relayed(NamedTuple):
     """A request of another method that was forwarded, so that its response finds the way back."""
 
-    origin: "Hop"
+    origin: "Hop | Arrivals"
     transaction_id: str
     authenticates: bool
     """It is an AUTH that carries credentials: a 401 without stale counts as a failed attempt."""

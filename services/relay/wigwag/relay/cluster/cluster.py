@@ -1,0 +1,285 @@
+"""The cluster is one relay: what the relay asks when there are other pods (DESIGN.md section 4)."""
+
+from typing import TYPE_CHECKING
+
+from wigwag.errors import WigwagError
+from wigwag.protocols.digest import SigningKeys
+from wigwag.protocols.msrp import MsrpUri
+from wigwag.relay.sessions import Session, SessionState
+from wigwag.store import Change, Claim, Gap, Pod, SessionRecord, Store, StoreError
+
+from .arrivals import Arrivals
+from .elsewhere import Elsewhere
+from .frames import Ending, Open, Superseded, Toward
+from .holder import HolderLink
+from .links import LinkConnector, Links
+from .lookups import Lookups
+from .members import LEASE, Members
+from .records import WRITTEN_AGAIN, Records
+
+if TYPE_CHECKING:
+    from wigwag.relay.destination import Connecting, Destination
+    from wigwag.relay.hop import Hop
+    from wigwag.relay.refusal import Refusal
+    from wigwag.relay.service import Relay
+
+BEAT = 1.0
+"""Seconds between two beats."""
+
+
+class Cluster:
+    """This pod among the others.
+
+    Args:
+        relay: The relay of this pod.
+        pod: This pod.
+        store: The store that all pods share.
+        keys: The cluster's signing keys.
+        connector: Opens connections to other pods.
+    """
+
+    def __init__(self, relay: "Relay", *, pod: Pod, store: Store, keys: SigningKeys, connector: LinkConnector) -> None:
+        self.pod = pod.id
+        self.keys = keys
+        self._relay = relay
+        self._store = store
+        self.members = Members(store, pod, relay.runtime.wall)
+        self.links = Links(relay, keys, self.members, connector)
+        self.records = Records(relay, store, self.members)
+        self.elsewhere = Elsewhere(relay, self.members, self.links, self._refresh)
+        self._lookups = Lookups(relay, store, self.members, self.links, self.elsewhere)
+        self._arrivals: dict[object, set[Arrivals]] = {}
+        """Streams of other pods by the session (toward its client) or the hop (toward a peer) they lead to."""
+        self._beating = False
+        self._beat_at = self._ticked_at = relay.now()
+        self._paused = False
+
+    # What requests ask
+
+    def session(self, uri: MsrpUri) -> "Session | Connecting | Refusal | None":
+        """Return a session held elsewhere, or what its look-up has to wait for, or why it can't be told."""
+        found = self.elsewhere.find(uri)
+        if found is not None or uri.session_id is None:
+            return found
+        return self._lookups.session(uri.session_id)
+
+    def peer(self, session: Session, uri: MsrpUri) -> "Destination | Refusal | None":
+        """Return the way to a peer that is bound at another pod; None: it is bound nowhere."""
+        return self._lookups.peer(session, uri)
+
+    def bind(self, hop: "Hop", session: Session, uri: MsrpUri) -> "Connecting | Refusal | None":
+        """Have a peer bound to its connection."""
+        return self._lookups.bind(hop, session, uri)
+
+    def bind_outgoing(self, hop: "Hop", session: Session, uri: MsrpUri) -> None:
+        """Bind a peer to the connection that was opened toward it."""
+        self._relay.runtime.spawn(self._bind_outgoing(hop, session, uri))
+
+    async def _bind_outgoing(self, hop: "Hop", session: Session, uri: MsrpUri) -> None:
+        try:
+            if await self._lookups.claim_peer(hop, session, uri):
+                hop.bound.append((session, uri))
+        except StoreError as error:
+            self._relay.log_event("a peer's binding is not known to other pods", reason=str(error))
+
+    def _refresh(self, session_id: str) -> None:
+        self._lookups.refresh(session_id)
+
+    # The sessions of this pod
+
+    async def claim(self, wanted: SessionRecord, *, always_new: bool) -> Claim:
+        """Make this pod the holder of the owner's session; the pod that held it is told."""
+        claim = await self.records.claim(
+            wanted, most=self._relay.settings.limits.sessions_per_user, always_new=always_new
+        )
+        previous = claim.previous
+        if previous is not None and previous.pod != self.pod:
+            self.links.tell_superseded(previous.pod, claim.record.session_id, claim.record.epoch)
+        return claim
+
+    def moved_here(self, session: Session) -> None:
+        """The session has another connection at this pod: streams that led to the former begin anew."""
+        self._close_arrivals(session, Ending.MOVED, session.epoch, self.pod)
+
+    def suspended(self, session: Session) -> None:
+        """The client's connection is lost."""
+        self._close_arrivals(session, Ending.SUSPENDED)
+        self.records.suspend(session)
+
+    def ended(self, session: Session) -> None:
+        """The session has ended."""
+        self._close_arrivals(session, Ending.GONE)
+        self.records.end(session)
+
+    def hop_closed(self, hop: "Hop") -> None:
+        """A connection is gone, and the peers that were bound to it."""
+        self._close_arrivals(hop, Ending.GONE)
+        self.records.unbind(hop)
+
+    def surrender(self, session: Session, epoch: int, pod: str) -> None:
+        """The client of a session of this pod has AUTHed elsewhere."""
+        hop = session.destination
+        self._relay.sessions.remove(session)
+        self._relay.counters["sessions_moved_away"] += 1
+        self._relay.close_routes_to(session)
+        self.elsewhere.surrender(session, epoch, pod)
+        self._close_arrivals(session, Ending.MOVED, epoch, pod)
+        self._relay.lifecycle.leave(session, hop)
+
+    def _close_arrivals(self, key: object, ending: Ending, epoch: int = 0, pod: str = "") -> None:
+        for arrivals in self._arrivals.pop(key, ()):
+            arrivals.close(ending, epoch, pod)
+
+    # Harbour: streams that other pods open
+
+    def opened(self, link: HolderLink, frame: Open) -> Arrivals | tuple[Ending, int, str]:
+        """Lead a stream to its receiver."""
+        if frame.toward is Toward.PEER:
+            return self._toward_peer(link, frame)
+        session = self._relay.sessions.by_session_id(frame.session_id)
+        if session is None or session.epoch < frame.number:
+            return Ending.GONE, 0, ""
+        if session.epoch > frame.number:
+            return Ending.MOVED, session.epoch, self.pod
+        hop = session.destination
+        if session.state is SessionState.SUSPENDED or hop.holds:
+            return Ending.SUSPENDED, session.epoch, self.pod
+        return self._lead(link, frame, session, session)
+
+    def _toward_peer(self, link: HolderLink, frame: Open) -> Arrivals | tuple[Ending, int, str]:
+        hop = self._relay.hops.get(frame.number)
+        bound = [session for session, _ in hop.bound if str(session.uri.session_id) == frame.session_id] if hop else []
+        if hop is None or not bound:
+            return Ending.GONE, 0, ""
+        return self._lead(link, frame, bound[0], hop)
+
+    def _lead(self, link: HolderLink, frame: Open, session: Session, key: "Session | Hop") -> Arrivals:
+        from wigwag.relay.hop import Hop
+
+        hop = key if isinstance(key, Hop) else session.destination
+        assert isinstance(hop, Hop)
+        arrivals = Arrivals(link, frame, session, hop)
+        self._arrivals.setdefault(key, set()).add(arrivals)
+        return arrivals
+
+    def superseded(self, frame: Superseded) -> None:
+        """Another pod says that a client of ours has AUTHed there."""
+        session = self._relay.sessions.by_session_id(frame.session_id)
+        if session is not None and session.epoch < frame.epoch:
+            self.surrender(session, frame.epoch, frame.pod)
+
+    def holder_connected(self, link: HolderLink) -> None:
+        """Another pod has connected."""
+        self.links.holders.add(link)
+
+    def holder_lost(self, link: HolderLink) -> None:
+        """Its link is over."""
+        self.links.holders.discard(link)
+        for key, streams in list(self._arrivals.items()):
+            streams -= {arrivals for arrivals in streams if arrivals.link is link}
+            if not streams:
+                del self._arrivals[key]
+
+    # Changes that others make
+
+    async def watch(self) -> None:
+        """Take note of what other pods do, for as long as this pod runs."""
+        async for change in self._store.changes():
+            match change:
+                case Gap():
+                    for session_id in self.elsewhere.ids():
+                        self._refresh(session_id)
+                    self.records.incomplete = True
+                case Change():
+                    self._changed(change)
+            self._relay.flush()
+
+    def _changed(self, change: Change) -> None:
+        session = self._relay.sessions.by_session_id(change.session_id)
+        if session is None:
+            if change.session_id in self.elsewhere.ids():
+                self._refresh(change.session_id)
+        elif session.epoch < change.epoch and change.pod and change.pod != self.pod:
+            self.surrender(session, change.epoch, change.pod)
+        elif session.epoch <= change.epoch and not change.pod:
+            self._relay.end(session, "ended at another pod")
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Do what is due; to be called four times a second."""
+        if now - self._ticked_at >= LEASE:
+            self.resumed_after_pause()
+        self._ticked_at = now
+        self._relay.fence_at = now + LEASE
+        self.links.tick(now)
+        self._lookups.tick(now)
+        self.elsewhere.tick(now)
+        if now - self._beat_at >= BEAT and not self._beating:
+            self._beat_at = now
+            self._beating = True
+            self._relay.runtime.spawn(self._beat())
+
+    async def _beat(self) -> None:
+        try:
+            await self.beat()
+        except StoreError as error:
+            self._relay.counters["store_failures"] += 1
+            self._relay.log_event("no beat", reason=str(error))
+        finally:
+            self._beating = False
+
+    async def beat(self) -> None:
+        """Beat; write everything again when the store has lost it, when something is missing, or when it is time.
+
+        Raises:
+            StoreError: The store is away.
+        """
+        if await self.members.beat():
+            self._lookups.refilled_at = self._relay.now()
+            self.records.incomplete = True
+        due = self._relay.now() - self.records.written_at >= WRITTEN_AGAIN
+        if self.records.incomplete or due:
+            await self._write_again()
+
+    async def _write_again(self) -> None:
+        for record in await self.records.write_again():
+            session = self._relay.sessions.by_session_id(record.session_id)
+            if session is not None and session.epoch < record.epoch:
+                self.surrender(session, record.epoch, record.pod)
+        self._relay.flush()
+
+    # Pauses
+
+    def resumed_after_pause(self) -> None:
+        """This process did not run for a lease: nothing is read until it is known which sessions are still its own."""
+        if self._paused:
+            return
+        self._paused = True
+        self._relay.counters["pauses"] += 1
+        self._relay.log_event("this pod was paused; its sessions are compared with the store")
+        self._relay.hold_up_all()
+        self._relay.runtime.spawn(self._compare())
+
+    async def _compare(self) -> None:
+        try:
+            await self.beat()
+            await self._write_again()
+        except WigwagError as error:
+            # Receivers refuse outdated epochs; a store that is away does not stop what runs.
+            self._relay.log_event("sessions can't be compared with the store", reason=str(error))
+        finally:
+            self._paused = False
+            self._relay.let_go_all()
+            self._relay.flush()
+
+    def close(self) -> None:
+        """End every link."""
+        self.links.close()
+
+    async def leave(self) -> None:
+        """Be forgotten by the others."""
+        try:
+            await self._store.leave(self.pod)
+        except StoreError as error:
+            self._relay.log_event("the others will take this pod for dead", reason=str(error))

@@ -1,0 +1,301 @@
+"""Sessions whose client is at another pod, as far as this pod sends to them.
+
+Theory of operation. A copy of the session's record leads requests to a stream toward the pod that holds the client;
+while the client is lost, or that pod can't be reached, to a ``Holding`` of this pod, which keeps 64 KiB for 20
+seconds. When the way changes, what certainly was not passed on goes the new way first, in order: a stream is asked
+how far it got (at most half a second) before anything is sent past it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wigwag.protocols.msrp import MsrpUri
+from wigwag.relay.destination import Connecting, Holding
+from wigwag.relay.sessions import Session, SessionState
+from wigwag.store import RecordState, SessionRecord
+
+from .frames import Closed, Ending, Toward
+from .links import Links
+from .members import Members
+from .remote import Remote, Target
+
+if TYPE_CHECKING:
+    from wigwag.relay.hop import Hop
+    from wigwag.relay.service import Relay
+
+ANSWER_TO_STOP = 0.5
+"""Seconds that a holder has to say how far a stream got; then what is open counts as lost."""
+LOOK_AGAIN = 30.0
+"""Seconds after which a copy that is in use is compared with the store, and one that is not is dropped."""
+FIRST_RETRY, LAST_RETRY = 0.05, 0.5
+"""Seconds between looks at the store while a session is held."""
+
+Refresh = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Copy:
+    """What this pod knows of a session beside the session itself."""
+
+    session: Session
+    looked_at: float
+    gate_since: float = 0.0
+    """When its stream was asked to stop; 0: it was not."""
+    former: Remote | None = None
+    """The stream asked to stop, of a session that has come back to this pod."""
+    retry_at: float = 0.0
+    retry_after: float = FIRST_RETRY
+
+
+class Elsewhere:
+    """The copies.
+
+    Args:
+        relay: The relay of this pod.
+        members: The pods.
+        links: Streams to other pods.
+        refresh: Has the record of a session looked up; ``learned`` or ``gone`` follows.
+    """
+
+    def __init__(self, relay: "Relay", members: Members, links: Links, refresh: Refresh) -> None:
+        self._relay = relay
+        self._members = members
+        self._own = members.pod.id
+        self._links = links
+        self._refresh = refresh
+        self._copies: dict[str, Copy] = {}
+        self._returning: dict[str, Copy] = {}
+
+    def __len__(self) -> int:
+        return len(self._copies)
+
+    def find(self, uri: MsrpUri) -> Session | None:
+        """Return the copy whose URI equals ``uri``."""
+        copy = self._copies.get(uri.session_id or "")
+        return copy.session if copy is not None and copy.session.uri.matches(uri) else None
+
+    def ids(self) -> list[str]:
+        """Return the sessions' identifiers."""
+        return list(self._copies)
+
+    def bring_back(self, session_id: str, hop: "Hop") -> tuple[Session, Holding | None] | None:
+        """Give up a copy: its client has AUTHed here, on ``hop``.
+
+        Returns:
+            The session, and what was held for it, to be sent after the answer to the AUTH; None: there is no copy.
+        """
+        copy = self._copies.pop(session_id, None)
+        if copy is None:
+            return None
+        session, former = copy.session, copy.session.destination
+        session.destination, session.state, session.pod = hop, SessionState.ACTIVE, self._own
+        self._relay.close_routes_to(session)
+        if isinstance(former, Remote) and not former.closed:
+            copy.former, copy.gate_since = former, self._relay.now()
+            session.gate = session.gate or Connecting()
+            self._returning[session_id] = copy
+            former.stop()
+            return session, None
+        self._open_gate(copy)
+        return session, former if isinstance(former, Holding) else None
+
+    # What is learned
+
+    def learned(self, record: SessionRecord) -> None:
+        """Take note of a record in force."""
+        now = self._relay.now()
+        copy = self._copies.get(record.session_id)
+        if record.pod == self._own and copy is None:
+            return
+        if copy is None:
+            copy = self._copies[record.session_id] = Copy(self._new_session(record, now), now)
+        session = copy.session
+        copy.looked_at = now
+        if record.epoch < session.epoch:
+            return
+        session.epoch, session.pod = record.epoch, record.pod
+        session.expires_at = now + record.expires_at - self._relay.runtime.wall()
+        if record.state is RecordState.ACTIVE:
+            self._lead(copy, now)
+        elif not session.suspended_at:
+            session.suspended_at = now - max(0.0, self._relay.runtime.wall() - record.suspended_at)
+
+    def _new_session(self, record: SessionRecord, now: float) -> Session:
+        return Session(
+            uri=MsrpUri.parse(record.uri),
+            uri_text=record.uri.encode(),
+            username=record.owner.username,
+            realm=record.owner.realm,
+            client_uri=MsrpUri.parse(record.client_uri),
+            client_host=record.client_host,
+            listener=record.listener,
+            created=record.created,
+            expires_at=now + record.expires_at - self._relay.runtime.wall(),
+            destination=Holding(),
+            state=SessionState.SUSPENDED,
+        )
+
+    def gone(self, session_id: str) -> None:
+        """The store has no record of it any more."""
+        copy = self._copies.get(session_id)
+        if copy is not None:
+            self._drop(copy, "the session has ended")
+
+    def surrender(self, session: Session, epoch: int, pod: str) -> None:
+        """Take over a session that was this pod's: its client has AUTHed at ``pod``; it has been taken off its hop."""
+        now = self._relay.now()
+        session.epoch, session.pod = epoch, pod
+        copy = self._copies[str(session.uri.session_id)] = Copy(session, now)
+        if not isinstance(session.destination, Holding):
+            session.destination = Holding()
+        self._hold(copy, now)
+        self._lead(copy, now)
+
+    # The way to the client
+
+    def _lead(self, copy: Copy, now: float) -> None:
+        """Lead requests to the pod that holds the client, if it can be reached."""
+        session = copy.session
+        current = session.destination
+        if isinstance(current, Remote) and self._is_right(current, session):
+            return
+        if isinstance(current, Remote) and not current.closed:
+            self._ask_to_stop(copy, current, now)
+        elif session.pod != self._own and self._links.reachable(session.pod):
+            self._open(copy)
+        else:
+            self._hold(copy, now)
+
+    def _is_right(self, remote: Remote, session: Session) -> bool:
+        return not remote.closed and remote.link.pod == session.pod and remote.target.number == session.epoch
+
+    def _ask_to_stop(self, copy: Copy, remote: Remote, now: float) -> None:
+        if copy.gate_since:
+            return
+        copy.gate_since = now
+        copy.session.gate = Connecting()
+        self._relay.close_routes_to(copy.session)
+        remote.stop()
+
+    def _open(self, copy: Copy) -> None:
+        session = copy.session
+        target = Target(Toward.CLIENT, str(session.uri.session_id), session.epoch)
+        former = session.destination
+        remote = self._links.open(session.pod, target, self._ended)
+        session.destination = remote
+        session.state = SessionState.ACTIVE
+        copy.retry_at = 0.0
+        if isinstance(former, Holding):
+            former.hand_over(remote)
+            if remote.outgoing:
+                self._relay.to_flush.append(remote)
+        self._open_gate(copy)
+
+    def _hold(self, copy: Copy, now: float) -> None:
+        session = copy.session
+        if session.state is not SessionState.SUSPENDED or not session.suspended_at:
+            session.state = SessionState.SUSPENDED
+            session.suspended_at = self._lost_at(session, now)
+        if not copy.retry_at:
+            copy.retry_after = FIRST_RETRY
+            copy.retry_at = now + FIRST_RETRY
+        self._open_gate(copy)
+
+    def _lost_at(self, session: Session, now: float) -> float:
+        """Return since when the client is without a connection: its pod's death, if that is why."""
+        dead_since = self._members.dead_since(session.pod)
+        return now if dead_since is None else now - max(0.0, self._relay.runtime.wall() - dead_since)
+
+    def _open_gate(self, copy: Copy) -> None:
+        """Let those go on who have waited for the way to be known."""
+        session = copy.session
+        self._relay.close_routes_to(session)
+        gate, session.gate, copy.gate_since = session.gate, None, 0.0
+        if gate is not None:
+            gate.full = False
+            gate.release(self._relay.now())
+
+    def _ended(self, remote: Remote, left: Holding, closed: Closed | None) -> None:
+        """A stream is over; what it has left goes on another way."""
+        now = self._relay.now()
+        returning = self._returning.pop(remote.target.session_id, None)
+        copy = self._copies.get(remote.target.session_id)
+        if returning is not None:
+            self._deliver(returning, left)
+        elif copy is None or copy.session.destination is not remote:
+            for transaction in left.give_up():
+                self._relay.reports.timed_out(transaction, "the session has ended")
+        else:
+            copy.session.destination = left
+            self._go_on(copy, closed, now)
+        remote.full = False
+        remote.release(now)
+
+    def _deliver(self, copy: Copy, left: Holding) -> None:
+        """The client is at this pod: what the stream has left goes to its connection."""
+        destination = copy.session.destination
+        left.hand_over(destination)
+        self._relay.flush_later(destination)
+        self._open_gate(copy)
+
+    def _go_on(self, copy: Copy, closed: Closed | None, now: float) -> None:
+        session = copy.session
+        if closed is not None and closed.epoch > session.epoch and closed.pod:
+            session.epoch, session.pod = closed.epoch, closed.pod
+        if closed is not None and closed.ending in (Ending.MOVED, Ending.STOPPED):
+            self._lead(copy, now)
+        else:
+            self._hold(copy, now)
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Look again, hold not too long, and drop what nobody uses."""
+        for copy in list(self._copies.values()):
+            self._check(copy, now)
+        for copy in list(self._returning.values()):
+            if copy.former is not None and now - copy.gate_since >= ANSWER_TO_STOP:
+                copy.former.end(None, "the receiver's former pod did not answer")
+
+    def _check(self, copy: Copy, now: float) -> None:
+        session, remote = copy.session, copy.session.destination
+        if session.expires_at <= now:
+            self._drop(copy, "the session has expired")
+        elif copy.gate_since and now - copy.gate_since >= ANSWER_TO_STOP and isinstance(remote, Remote):
+            remote.end(None, "the receiver's pod did not answer")
+        elif session.state is SessionState.SUSPENDED:
+            self._check_held(copy, now)
+        elif now - copy.looked_at >= LOOK_AGAIN:
+            if session.routes or remote.transactions:
+                copy.looked_at = now
+                self._refresh(str(session.uri.session_id))
+            else:
+                self._drop(copy, "not used")
+
+    def _check_held(self, copy: Copy, now: float) -> None:
+        session, settings = copy.session, self._relay.settings
+        held_for = now - session.suspended_at
+        if held_for >= settings.resume_window:
+            self._drop(copy, "the receiver is not connected")
+            return
+        if held_for >= settings.suspended_hold and isinstance(session.destination, Holding):
+            for transaction in session.destination.give_up():
+                self._relay.reports.timed_out(transaction, "the receiver is not connected")
+        if now >= copy.retry_at:
+            copy.retry_after = min(2 * copy.retry_after, LAST_RETRY)
+            copy.retry_at = now + copy.retry_after
+            self._refresh(str(session.uri.session_id))
+
+    def _drop(self, copy: Copy, reason: str) -> None:
+        session = copy.session
+        self._copies.pop(str(session.uri.session_id), None)
+        self._relay.close_routes_to(session)
+        session.state = SessionState.ENDED
+        destination = session.destination
+        if isinstance(destination, Remote):
+            destination.stop()
+        elif isinstance(destination, Holding):
+            for transaction in destination.give_up():
+                self._relay.reports.timed_out(transaction, reason)
+        self._open_gate(copy)

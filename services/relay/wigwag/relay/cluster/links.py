@@ -1,0 +1,114 @@
+"""The links that this pod has opened, and those that others have opened to it."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from wigwag.errors import WigwagError
+from wigwag.protocols.digest import SigningKeys
+from wigwag.transport.channel import Receiver
+
+from . import frames
+from .holder import Harbour, HolderLink
+from .link import Ended, PodLink
+from .members import Members
+from .remote import Remote, Target
+
+if TYPE_CHECKING:
+    from wigwag.relay.service import Relay
+
+FAILURE_REMEMBERED = 0.5
+"""Seconds for which a pod that could not be reached is not tried again."""
+
+
+class LinkConnector(Protocol):
+    """Opens connections to other pods."""
+
+    async def connect(self, receiver: Receiver, address: str) -> None:
+        """Connect to ``host:port`` or ``unix:/path``; ``receiver`` has heard ``connected`` when this returns.
+
+        Raises:
+            ConnectError: It can't be.
+        """
+
+
+class Links:
+    """Opens a link when there is something to send to a pod, and watches all of them."""
+
+    def __init__(self, relay: "Relay", keys: SigningKeys, members: Members, connector: LinkConnector) -> None:
+        self._relay = relay
+        self._keys = keys
+        self._members = members
+        self._connector = connector
+        self._links: dict[str, PodLink] = {}
+        self._failures: dict[str, float] = {}
+        self.holders: set[HolderLink] = set()
+
+    def reachable(self, pod: str) -> bool:
+        """Tell whether something can be sent to the pod, or may be tried."""
+        link = self._links.get(pod)
+        if link is not None:
+            return True
+        failed_at = self._failures.get(pod)
+        if failed_at is not None and self._relay.now() - failed_at < FAILURE_REMEMBERED:
+            return False
+        return self._members.alive(pod) and bool(self._members.address(pod))
+
+    def open(self, pod: str, target: Target, ended: Ended) -> Remote:
+        """Begin a stream to a pod that is reachable; it is full until its link stands."""
+        return self._link(pod).open(target, ended)
+
+    def tell_superseded(self, pod: str, session_id: str, epoch: int) -> None:
+        """Tell a pod that a client it may hold has AUTHed here."""
+        if self.reachable(pod):
+            self._link(pod).send(frames.superseded(epoch, session_id, self._members.pod.id))
+
+    def _link(self, pod: str) -> PodLink:
+        link = self._links.get(pod)
+        if link is None:
+            link = PodLink(self._relay, self._keys, own=self._members.pod.id, pod=pod, observer=self)
+            self._links[pod] = link
+            self._relay.runtime.spawn(self._connect(link, self._members.address(pod)))
+        return link
+
+    async def _connect(self, link: PodLink, address: str) -> None:
+        try:
+            await self._connector.connect(link, address)
+        except (WigwagError, OSError) as error:
+            link.close(str(error))
+
+    def views(self) -> dict[str, str]:
+        """Return the state of each link that this pod has opened."""
+        return {pod: "up" if link.up else "connecting" for pod, link in self._links.items()}
+
+    def tick(self, now: float) -> None:
+        """Beat, and give up what is silent."""
+        for link in list(self._links.values()):
+            link.tick(now)
+        for holder in list(self.holders):
+            holder.tick(now)
+        for pod in [pod for pod, at in self._failures.items() if now - at >= FAILURE_REMEMBERED]:
+            del self._failures[pod]
+
+    def close(self) -> None:
+        """End every link."""
+        for link in list(self._links.values()):
+            link.close("this pod ends")
+        for holder in list(self.holders):
+            holder.close("this pod ends")
+
+    def accept(self, harbour: Harbour) -> HolderLink:
+        """Return the receiver of a connection that another pod opens."""
+        return HolderLink(self._relay, harbour)
+
+    # LinkObserver
+
+    def link_up(self, link: PodLink) -> None:
+        """Both ends have proven themselves."""
+        self._relay.log_event("pod link is up", pod=link.pod)
+
+    def link_lost(self, link: PodLink, reason: str) -> None:
+        """The link is over."""
+        if self._links.get(link.pod) is link:
+            del self._links[link.pod]
+            self._failures[link.pod] = self._relay.now()
+        self._relay.counters["link_losses"] += 1
+        self._relay.log_event("pod link is lost", pod=link.pod, reason=reason)

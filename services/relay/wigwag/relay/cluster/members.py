@@ -1,0 +1,71 @@
+"""Which pods there are, as the store saw them last."""
+
+from collections.abc import Callable
+
+from wigwag.store import Membership, Pod, Store
+
+LEASE = 3.0
+"""Seconds without a beat after which a pod counts as dead."""
+_FORGOTTEN = 3600.0
+
+
+class Members:
+    """The pods of the cluster.
+
+    What is known stays as it is while the store is away: that nobody is seen then says nothing about anybody.
+
+    Args:
+        store: Where pods beat.
+        pod: This pod.
+        wall: Seconds since the epoch.
+    """
+
+    def __init__(self, store: Store, pod: Pod, wall: Callable[[], float]) -> None:
+        self.pod = pod
+        self.generation: str | None = None
+        self._store = store
+        self._wall = wall
+        self._seen: dict[str, tuple[Pod, float, float]] = {}
+        """By id: the pod, its age when the store was asked, and its last beat by our wall clock."""
+
+    async def beat(self) -> bool:
+        """Beat, and see who else does; True when the store has lost what it held, or is seen for the first time.
+
+        Raises:
+            StoreError: The store is away.
+        """
+        membership = await self._store.beat(self.pod)
+        self._take(membership)
+        fresh = membership.generation != self.generation
+        self.generation = membership.generation
+        return fresh
+
+    def _take(self, membership: Membership) -> None:
+        wall = self._wall()
+        self._seen = {
+            sighting.pod.id: (sighting.pod, sighting.age, wall - sighting.age) for sighting in membership.sightings
+        }
+
+    def others(self) -> list[Pod]:
+        """Return the other pods that live."""
+        return [pod for pod, age, _ in self._seen.values() if pod.id != self.pod.id and age < LEASE]
+
+    def alive(self, pod_id: str) -> bool:
+        """Tell whether the pod beat of late."""
+        return pod_id == self.pod.id or (pod_id in self._seen and self._seen[pod_id][1] < LEASE)
+
+    def knows(self, pod_id: str) -> bool:
+        """Tell whether the pod has been seen at all."""
+        return pod_id in self._seen
+
+    def dead_since(self, pod_id: str) -> float | None:
+        """Return when the pod beat last, wall clock; None: it lives."""
+        if self.alive(pod_id):
+            return None
+        seen = self._seen.get(pod_id)
+        return seen[2] if seen is not None else self._wall() - _FORGOTTEN
+
+    def address(self, pod_id: str) -> str:
+        """Return where links to the pod are opened; empty: unknown."""
+        seen = self._seen.get(pod_id)
+        return seen[0].address if seen is not None else ""

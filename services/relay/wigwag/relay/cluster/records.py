@@ -1,0 +1,211 @@
+"""This pod's sessions in the store: claimed, extended, suspended, ended, and written again when it has lost them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wigwag.relay.sessions import Session, SessionState, canonical
+from wigwag.store import (
+    Claim,
+    FencedError,
+    Owner,
+    PeerBinding,
+    RecordState,
+    SessionRecord,
+    Store,
+    StoreError,
+)
+
+from .members import Members
+
+if TYPE_CHECKING:
+    from wigwag.relay.hop import Hop
+    from wigwag.relay.service import Relay
+
+WRITTEN_AGAIN = 30.0
+"""Seconds in which every record is written once more, so that a loss that nobody noticed heals."""
+
+
+class Records:
+    """The port between the relay's sessions and the store.
+
+    Args:
+        relay: The relay of this pod.
+        store: The store.
+        members: The pods.
+    """
+
+    def __init__(self, relay: "Relay", store: Store, members: Members) -> None:
+        self._relay = relay
+        self._store = store
+        self._members = members
+        self._unended: dict[str, Session] = {}
+        """Sessions that ended while the store was away."""
+        self.incomplete = True
+        """Something could not be written: everything is written again at the next beat that succeeds."""
+        self.written_at = 0.0
+
+    # One session
+
+    async def claim(self, wanted: SessionRecord, *, most: int, always_new: bool) -> Claim:
+        """Make this pod the holder of the owner's session, the known one or a new one.
+
+        Args:
+            wanted: What is to be, with a fresh session id and the URI that goes with it.
+            most: Sessions that one user may have.
+            always_new: Never take up the known one (resume window 0).
+
+        Raises:
+            TooManySessionsError: One too many.
+            StoreError: The store is away.
+        """
+        store, owner, fresh = self._store, wanted.owner, wanted.session_id
+        known = await store.claim_owner(owner, fresh, expires_at=wanted.expires_at, most=most)
+        if known != fresh:
+            claim = None if always_new else await self._claim_known(wanted, known)
+            if claim is not None:
+                return claim
+            known = await store.claim_owner(owner, fresh, expires_at=wanted.expires_at, most=most, replacing=known)
+        if known != fresh:  # Another AUTH of the same owner was faster just now.
+            claim = await self._claim_known(wanted, known)
+            if claim is not None:
+                return claim
+            raise StoreError("the session changes hands too fast")
+        claim = await store.claim_session(wanted, must_exist=False, resume_window=self._relay.settings.resume_window)
+        assert claim is not None
+        return claim
+
+    async def _claim_known(self, wanted: SessionRecord, session_id: str) -> Claim | None:
+        known = (await self._store.find_sessions([session_id])).get(session_id)
+        if known is None:
+            return None
+        return await self._store.claim_session(
+            _with_id(wanted, known),
+            must_exist=True,
+            resume_window=self._relay.settings.resume_window,
+            dead_since=self._members.dead_since(known.pod),
+        )
+
+    async def extend(self, session: Session, expires_at: float) -> bool:
+        """Extend a session that this pod holds; False: it holds it no more.
+
+        A store that is away does not matter: the pod has the record, and writes it again later.
+        """
+        session_id = str(session.uri.session_id)
+        try:
+            await self._store.extend_session(session_id, session.epoch, expires_at=expires_at)
+            await self._store.claim_owner(_owner(session), session_id, expires_at=expires_at, most=1 << 31)
+        except FencedError:
+            return False
+        except StoreError as error:
+            self._missed(error)
+        return True
+
+    def suspend(self, session: Session) -> None:
+        """Write that the client's connection is lost."""
+        self._relay.runtime.spawn(self._suspend(session))
+
+    async def _suspend(self, session: Session) -> None:
+        try:
+            await self._store.suspend_session(str(session.uri.session_id), session.epoch)
+        except FencedError:
+            pass  # It was resumed elsewhere, which this pod is about to hear.
+        except StoreError as error:
+            self._missed(error)
+
+    def end(self, session: Session) -> None:
+        """Delete the record."""
+        self._unended[str(session.uri.session_id)] = session
+        self._relay.runtime.spawn(self._end(session))
+
+    async def _end(self, session: Session) -> None:
+        session_id = str(session.uri.session_id)
+        try:
+            await self._store.end_session(session_id, session.epoch)
+            await self._store.release_owner(_owner(session), session_id)
+        except FencedError:
+            pass
+        except StoreError as error:
+            self._missed(error)
+            return
+        self._unended.pop(session_id, None)
+
+    def unbind(self, hop: "Hop") -> None:
+        """Forget the peers that were bound to a connection that is gone."""
+        if hop.bound:
+            self._relay.runtime.spawn(self._unbind(hop))
+
+    async def _unbind(self, hop: "Hop") -> None:
+        binding = PeerBinding(self._members.pod.id, hop.channel.id)
+        bound, hop.bound = hop.bound, []
+        try:
+            for session, uri in bound:
+                await self._store.unbind_peer(str(session.uri.session_id), canonical(uri), binding)
+        except StoreError as error:
+            # Whoever needs the peer finds the connection gone and forgets the binding himself.
+            self._relay.log_event("bindings of peers can't be removed", reason=str(error))
+
+    def _missed(self, error: StoreError) -> None:
+        if not self.incomplete:
+            self._relay.log_event("the session store is away, records are written later", reason=str(error))
+        self.incomplete = True
+        self._relay.counters["store_failures"] += 1
+
+    # All of them
+
+    async def write_again(self) -> Sequence[SessionRecord]:
+        """Write what is this pod's; returns the records of sessions that others have claimed since.
+
+        Raises:
+            StoreError: The store is away.
+        """
+        self.incomplete = False
+        self.written_at = self._relay.now()
+        try:
+            for session in list(self._unended.values()):
+                await self._end(session)
+            newer = await self._store.put_sessions([self._record(session) for session in self._relay.sessions])
+            await self._bind_again()
+        except StoreError:
+            self.incomplete = True
+            raise
+        return newer
+
+    async def _bind_again(self) -> None:
+        relay = self._relay
+        for hop in list(relay.hops.values()):
+            for session, uri in list(hop.bound):
+                if session.open:
+                    expires_at = relay.runtime.wall() + session.expires_at - relay.now()
+                    binding = PeerBinding(self._members.pod.id, hop.channel.id)
+                    session_id = str(session.uri.session_id)
+                    await self._store.bind_peer(session_id, canonical(uri), binding, expires_at=expires_at)
+
+    def _record(self, session: Session) -> SessionRecord:
+        relay = self._relay
+        shift = relay.runtime.wall() - relay.now()
+        suspended = session.state is SessionState.SUSPENDED
+        return SessionRecord(
+            session_id=str(session.uri.session_id),
+            uri=session.uri_text.decode(),
+            owner=_owner(session),
+            client_uri=str(session.client_uri),
+            client_host=session.client_host,
+            listener=session.listener,
+            created=session.created,
+            expires_at=session.expires_at + shift,
+            pod=self._members.pod.id,
+            connection=session.connection,
+            epoch=session.epoch,
+            state=RecordState.SUSPENDED if suspended else RecordState.ACTIVE,
+            suspended_at=session.suspended_at + shift if suspended else 0.0,
+        )
+
+
+def _owner(session: Session) -> Owner:
+    return Owner(session.username, session.realm, canonical(session.client_uri))
+
+
+def _with_id(wanted: SessionRecord, known: SessionRecord) -> SessionRecord:
+    """Return what is to be, as a claim of a session that exists."""
+    return replace(wanted, session_id=known.session_id, uri=known.uri, created=known.created)

@@ -1,0 +1,229 @@
+"""Sending to a client or peer at another pod: one stream of a pod link, as a destination like any other.
+
+Theory of operation. Frames that leave are *retained* until the holder says that it has taken them, at most
+``CREDIT`` bytes of them; beyond that the stream is full and its sources wait. So when the stream ends it is known which
+frames certainly were not passed on: these go on elsewhere, in order. Transactions stay here, with the pod that
+answered the sender, until the holder tells their outcome; whatever ends without one is reported 408.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from wigwag.protocols.msrp import FrameParser, HeadReceived, ResponseHead
+from wigwag.relay.destination import FLUSH_EARLY, LARGEST_OPEN, Destination, Holding
+
+from .frames import (
+    RELAYED,
+    TIMED,
+    TRANSACTION,
+    Answered,
+    Closed,
+    Failed,
+    Response,
+    Taken,
+    Toward,
+    data_head,
+    open_stream,
+    stop,
+)
+
+if TYPE_CHECKING:
+    from wigwag.relay.service import Relay
+    from wigwag.relay.transactions import Relayed, Transaction
+
+    from .link import PodLink
+
+CREDIT = 262_144
+"""Bytes of one stream that the holder may have without having passed them on."""
+
+
+class Target(NamedTuple):
+    """What a stream leads to."""
+
+    toward: Toward
+    session_id: str
+    number: int
+    """The session's epoch (client), or the number of the connection at the holder (peer)."""
+    peer: str = ""
+
+
+class Remote(Destination):
+    """A stream to another pod.
+
+    Args:
+        relay: The relay of this pod.
+        link: The link to the holder.
+        stream: The stream's number on it.
+        target: What it leads to.
+        ended: Called once, when the holder has closed the stream, or the link is lost, with what was not passed on.
+
+    Attributes:
+        closed: Nothing more can be sent here.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_relay",
+        "_stopping",
+        "closed",
+        "count",
+        "in_flight",
+        "link",
+        "relayed",
+        "retained",
+        "stream",
+        "target",
+    )
+
+    def __init__(
+        self,
+        relay: "Relay",
+        link: "PodLink",
+        stream: int,
+        target: Target,
+        ended: "Callable[[Remote, Holding, Closed | None], None]",
+    ) -> None:
+        super().__init__()
+        self.flush_at = FLUSH_EARLY
+        self.link = link
+        self.stream = stream
+        self.target = target
+        self.retained: deque[bytes] = deque()
+        self.in_flight = 0
+        self.count = 0  # Frames taken by the holder.
+        self.relayed: dict[bytes, Relayed] | None = None
+        self.closed = False
+        self._relay = relay
+        self._ended = ended
+        self._stopping = False
+        self.full = not link.up
+        link.send(open_stream(stream, target.toward, target.number, target.session_id, target.peer))
+
+    # Sending
+
+    def reply(self, frame: bytes) -> None:
+        """Send a REPORT ahead of what waits for room, as a hop does."""
+        if self.closed:
+            return
+        if not self.outgoing:
+            self._relay.to_flush.append(self)
+        self.outgoing.append(frame)
+
+    def flush(self) -> None:
+        """Pass what is to be written to the link."""
+        if self._stopping or self.closed:
+            return
+        frames, self.outgoing = self.outgoing, []
+        self.flush_at = self.queued + FLUSH_EARLY
+        for frame in frames:
+            self._pass_on(frame)
+        self._measure()
+
+    def _pass_on(self, frame: bytes) -> None:
+        transaction_id = frame[5:21]
+        mark, octets = 0, 0
+        transaction = self.transactions.get(transaction_id)
+        if transaction is not None:
+            mark, octets = TRANSACTION | TIMED if transaction[5] else TRANSACTION, transaction[3]
+        elif self.relayed is not None and transaction_id in self.relayed:
+            mark = RELAYED
+        self.retained.append(frame)
+        self.in_flight += len(frame)
+        self.link.send(data_head(self.stream, mark, transaction_id, octets, len(frame)), frame)
+
+    def _measure(self) -> None:
+        if not self.full and (self.in_flight > CREDIT or len(self.transactions) > LARGEST_OPEN or not self.link.up):
+            self.full = True
+            self.full_since = self._relay.now()
+
+    def make_room(self, now: float) -> None:
+        """Let sources go on if the holder has taken enough and the link takes more."""
+        if not self.full or self._stopping or self.closed or not self.link.writable:
+            return
+        if self.in_flight <= CREDIT // 2 and len(self.transactions) <= LARGEST_OPEN // 2:
+            self.full = False
+            for route in self.routes:
+                route.drained = None
+            self.release(now)
+
+    # What the holder says
+
+    def taken(self, frame: Taken, now: float) -> None:
+        """So many frames have been passed on."""
+        self._drop_taken(frame.frames)
+        self.make_room(now)
+
+    def _drop_taken(self, count: int) -> None:
+        while self.count < count and self.retained:
+            self.in_flight -= len(self.retained.popleft())
+            self.count += 1
+
+    def answered(self, frame: Answered, now: float) -> None:
+        """These have come to an end of which nobody needs to be told."""
+        for transaction_id in frame.transaction_ids:
+            self.transactions.pop(transaction_id, None)
+        if self.full:
+            self.make_room(now)
+
+    def failed(self, frame: Failed, now: float) -> None:
+        """This one has failed."""
+        transaction = self.transactions.pop(frame.transaction_id, None)
+        if transaction is None:
+            return
+        if frame.refused:
+            self._relay.responses.refused(transaction, frame.status, frame.comment)
+        else:
+            self._relay.reports.failure(transaction, frame.status, frame.comment)
+        if self.full:
+            self.make_room(now)
+
+    def response(self, frame: Response, now: float) -> None:
+        """The response to a relayed request."""
+        events, _ = FrameParser(self._relay.parser_limits).feed(frame.frame, 0)
+        for event in events:
+            if isinstance(event, HeadReceived) and isinstance(event.head, ResponseHead):
+                self._relay.responses.handle(self, event.head, now)
+
+    # The end
+
+    def stop(self) -> None:
+        """Send nothing more, and ask how far it got; ``ended`` follows."""
+        if not self._stopping and not self.closed:
+            self._stopping = self.full = True
+            self.link.send(stop(self.stream))
+
+    def end(self, closed: Closed | None, reason: str) -> None:
+        """The stream is over.
+
+        Args:
+            closed: What the holder said; None: it said nothing, the link is lost.
+            reason: For the REPORTs on what may have been passed on or not.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        if closed is not None:
+            self._drop_taken(closed.frames)
+        elif self.link.was_up:
+            self.retained.clear()
+        left = self._left()
+        for transaction in self.transactions.values():
+            self._relay.reports.timed_out(transaction, reason)
+        self.transactions.clear()
+        self.link.forget(self)
+        self._ended(self, left, closed)
+
+    def _left(self) -> Holding:
+        """Return what was certainly not passed on, with its transactions."""
+        left = Holding()
+        for frame in [*self.retained, *self.outgoing]:
+            left.outgoing.append(frame)
+            left.queued += len(frame)
+            transaction: Transaction | None = self.transactions.pop(frame[5:21], None)
+            if transaction is not None:
+                left.transactions[frame[5:21]] = (*transaction[:6], left.queued)
+        self.retained.clear()
+        self.outgoing = []
+        self.in_flight = 0
+        return left

@@ -1,0 +1,265 @@
+"""The life of sessions: granted, refreshed, resumed, moved, suspended, ended (RFC 4976 section 6.3)."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from wigwag.errors import StoreError
+from wigwag.protocols.msrp import MsrpUri, RequestHead
+from wigwag.store import Claim, Owner, SessionRecord, TooManySessionsError
+
+from .destination import Destination, Holding
+from .hop import Hop
+from .refusal import RefusedError
+from .sessions import Session, SessionState, canonical
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
+    from .service import Relay
+
+
+class Grant(NamedTuple):
+    """What a successful AUTH gets."""
+
+    use_path: str
+    held: Holding | None
+    """What was held for the session while it was suspended; to be sent after the answer."""
+
+
+class Wanted(NamedTuple):
+    """An AUTH that has been authenticated."""
+
+    hop: Hop
+    head: RequestHead
+    username: str
+    realm: str
+    expires: int
+    """Seconds."""
+
+    @property
+    def client_uri(self) -> MsrpUri:
+        """The client, or the relay before us."""
+        return self.head.from_path[0]
+
+    @property
+    def client_host(self) -> str:
+        """Name of the relay before us that mutual TLS proved, else empty."""
+        host = self.client_uri.host.lower()
+        return host if host in self.hop.channel.certificate_names else ""
+
+
+class Lifecycle:
+    """Makes, moves and ends sessions; in a cluster, as the store allows."""
+
+    def __init__(self, relay: "Relay") -> None:
+        self._relay = relay
+
+    # AUTH
+
+    async def grant(self, wanted: Wanted, now: float) -> Grant:
+        """Extend, resume or make a session for an authenticated AUTH.
+
+        Raises:
+            RefusedError: The user has too many sessions, or the relay takes no new ones.
+        """
+        hop, head = wanted.hop, wanted.head
+        if len(head.from_path) > 1 and hop.channel.certificate_names and not wanted.client_host:
+            raise RefusedError(403, "the certificate is not that of the previous relay")
+        cluster = self._relay.cluster
+        if cluster is None:
+            session, held = self._grant_here(wanted, now)
+        else:
+            session, held = await self._grant_in(cluster, wanted)
+        hop.successful = True
+        path = [text.decode() for text in reversed(head.raw_from_path.split()[:-1])]
+        return Grant(" ".join([*path, session.uri_text.decode()]), held)
+
+    def _grant_here(self, wanted: Wanted, now: float) -> tuple[Session, Holding | None]:
+        relay, hop = self._relay, wanted.hop
+        session = relay.sessions.of_client(wanted.username, wanted.realm, wanted.client_uri)
+        known = session is not None and (
+            session.destination is hop or bool(session.client_host) or bool(relay.settings.resume_window)
+        )
+        if session is not None and known:
+            held = self._move(session, hop) if session.destination is not hop else None
+            self._extend(session, wanted.expires, now)
+            return session, held
+        self._admit(hop)
+        if relay.sessions.count_of_user(wanted.username, wanted.realm) >= relay.settings.limits.sessions_per_user:
+            raise RefusedError(403, "too many sessions")
+        token = relay.tokens.issue()
+        return self._new_session(wanted, self._uri(hop, token), relay.runtime.wall(), now), None
+
+    async def _grant_in(self, cluster: "Cluster", wanted: Wanted) -> tuple[Session, Holding | None]:
+        relay, hop = self._relay, wanted.hop
+        session = relay.sessions.of_client(wanted.username, wanted.realm, wanted.client_uri)
+        expires_at = relay.runtime.wall() + wanted.expires
+        if session is not None and session.destination is hop and await cluster.records.extend(session, expires_at):
+            self._extend(session, wanted.expires, relay.now())
+            return session, None
+        if session is None:
+            self._admit(hop)
+        always_new = not relay.settings.resume_window and not wanted.client_host
+        try:
+            claim = await cluster.claim(self._record(cluster, wanted, expires_at), always_new=always_new)
+        except TooManySessionsError as error:
+            raise RefusedError(403, "too many sessions") from error
+        except StoreError as error:
+            relay.counters["store_failures"] += 1
+            relay.log(hop, "AUTH refused, the session store is away", reason=str(error))
+            raise RefusedError(403, "the session store is not available, try later") from error
+        return self._install(cluster, wanted, claim)
+
+    def _record(self, cluster: "Cluster", wanted: Wanted, expires_at: float) -> SessionRecord:
+        relay, hop = self._relay, wanted.hop
+        token = relay.tokens.issue()
+        listener = relay.listener_of(hop)
+        return SessionRecord(
+            session_id=token,
+            uri=self._uri(hop, token),
+            owner=Owner(wanted.username, wanted.realm, canonical(wanted.client_uri)),
+            client_uri=str(wanted.client_uri),
+            client_host=wanted.client_host,
+            listener=listener.name if listener is not None else "",
+            created=relay.runtime.wall(),
+            expires_at=expires_at,
+            pod=cluster.pod,
+            connection=hop.channel.id,
+        )
+
+    def _install(self, cluster: "Cluster", wanted: Wanted, claim: Claim) -> tuple[Session, Holding | None]:
+        """Make the session what the store says it is: this pod's, on this connection."""
+        relay, hop, record, now = self._relay, wanted.hop, claim.record, self._relay.now()
+        session = relay.sessions.by_session_id(record.session_id)
+        held: Holding | None = None
+        if session is not None and session.epoch > record.epoch:
+            hop.close("the client is connected elsewhere")
+            raise RefusedError(0, "")
+        if session is not None:
+            held = self._move(session, hop) if session.destination is not hop else None
+            session.epoch = record.epoch
+            cluster.moved_here(session)
+        elif (found := cluster.elsewhere.bring_back(record.session_id, hop)) is not None:
+            session, held = found
+            relay.sessions.add(session)
+            hop.sessions.append(session)
+            relay.counters["sessions_resumed"] += 1
+        else:
+            session = self._new_session(wanted, record.uri, record.created, now)
+            relay.counters["sessions_resumed"] += claim.previous is not None
+        session.pod, session.epoch, session.connection = cluster.pod, record.epoch, hop.channel.id
+        self._extend(session, wanted.expires, now)
+        if hop.closed:
+            self._hand_over(held, session)
+            self.suspend(session, now)
+            raise RefusedError(0, "")
+        return session, held
+
+    def _admit(self, hop: Hop) -> None:
+        if self._relay.draining:
+            hop.close("draining")
+            raise RefusedError(403, "this relay is shutting down")
+
+    def _uri(self, hop: Hop, token: str) -> str:
+        scheme, host, port, transport = self._relay.advertised(hop)
+        authority = f"[{host}]" if ":" in host else host
+        return f"{scheme}://{authority}:{port}/{token};{transport}"
+
+    def _new_session(self, wanted: Wanted, uri: str, created: float, now: float) -> Session:
+        relay, hop = self._relay, wanted.hop
+        listener = relay.listener_of(hop)
+        session = Session(
+            uri=MsrpUri.parse(uri),
+            uri_text=uri.encode(),
+            username=wanted.username,
+            realm=wanted.realm,
+            client_uri=wanted.client_uri,
+            client_host=wanted.client_host,
+            listener=listener.name if listener is not None else "",
+            created=created,
+            expires_at=now + wanted.expires,
+            destination=hop,
+        )
+        relay.sessions.add(session)
+        hop.sessions.append(session)
+        relay.counters["sessions_granted"] += 1
+        return session
+
+    def _extend(self, session: Session, expires: int, now: float) -> None:
+        session.expires_at = now + expires
+        self._relay.sessions.reschedule(session)
+        self._relay.counters["sessions_refreshed"] += 1
+
+    # The client's connection
+
+    def _move(self, session: Session, hop: Hop) -> Holding | None:
+        """Newest AUTH wins: the session is reached over this connection from now on."""
+        former = session.destination
+        session.destination = hop
+        session.state = SessionState.ACTIVE
+        hop.sessions.append(session)
+        self.close_routes_to(session)
+        self._relay.counters["sessions_resumed"] += 1
+        if isinstance(former, Holding):
+            self._relay.deadlines.resumed(session)
+            return former
+        self.leave(session, former)
+        return None
+
+    def leave(self, session: Session, former: Destination) -> None:
+        """Take a session off the connection that it had; the connection is closed when it has no other."""
+        if isinstance(former, Hop):
+            former.sessions.remove(session)
+            if not session.client_host and not former.sessions:
+                former.close("the client is connected elsewhere")
+        self._relay.deadlines.resumed(session)
+
+    def hand_over(self, held: Holding, hop: Hop) -> None:
+        """Send on what was held while a session was suspended."""
+        if held.outgoing:
+            held.hand_over(hop)
+            self._relay.to_flush.append(hop)
+
+    @staticmethod
+    def _hand_over(held: Holding | None, session: Session) -> None:
+        """The connection was lost while the AUTH was under way: what was held stays held."""
+        if held is not None and isinstance(session.destination, Hop):
+            held.hand_over(session.destination)
+
+    def close_routes_to(self, session: Session) -> None:
+        """Have the routes of a session worked out again."""
+        for route in list(session.routes):
+            route.close()
+
+    def suspend(self, session: Session, now: float) -> None:
+        """The session's connection is lost: hold what comes for it for a while."""
+        relay = self._relay
+        if not relay.settings.resume_window:
+            self.end(session, "connection lost")
+            return
+        session.destination = Holding()
+        session.state = SessionState.SUSPENDED
+        session.suspended_at = now
+        self.close_routes_to(session)
+        relay.deadlines.suspended(session)
+        relay.counters["sessions_suspended"] += 1
+        if relay.cluster is not None:
+            relay.cluster.suspended(session)
+
+    def end(self, session: Session, reason: str) -> None:
+        """End a session for good."""
+        if not session.open:
+            return
+        relay = self._relay
+        destination = session.destination
+        if isinstance(destination, Holding):
+            for transaction in destination.give_up():
+                relay.reports.timed_out(transaction, reason)
+        elif isinstance(destination, Hop) and session in destination.sessions:
+            destination.sessions.remove(session)
+        session.state = SessionState.ENDED
+        self.close_routes_to(session)
+        relay.sessions.remove(session)
+        relay.deadlines.resumed(session)
+        relay.counters["sessions_ended"] += 1
+        if relay.cluster is not None:
+            relay.cluster.ended(session)
+        relay.log_event("session ended", session=session.id, user=session.username, reason=reason)
