@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the programs that interoperability tests and benchmarks talk to. Debian only; needs root.
 set -eu
-packages="kamailio kamailio-tls-modules kamailio-websocket-modules kamailio-extra-modules tshark gcc libc6-dev libssl-dev postgresql mariadb-server"
+packages="kamailio kamailio-tls-modules kamailio-websocket-modules kamailio-extra-modules tshark gcc libc6-dev libssl-dev postgresql mariadb-server redis-server"
 missing=""
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

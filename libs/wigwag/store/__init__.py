@@ -7,17 +7,23 @@ is told so and changes nothing. Times are the store's wall clock, in seconds sin
 
 The store may be away, and may come back empty. Then ``beat`` shows another ``generation``, and each pod writes again
 what is its own (``put_sessions``, ``bind_peer``). Notices of changes (``changes``) only make others look sooner: they
-may be lost, and ``Gap`` says that some may have been.
+may be lost, and ``Gap`` says that some may have been. What has an expiry is there until ``MARGIN`` seconds after it,
+for clocks that differ; then it counts as gone.
+
+An operation that raises ``StoreError`` may have been carried out all the same: its answer was lost, not the request.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from wigwag.errors import StoreError, WigwagError
 
 __all__ = [
+    "FORGOTTEN_AFTER",
+    "MARGIN",
+    "Availability",
     "Change",
     "Claim",
     "FencedError",
@@ -34,6 +40,13 @@ __all__ = [
     "StoreError",
     "TooManySessionsError",
 ]
+
+MARGIN: Final = 60.0
+"""Seconds that records, owners and peers are there beyond their expiry."""
+FORGOTTEN_AFTER: Final = 3600.0
+"""Seconds after its last sign of life when a pod and its status are forgotten."""
+Availability = Callable[[bool, str], None]
+"""Told when the store comes or goes, and why it is away; also what it is at first."""
 
 
 class FencedError(WigwagError):
@@ -79,7 +92,7 @@ class Membership:
 
     sightings: tuple[Sighting, ...]
     generation: str
-    """Changes when the store has lost what it held."""
+    """Changes when the store has lost what it held, or may have: another server answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +212,11 @@ class Store(Protocol):
         Others are told (``Change``) when it replaces the claim of another pod or connection.
 
         Args:
-            record: What is to be; its epoch and state are ignored; ``uri`` and ``created`` are kept if it exists.
+            record: What is to be; its state is ignored, the new epoch is higher than its own; ``uri`` and ``created``
+                are kept if it exists.
             must_exist: None is returned when there is no record (the caller knew of one, and it is gone).
-            resume_window: None is returned, and the record deleted, when it is suspended for longer, in seconds.
+            resume_window: None is returned, and the record deleted with its peers, when it is suspended for so long,
+                in seconds; with 0 whenever it is suspended.
             dead_since: When the caller believes that the record's pod died, wall clock; an active record of another pod
                 counts as suspended since then. None: the record's pod lives or is the caller's.
         """
@@ -231,7 +246,10 @@ class Store(Protocol):
         """Return the records there are, in one round trip per server."""
 
     async def put_sessions(self, records: Iterable[SessionRecord]) -> Sequence[SessionRecord]:
-        """Write the caller's records again, with their epochs, where there is none or a lower epoch (and their owners).
+        """Write the caller's records again, as they are, where there is none with a higher epoch (and their owners).
+
+        An owner whose session is another one by now keeps that. Others are told (``Change``) when a claim of another
+        pod or connection is replaced. Not one step: a failure leaves some written, and all may be written again.
 
         Returns:
             The records in force that have a higher epoch than the caller's: those sessions are his no more.
@@ -280,7 +298,7 @@ class Store(Protocol):
     # Status documents
 
     async def put_status(self, pod_id: str, document: bytes) -> None:
-        """Show a pod's status to all pods; it goes when the pod is forgotten."""
+        """Show a pod's status to all pods; it goes when the pod is forgotten, one that never beat too."""
 
     async def statuses(self) -> Mapping[str, bytes]:
         """Return the status documents of all pods, by pod id."""

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from importlib.metadata import version
 from typing import Any, Self
 
@@ -12,12 +12,14 @@ import structlog
 
 from wigwag.database import Database
 from wigwag.runtime.telemetry import Telemetry
+from wigwag.store import Store
+from wigwag.store.memory import MemoryStore
 
 from .admin import admin_application
 from .data_directory import AdminNote, make_data_directory
 from .modules import CONSTRUCTORS, Module, Surroundings
 from .server import AdminServer
-from .settings import Settings
+from .settings import RedisSettings, Settings
 
 logger = structlog.get_logger(__name__)
 
@@ -47,7 +49,7 @@ class Node:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Open the database, then the services, then the admin API.
+        """Open the database and the store, then the services, then the admin API.
 
         Raises:
             WigwagError: Something can't be opened; what was open is closed again.
@@ -57,7 +59,8 @@ class Node:
             database = await stack.enter_async_context(Database(self.settings.database_url))
             telemetry = Telemetry(version("wigwag"))
             stack.callback(telemetry.close)
-            surroundings = Surroundings(self.settings, database)
+            store = await stack.enter_async_context(open_store(self.settings.redis))
+            surroundings = Surroundings(self.settings, database, store)
             for name in self._services:
                 module: Module = self._constructors[name](surroundings)
                 await stack.enter_async_context(module)
@@ -98,6 +101,19 @@ class Node:
         """Close everything, the admin API first."""
         await self._stack.aclose()
         logger.info("node has ended")
+
+
+def open_store(settings: RedisSettings) -> AbstractAsyncContextManager[Store]:
+    """Return the store, to be entered: Redis where there is a URL, else the process itself.
+
+    Raises:
+        ConfigurationError: The URL can't be used.
+    """
+    if settings.url is None:
+        return MemoryStore()
+    from wigwag.store.redis import RedisStore
+
+    return RedisStore(settings.url, ca_file=settings.ca_file, timeout=settings.timeout, prefix=settings.prefix)
 
 
 class _Draining:

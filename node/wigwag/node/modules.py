@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from wigwag.database import Database
+    from wigwag.store import Store
 
 
 class Module(Protocol):
@@ -46,6 +47,7 @@ class Surroundings:
 
     settings: Settings
     database: "Database"
+    store: "Store"
 
 
 def _relay(surroundings: Surroundings) -> Module:

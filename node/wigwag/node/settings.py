@@ -2,12 +2,12 @@
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from wigwag.relay.config import RelaySettings
-from wigwag.runtime.settings import Port, PositiveCount, Seconds, Secret, SecretUrl, Section
+from wigwag.runtime.settings import Port, PositiveCount, PositiveSeconds, Seconds, Secret, SecretUrl, Section
 
 Role = Literal["read", "operate"]
 
@@ -47,6 +47,12 @@ class RedisSettings(Section):
 
     url: SecretUrl = None
     """``redis://``, ``rediss://`` or ``redis+cluster://``, ``rediss+cluster://``; None: in the process."""
+    ca_file: Path | None = None
+    """PEM file of the authorities to trust, for ``rediss``; None: the system's."""
+    timeout: PositiveSeconds = 2.0
+    """Seconds after which an operation is given up."""
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$")] = "wigwag"
+    """Of all keys and of the channel: what shares a Redis with others needs one of its own."""
 
 
 class KafkaSettings(Section):

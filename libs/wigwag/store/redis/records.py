@@ -1,0 +1,139 @@
+"""How records, pods and notices are written in Redis: fields of text that ``redis-cli`` shows as they are."""
+
+import json
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote
+
+from wigwag.store import Change, Gap, Owner, PeerBinding, Pod, RecordState, SessionRecord
+
+Pairs = Sequence[bytes]
+"""Name, value, name, value, as HGETALL answers."""
+
+
+class Keys:
+    """Names of keys. What a script needs has the same tag in braces, so that a cluster has it on one server.
+
+    Args:
+        prefix: Before all of them; sets apart what shares a Redis.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self.channel = f"{prefix}:changes"
+        self.pods = (f"{prefix}:{{pods}}:seen", f"{prefix}:{{pods}}:pods", f"{prefix}:{{pods}}:status")
+
+    def session(self, session_id: str) -> tuple[str, str]:
+        """A session's record and its peers."""
+        return self._tagged(session_id, "session"), self._tagged(session_id, "peers")
+
+    def peers(self, session_id: str) -> str:
+        """A session's peers."""
+        return self._tagged(session_id, "peers")
+
+    def sessions_of(self, owner: Owner) -> str:
+        """A user's sessions by client URI."""
+        # The first @ is the separator: the one in a name is escaped.
+        return f"{self._prefix}:{{{_escaped(owner.username)}@{_escaped(owner.realm)}}}:sessions"
+
+    def lease(self, name: str) -> str:
+        """A lease."""
+        return self._tagged(name, "lease")
+
+    def generation(self, tag: str) -> str:
+        """What tells that a server lost what it held."""
+        return self._tagged(tag, "generation")
+
+    def _tagged(self, tag: str, kind: str) -> str:
+        return f"{self._prefix}:{{{_escaped(tag)}}}:{kind}"
+
+
+def _escaped(text: str) -> str:
+    """Return the text without braces, at signs, spaces and control characters."""
+    return quote(text, safe="!$&'()*+,/:;=?~", errors="surrogateescape")
+
+
+def record_pairs(record: SessionRecord) -> Iterator[str]:
+    """Yield names and values of a record's fields but for its id."""
+    yield from ("epoch", str(record.epoch), "state", record.state.value, "suspended_at", text_of(record.suspended_at))
+    yield from ("expires_at", text_of(record.expires_at), "pod", record.pod, "connection", str(record.connection))
+    yield from ("uri", record.uri, "created", text_of(record.created), *constant_pairs(record))
+
+
+def constant_pairs(record: SessionRecord) -> Iterator[str]:
+    """Yield names and values of the fields that no script looks at."""
+    yield from ("username", record.owner.username, "realm", record.owner.realm, "owner_uri", record.owner.client_uri)
+    yield from ("client_uri", record.client_uri, "client_host", record.client_host, "listener", record.listener)
+
+
+def record_of(session_id: str, pairs: Pairs) -> SessionRecord | None:
+    """Return the record that the pairs say, None when there are none."""
+    if not pairs:
+        return None
+    fields = {name: text(value) for name, value in by_name(pairs)}
+    return SessionRecord(
+        session_id=session_id,
+        uri=fields["uri"],
+        owner=Owner(fields["username"], fields["realm"], fields["owner_uri"]),
+        client_uri=fields["client_uri"],
+        client_host=fields["client_host"],
+        listener=fields["listener"],
+        created=float(fields["created"]),
+        expires_at=float(fields["expires_at"]),
+        pod=fields["pod"],
+        connection=int(fields["connection"]),
+        epoch=int(fields["epoch"]),
+        state=RecordState(fields["state"]),
+        suspended_at=float(fields["suspended_at"]),
+    )
+
+
+def by_name(pairs: Pairs) -> Iterator[tuple[str, bytes]]:
+    """Yield names with their values."""
+    for index in range(0, len(pairs), 2):
+        yield text(pairs[index]), pairs[index + 1]
+
+
+def pod_text(pod: Pod) -> str:
+    """Return what a pod is, but for its id."""
+    return json.dumps({"address": pod.address, "draining": pod.draining, "rpc": pod.rpc})
+
+
+def pod_of(pod_id: str, document: bytes) -> Pod:
+    """Return the pod that the text says; what a newer version wrote besides is left out."""
+    fields = json.loads(document)
+    return Pod(
+        id=pod_id,
+        address=str(fields.get("address", "")),
+        draining=bool(fields.get("draining", False)),
+        rpc=str(fields.get("rpc", "")),
+    )
+
+
+def binding_text(binding: PeerBinding) -> str:
+    """Return a peer's binding as text."""
+    return f"{binding.connection} {binding.pod}"
+
+
+def binding_of(value: bytes) -> PeerBinding:
+    """Return the binding that the text says."""
+    connection, _, pod = text(value).partition(" ")
+    return PeerBinding(pod, int(connection))
+
+
+def notice_of(message: bytes) -> Change | Gap:
+    """Return the change that a message says; what can't be read may have been one."""
+    try:
+        session_id, epoch, pod = json.loads(message.decode(errors="surrogateescape"))
+        return Change(str(session_id), int(epoch), str(pod))
+    except (ValueError, TypeError):
+        return Gap()
+
+
+def text(value: bytes) -> str:
+    """Return octets from Redis as text; what is no UTF-8 comes through unharmed."""
+    return value.decode(errors="surrogateescape")
+
+
+def text_of(number: float) -> str:
+    """Return a number so that reading it gives the same number."""
+    return repr(float(number))

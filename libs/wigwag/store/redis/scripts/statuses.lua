@@ -1,0 +1,3 @@
+-- KEYS[1] is the pods' status. Answers {pod id, document, ...}.
+
+return redis.call('HGETALL', KEYS[1])
