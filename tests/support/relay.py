@@ -162,8 +162,14 @@ class FakeConnector:
 class RelayUnderTest:
     """A relay and the ends of its connections."""
 
-    def __init__(self, settings: RelaySettings | None = None, *, table: RoutingTable | None = None) -> None:
-        self.runtime = FakeRuntime()
+    def __init__(
+        self,
+        settings: RelaySettings | None = None,
+        *,
+        table: RoutingTable | None = None,
+        runtime: FakeRuntime | None = None,
+    ) -> None:
+        self.runtime = runtime or FakeRuntime()
         self.connector = FakeConnector()
         self.relay = Relay(
             settings or RelaySettings(),

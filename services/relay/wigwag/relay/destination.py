@@ -125,6 +125,12 @@ class Connecting(Destination):
         self.full = True
 
 
+class Question(Connecting):
+    """An answer that is awaited: which way requests go. Whoever waits works his route out again when it is there."""
+
+    __slots__ = ()
+
+
 class Holding(Destination):
     """Keeps what is sent to a suspended session, up to 64 KiB, until it is resumed or given up.
 

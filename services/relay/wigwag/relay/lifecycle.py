@@ -99,7 +99,8 @@ class Lifecycle:
             self._admit(hop)
         always_new = not relay.settings.resume_window and not wanted.client_host
         try:
-            claim = await cluster.claim(self._record(cluster, wanted, expires_at), always_new=always_new)
+            record = self._record(cluster, wanted, expires_at, session.epoch if session is not None else 0)
+            claim = await cluster.claim(record, always_new=always_new)
         except TooManySessionsError as error:
             raise RefusedError(403, "too many sessions") from error
         except StoreError as error:
@@ -108,7 +109,7 @@ class Lifecycle:
             raise RefusedError(403, "the session store is not available, try later") from error
         return self._install(cluster, wanted, claim)
 
-    def _record(self, cluster: "Cluster", wanted: Wanted, expires_at: float) -> SessionRecord:
+    def _record(self, cluster: "Cluster", wanted: Wanted, expires_at: float, epoch: int) -> SessionRecord:
         relay, hop = self._relay, wanted.hop
         token = relay.tokens.issue()
         listener = relay.listener_of(hop)
@@ -123,6 +124,7 @@ class Lifecycle:
             expires_at=expires_at,
             pod=cluster.pod,
             connection=hop.channel.id,
+            epoch=epoch,
         )
 
     def _install(self, cluster: "Cluster", wanted: Wanted, claim: Claim) -> tuple[Session, Holding | None]:

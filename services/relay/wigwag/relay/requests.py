@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import FailureReport, MsrpUri, RequestHead, ResponseHead
 
-from .destination import Connecting, Destination, Holding
+from .destination import Connecting, Destination, Holding, Question
 from .hop import LARGEST_UNREAD_OUTPUT, Hop, Incoming
 from .refusal import Refusal
 from .route import Route
@@ -39,7 +39,7 @@ class Requests:
         found = self.route_or_drop(hop, head, now)
         if isinstance(found, Route):
             return self._begin_send(hop, head, found)
-        if isinstance(found, Connecting):
+        if isinstance(found, Question):
             hop.wait_for(found, now)
             return SendChunk(hop, head, None)
         if found is not None and head.failure_report is not FailureReport.NO:
@@ -54,7 +54,7 @@ class Requests:
             return RefusedChunk()
         return SendChunk(hop, head, route)
 
-    def route_or_drop(self, hop: Hop, head: RequestHead, now: float) -> Route | Refusal | Connecting | None:
+    def route_or_drop(self, hop: Hop, head: RequestHead, now: float) -> Route | Refusal | Question | None:
         """Like ``route``; closes the connection and returns None when the request is not for this relay."""
         try:
             return self.route(hop, head, now)
@@ -62,7 +62,7 @@ class Requests:
             hop.fail(str(error))
             return None
 
-    def route(self, hop: Hop, head: RequestHead, now: float) -> Route | Refusal | Connecting:
+    def route(self, hop: Hop, head: RequestHead, now: float) -> Route | Refusal | Question:
         """Return the route of a request, known or new, or why there is none, or what has to be waited for to know.
 
         Raises:
@@ -83,7 +83,7 @@ class Requests:
             hop.successful = True
         return found
 
-    def _find(self, uri: MsrpUri) -> Session | Refusal | Connecting | None:
+    def _find(self, uri: MsrpUri) -> Session | Refusal | Question | None:
         """Return the session whose URI this is, at this pod or another."""
         session = self._relay.sessions.find(uri)
         cluster = self._relay.cluster
@@ -91,7 +91,7 @@ class Requests:
             return session
         return cluster.session(uri)
 
-    def _addressed_session(self, hop: Hop, uri: MsrpUri) -> Session | Refusal | Connecting | None:
+    def _addressed_session(self, hop: Hop, uri: MsrpUri) -> Session | Refusal | Question | None:
         session = self._find(uri)
         if session is not None and (not isinstance(session, Session) or session.open):
             return session
@@ -99,7 +99,7 @@ class Requests:
             return None
         raise NotOursError(f"request for {uri.host}, which is not this relay")
 
-    def _walk(self, hop: Hop, head: RequestHead, session: Session, now: float) -> Route | Refusal | Connecting:
+    def _walk(self, hop: Hop, head: RequestHead, session: Session, now: float) -> Route | Refusal | Question:
         """Follow To-Path over URIs of ours to the hop that leaves this relay (RFC 4976 section 6.4)."""
         uris, texts = head.to_path, head.raw_to_path.split()
         previous = head.from_path[0]
@@ -132,13 +132,10 @@ class Requests:
                 return 481, "no such session" if inner not in walked else "the path loops"
             previous = uris[index - 1]
             walked.append(inner)
-        if isinstance(destination, tuple):
+        if isinstance(destination, tuple | Question):
             return destination
         if isinstance(destination, Holding) and not destination.takes_more:
             return 481, "session suspended"
-        if destination is walked[-1].gate:
-            assert isinstance(destination, Connecting)
-            return destination
         return Route(
             source=hop,
             session=session,
@@ -162,7 +159,7 @@ class Requests:
     def _same_relay(hop: Hop, host: str) -> bool:
         return bool(host) and host in hop.channel.certificate_names
 
-    def _bind(self, hop: Hop, session: Session, head: RequestHead) -> Refusal | Connecting | None:
+    def _bind(self, hop: Hop, session: Session, head: RequestHead) -> Refusal | Question | None:
         """Bind a peer without a relay to the connection of its first valid request.
 
         A peer's relay is not held to one: two relays may each have opened a connection to the other.
@@ -236,7 +233,7 @@ class WholeRequest:
 
     def _forward(self, now: float) -> bool:
         found = self._route(now)
-        if isinstance(found, Connecting):
+        if isinstance(found, Question):
             self._hop.wait_for(found, now)
             return False
         if not isinstance(found, Route):
@@ -263,7 +260,7 @@ class WholeRequest:
         crowded = len(relayed or ()) >= LARGEST_RELAYED
         return (403, "too many requests without a response") if crowded and self.head.method != "REPORT" else None
 
-    def _route(self, now: float) -> Route | Refusal | Connecting | None:
+    def _route(self, now: float) -> Route | Refusal | Question | None:
         head, relay = self.head, self._relay
         if head.method not in ("AUTH", "REPORT") and not relay.settings.forward_unknown_methods:
             return 501, "method not understood"

@@ -17,7 +17,7 @@ from wigwag.errors import NotFoundError
 from wigwag.protocols.msrp import MsrpUri
 
 if TYPE_CHECKING:
-    from .destination import Connecting, Destination
+    from .destination import Destination, Question
     from .route import Route
 
 Owner = tuple[str, str, tuple[object, ...]]
@@ -64,7 +64,7 @@ class Session:
     """Grows with every AUTH that moves the session: the highest one holds it."""
     connection: int = 0
     """Number of the client's connection at this pod."""
-    gate: "Connecting | None" = None
+    gate: "Question | None" = None
     """Where requests wait while it is found out how far a former stream got; else None."""
     state: SessionState = SessionState.ACTIVE
     suspended_at: float = 0.0

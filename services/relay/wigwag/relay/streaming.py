@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wigwag.protocols.msrp import FailureReport, RequestHead
 
 from .datapath import LARGEST_WHOLE
-from .destination import Connecting, Destination, Holding
+from .destination import Destination, Holding, Question
 
 if TYPE_CHECKING:
     from .hop import Hop
@@ -166,7 +166,7 @@ class SendChunk:
     def _reroute(self, now: float) -> "Route | None":
         """Work the route out again: its session or destination changed during the chunk, or it was not known yet."""
         found = self._hop.relay.requests.route_or_drop(self._hop, self._head, now)
-        if isinstance(found, Connecting):
+        if isinstance(found, Question):
             self._hop.wait_for(found, now)
             return None
         if found is None or isinstance(found, tuple):

@@ -1,5 +1,6 @@
 """The cluster is one relay: what the relay asks when there are other pods (DESIGN.md section 4)."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from wigwag.errors import WigwagError
@@ -18,11 +19,13 @@ from .members import LEASE, Members
 from .records import WRITTEN_AGAIN, Records
 
 if TYPE_CHECKING:
-    from wigwag.relay.destination import Connecting, Destination
+    from wigwag.relay.destination import Destination, Question
     from wigwag.relay.hop import Hop
     from wigwag.relay.refusal import Refusal
     from wigwag.relay.service import Relay
 
+REFILL_TIME = 2.5
+"""Seconds in which all pods notice that the store came back empty, and write again what is theirs."""
 BEAT = 1.0
 """Seconds between two beats."""
 
@@ -56,7 +59,7 @@ class Cluster:
 
     # What requests ask
 
-    def session(self, uri: MsrpUri) -> "Session | Connecting | Refusal | None":
+    def session(self, uri: MsrpUri) -> "Session | Question | Refusal | None":
         """Return a session held elsewhere, or what its look-up has to wait for, or why it can't be told."""
         found = self.elsewhere.find(uri)
         if found is not None or uri.session_id is None:
@@ -67,7 +70,7 @@ class Cluster:
         """Return the way to a peer that is bound at another pod; None: it is bound nowhere."""
         return self._lookups.peer(session, uri)
 
-    def bind(self, hop: "Hop", session: Session, uri: MsrpUri) -> "Connecting | Refusal | None":
+    def bind(self, hop: "Hop", session: Session, uri: MsrpUri) -> "Question | Refusal | None":
         """Have a peer bound to its connection."""
         return self._lookups.bind(hop, session, uri)
 
@@ -89,6 +92,9 @@ class Cluster:
 
     async def claim(self, wanted: SessionRecord, *, always_new: bool) -> Claim:
         """Make this pod the holder of the owner's session; the pod that held it is told."""
+        if self.members.stale:
+            await self.beat()
+        await self._refilled()
         claim = await self.records.claim(
             wanted, most=self._relay.settings.limits.sessions_per_user, always_new=always_new
         )
@@ -96,6 +102,12 @@ class Cluster:
         if previous is not None and previous.pod != self.pod:
             self.links.tell_superseded(previous.pod, claim.record.session_id, claim.record.epoch)
         return claim
+
+    async def _refilled(self) -> None:
+        """Wait until the pods have written again what the store has lost, or a known client would get another URI."""
+        missing = self._lookups.refilled_at + REFILL_TIME - self._relay.now()
+        if missing > 0:
+            await asyncio.sleep(missing)
 
     def moved_here(self, session: Session) -> None:
         """The session has another connection at this pod: streams that led to the former begin anew."""

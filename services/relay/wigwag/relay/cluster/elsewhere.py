@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import MsrpUri
-from wigwag.relay.destination import Connecting, Holding
+from wigwag.relay.destination import Holding, Question
 from wigwag.relay.sessions import Session, SessionState
 from wigwag.store import RecordState, SessionRecord
 
@@ -93,7 +93,7 @@ class Elsewhere:
         self._relay.close_routes_to(session)
         if isinstance(former, Remote) and not former.closed:
             copy.former, copy.gate_since = former, self._relay.now()
-            session.gate = session.gate or Connecting()
+            session.gate = session.gate or Question()
             self._returning[session_id] = copy
             former.stop()
             return session, None
@@ -174,7 +174,7 @@ class Elsewhere:
         if copy.gate_since:
             return
         copy.gate_since = now
-        copy.session.gate = Connecting()
+        copy.session.gate = Question()
         self._relay.close_routes_to(copy.session)
         remote.stop()
 

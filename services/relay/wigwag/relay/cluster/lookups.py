@@ -1,6 +1,6 @@
 """What a pod asks the store before a route is known: sessions held elsewhere, and where peers are bound.
 
-Theory of operation. A question is a ``Connecting`` destination: whoever needs the answer waits for it as for any next
+Theory of operation. A question is a ``Question`` destination: whoever needs the answer waits for it as for any next
 hop that is being connected, and works out his route again when it is released. Questions of one turn go in one round
 trip. That something is not there is remembered for a second; that the store is away, for a quarter of one.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from wigwag.protocols.msrp import MsrpUri
-from wigwag.relay.destination import Connecting, Destination
+from wigwag.relay.destination import Destination, Question
 from wigwag.relay.refusal import Refusal
 from wigwag.relay.sessions import LARGEST_PEERS, Session, canonical
 from wigwag.store import PeerBinding, SessionRecord, Store, StoreError
@@ -53,7 +53,7 @@ class Lookups:
         self._members = members
         self._links = links
         self._elsewhere = elsewhere
-        self._open: dict[Key, Connecting] = {}
+        self._open: dict[Key, Question] = {}
         self._refusals: dict[Key, tuple[float, Refusal | None]] = {}
         """What a question that has been answered with nothing, or not at all, means until when."""
         self._wanted: list[str] = []
@@ -61,14 +61,14 @@ class Lookups:
 
     # Sessions
 
-    def session(self, session_id: str) -> "Connecting | Refusal | None":
+    def session(self, session_id: str) -> "Question | Refusal | None":
         """Have a session looked up that is not known here; None: it is not there, a status: nobody can tell."""
         key: Key = ("session", session_id)
         known = self._known(key)
         if known is not None:
             return known[0]
         if key not in self._open:
-            self._open[key] = Connecting()
+            self._open[key] = Question()
             self.refresh(session_id)
         return self._open[key]
 
@@ -107,7 +107,7 @@ class Lookups:
     # Peers without a relay
 
     def peer(self, session: Session, uri: MsrpUri) -> "Destination | Refusal | None":
-        """Return the way to a peer that is bound at another pod; ``Connecting`` until that is known; None: nowhere."""
+        """Return the way to a peer that is bound at another pod; ``Question`` until that is known; None: nowhere."""
         key: Key = ("peer", str(session.uri.session_id), canonical(uri))
         known = self._known(key)
         return known[0] if known is not None else self._ask(key, self._find_peer(key, session, uri))
@@ -118,7 +118,7 @@ class Lookups:
             await self._store.unbind_peer(key[1], key[2], binding)
         self._answer(key, None, ABSENT_REMEMBERED)
 
-    def bind(self, hop: "Hop", session: Session, uri: MsrpUri) -> "Connecting | Refusal | None":
+    def bind(self, hop: "Hop", session: Session, uri: MsrpUri) -> "Question | Refusal | None":
         """Have a peer bound to its connection; afterwards ``session.peers`` has the binding in force."""
         key: Key = ("bind", str(session.uri.session_id), canonical(uri), str(hop.channel.id))
         known = self._known(key)
@@ -198,11 +198,11 @@ class Lookups:
             return None
         return (known[1],)
 
-    def _ask(self, key: Key, question: Coroutine[Any, Any, None]) -> Connecting:
+    def _ask(self, key: Key, question: Coroutine[Any, Any, None]) -> Question:
         if key in self._open:
             question.close()
         else:
-            self._open[key] = Connecting()
+            self._open[key] = Question()
             self._relay.runtime.spawn(self._run(key, question))
         return self._open[key]
 

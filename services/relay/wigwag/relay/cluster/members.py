@@ -23,22 +23,25 @@ class Members:
     def __init__(self, store: Store, pod: Pod, wall: Callable[[], float]) -> None:
         self.pod = pod
         self.generation: str | None = None
+        self.stale = True
+        """The last beat failed: what the store holds now may be another generation."""
         self._store = store
         self._wall = wall
         self._seen: dict[str, tuple[Pod, float, float]] = {}
         """By id: the pod, its age when the store was asked, and its last beat by our wall clock."""
 
     async def beat(self) -> bool:
-        """Beat, and see who else does; True when the store has lost what it held, or is seen for the first time.
+        """Beat, and see who else does; True when the store has lost what it held.
 
         Raises:
             StoreError: The store is away.
         """
+        self.stale = True
         membership = await self._store.beat(self.pod)
+        self.stale = False
         self._take(membership)
-        fresh = membership.generation != self.generation
-        self.generation = membership.generation
-        return fresh
+        before, self.generation = self.generation, membership.generation
+        return before not in (None, self.generation)
 
     def _take(self, membership: Membership) -> None:
         wall = self._wall()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wigwag.relay.hop import Hop
     from wigwag.relay.service import Relay
 
+_ANY_NUMBER = 1 << 31
 WRITTEN_AGAIN = 30.0
 """Seconds in which every record is written once more, so that a loss that nobody noticed heals."""
 
@@ -94,12 +95,20 @@ class Records:
         session_id = str(session.uri.session_id)
         try:
             await self._store.extend_session(session_id, session.epoch, expires_at=expires_at)
-            await self._store.claim_owner(_owner(session), session_id, expires_at=expires_at, most=1 << 31)
+            await self._store.claim_owner(_owner(session), session_id, expires_at=expires_at, most=_ANY_NUMBER)
         except FencedError:
-            return False
+            return await self._is_lost(session)
         except StoreError as error:
             self._missed(error)
         return True
+
+    async def _is_lost(self, session: Session) -> bool:
+        """Tell whether the store has lost a record of ours, and write it again; else somebody else has the session."""
+        try:
+            return not await self._store.put_sessions([self._record(session)])
+        except StoreError as error:
+            self._missed(error)
+            return True
 
     def suspend(self, session: Session) -> None:
         """Write that the client's connection is lost."""
