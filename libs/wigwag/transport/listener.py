@@ -11,7 +11,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from wigwag.transport.admission import Admission
@@ -138,6 +138,8 @@ class Listener:
         if self.options.kind in ("tls", "wss", "peer"):
             self.tls = ServerTls(self.options.certificates, client_ca=self.options.client_ca)
         self._socket = _bind(self.options)
+        # The port that the system chose stays ours to bind again.
+        self.options = replace(self.options, port=self._socket.getsockname()[1])
         self._watch()
         if self._websocket is not None:
             self._schedule_pings()
@@ -164,6 +166,16 @@ class Listener:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
             self._socket = None
+
+    def accept_again(self) -> None:
+        """Listen again, on the same address, after `stop_accepting`.
+
+        Raises:
+            ListenError: The address has been taken meanwhile.
+        """
+        if self._socket is None:
+            self._socket = _bind(self.options)
+            self._watch()
 
     async def close(self, reason: str = "shutting down") -> None:
         """Stop accepting, close every connection (unsent data has ``close_timeout``), and wait until all are gone."""

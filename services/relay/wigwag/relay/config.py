@@ -1,6 +1,6 @@
 """Settings of the relay, frozen; the node reads them from the environment and the TOML file."""
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -124,6 +124,37 @@ class HookSettings(Section):
     """Sent as bearer token."""
 
 
+class ClusterSettings(Section):
+    """This process as one pod of a relay of many; it is one as soon as ``redis.url`` is set."""
+
+    name: str | None = None
+    """Name of the pod in logs and status, such as the Kubernetes pod's; None: the host's name."""
+    host: str = "127.0.0.1"
+    """Address on which links from other pods are accepted."""
+    port: Port = 0
+    """0 lets the system choose: other pods learn it from the store."""
+    advertised_host: str | None = None
+    """Address by which other pods reach this one; None: ``host``."""
+    advertised_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Port by which other pods reach this one; None: the bound port."""
+    certificate: tuple[str, str] | None = None
+    """PEM files (chain, key) of this pod, shown to other pods in both directions (mutual TLS)."""
+    ca: str | None = None
+    """PEM file of the authority of the pods' certificates; nothing else may be signed by it."""
+    server_name: str = "wigwag-pod"
+    """dNSName that every pod's certificate carries."""
+    plaintext: bool = False
+    """Lets links leave this host without TLS: the pods' network is encrypted by other means."""
+
+    @model_validator(mode="after")
+    def _encrypted_beyond_this_host(self) -> Self:
+        if (self.certificate is None) != (self.ca is None):
+            raise ValueError("certificate and ca go together")
+        if self.certificate is None and not self.plaintext and not ip_address(self.host).is_loopback:
+            raise ValueError(f"links on {self.host} leave this host: set certificate and ca, or plaintext = true")
+        return self
+
+
 class RelaySettings(Section):
     """All of the relay."""
 
@@ -147,7 +178,10 @@ class RelaySettings(Section):
     forward_unknown_methods: bool = True
     """RFC 4976 section 6.4.2; False answers 501."""
     signing_keys_file: str | None = None
-    """Keys of nonces and URIs, one ``id:hex`` a line, newest first; None: a file in the data directory."""
+    """Keys of nonces, URIs and pod links (see ``wigwag keys``), equal on all pods; None: in the data directory."""
+    drain_pace: PositiveCount = 200
+    """Connections closed per second when the relay drains, at random, so that clients don't come back all at once."""
+    cluster: ClusterSettings = ClusterSettings()
     outbound_ca: str | None = None
     """PEM file of authorities for outgoing TLS; None: the system's."""
     outbound_certificate: tuple[str, str] | None = None

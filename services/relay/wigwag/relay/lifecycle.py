@@ -148,6 +148,7 @@ class Lifecycle:
             session = self._new_session(wanted, record.uri, record.created, now)
             relay.counters["sessions_resumed"] += claim.previous is not None
         session.pod, session.epoch, session.connection = cluster.pod, record.epoch, hop.channel.id
+        session.leaving = None
         self._extend(session, wanted.expires, now)
         if hop.closed:
             self._hand_over(held, session)
@@ -195,7 +196,7 @@ class Lifecycle:
     def _move(self, session: Session, hop: Hop) -> Holding | None:
         """Newest AUTH wins: the session is reached over this connection from now on."""
         former = session.destination
-        session.destination = hop
+        session.destination, session.leaving = hop, None
         session.state = SessionState.ACTIVE
         hop.sessions.append(session)
         self.close_routes_to(session)
@@ -231,8 +232,20 @@ class Lifecycle:
         for route in list(session.routes):
             route.close()
 
-    def suspend(self, session: Session, now: float) -> None:
-        """The session's connection is lost: hold what comes for it for a while."""
+    def send_away(self, hop: Hop, now: float) -> None:
+        """Send nothing more to a hop's clients, who may still send and answer until their connection is closed."""
+        for session in [session for session in hop.sessions if session.destination is hop]:
+            session.leaving = hop
+            self.suspend(session, now, gently=True)
+
+    def suspend(self, session: Session, now: float, *, gently: bool = False) -> None:
+        """The session's connection is lost: hold what comes for it for a while.
+
+        Args:
+            session: The session.
+            now: Monotonic seconds.
+            gently: The connection still stands, and what was sent to the client may yet be answered.
+        """
         relay = self._relay
         if not relay.settings.resume_window:
             self.end(session, "connection lost")
@@ -244,7 +257,7 @@ class Lifecycle:
         relay.deadlines.suspended(session)
         relay.counters["sessions_suspended"] += 1
         if relay.cluster is not None:
-            relay.cluster.suspended(session)
+            relay.cluster.suspended(session, gently=gently)
 
     def end(self, session: Session, reason: str) -> None:
         """End a session for good."""

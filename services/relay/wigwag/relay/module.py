@@ -11,10 +11,11 @@ import structlog
 
 from wigwag.database import Database, Subscribers, relay_routes, tcp_profiles
 from wigwag.errors import ConfigurationError
-from wigwag.protocols.digest import StoredCredentials
+from wigwag.protocols.digest import SigningKeys, StoredCredentials
 from wigwag.runtime.credentials import CredentialSource, FileCredentials, FirstOf, HookCredentials
 from wigwag.runtime.http_hook import HttpHook
 from wigwag.runtime.telemetry import Reading, Readings
+from wigwag.store import Pod, Store, StoreError
 from wigwag.transport.admission import Admission
 from wigwag.transport.channel import Channel
 from wigwag.transport.errors import CertificateError, ListenError
@@ -22,10 +23,13 @@ from wigwag.transport.listener import Listener, ListenerOptions
 from wigwag.transport.profiles import ProfileChange as ChannelChange
 from wigwag.transport.profiles import ProfileTable, TcpProfile, apply_changes, plan_changes
 
+from .cluster import Cluster
+from .cluster.pods import PodConnector, PodListener, pod_id
 from .config import HookSettings, ListenerSettings, RelaySettings
 from .connecting import OutgoingConnections
+from .draining import Drain, DrainView
 from .hop import Hop
-from .keys import FILE_NAME, load_or_make
+from .keys import FILE_NAME, KeyFile
 from .metrics import admission_readings, listener_readings, relay_readings
 from .route_hook import HttpRouteHook
 from .routing import RoutingTable
@@ -42,6 +46,8 @@ TICK = 0.25
 """Seconds between two looks at the clock."""
 CERTIFICATE_CHECK = 60.0
 """Seconds between two looks at the certificates' files."""
+KEY_CHECK = 5.0
+"""Seconds between two looks at the file of signing keys."""
 
 logger = structlog.get_logger("wigwag.relay")
 
@@ -56,6 +62,8 @@ class RelayModule:
         data_dir: Where the signing keys are kept unless the settings say otherwise.
         trace_directory: Where traces are written.
         trace_max_bytes: Largest trace file.
+        store: The store that all pods share; None: this process is the whole relay.
+        reuse_port: Whether other processes of this host listen on the same ports.
     """
 
     def __init__(
@@ -67,6 +75,8 @@ class RelayModule:
         data_dir: Path,
         trace_directory: Path,
         trace_max_bytes: int,
+        store: Store | None = None,
+        reuse_port: bool = False,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -74,14 +84,18 @@ class RelayModule:
         self._data_dir = data_dir
         self._trace_directory = trace_directory
         self._trace_max_bytes = trace_max_bytes
+        self._store = store
+        self._reuse_port = reuse_port
         self._stack = AsyncExitStack()
         self._listeners: list[Listener] = []
         self._profiles = ProfileTable()
         self._admission = Admission(
             connections=settings.limits.connections, per_address=settings.limits.connections_per_address
         )
-        self._draining = False
-        self._ticked = asyncio.Event()
+        key_file = settings.signing_keys_file
+        self._key_file = KeyFile(Path(key_file) if key_file else data_dir / FILE_NAME)
+        self._keys: SigningKeys
+        self._drain: Drain
         self.relay: Relay
         self.router: APIRouter
         self._traces: Traces
@@ -99,12 +113,12 @@ class RelayModule:
             await self._load_profiles()
             settings = self._settings
             self._outgoing = OutgoingConnections(settings, lambda: self._profiles, self._own_addresses)
-            key_file = Path(settings.signing_keys_file) if settings.signing_keys_file else self._data_dir / FILE_NAME
+            self._keys = self._key_file.load_or_make(runtime.random, runtime.wall())
             hook = await self._hook(stack, settings.route_hook)
             self.relay = Relay(
                 settings,
                 runtime=runtime,
-                keys=load_or_make(key_file, runtime.random),
+                keys=self._keys,
                 source=await self._credential_source(stack),
                 connector=self._outgoing,
                 table=await self._routing_table(),
@@ -113,6 +127,9 @@ class RelayModule:
             self._traces = Traces(self.relay, self._trace_directory, self._trace_max_bytes)
             stack.callback(self._traces.close)
             self.router = relay_router(self.relay, self)
+            self._drain = Drain(self.relay, pace=settings.drain_pace)
+            if self._store is not None:
+                await self._join(stack, self._store)
             await self._listen(stack)
             stack.push_async_callback(self._outgoing.close)
             ticker = asyncio.create_task(self._tick())
@@ -143,21 +160,54 @@ class RelayModule:
             }
             for listener in self._listeners
         }
-        return bool(self._listeners) and not self._draining, {"listeners": details}
+        return bool(self._listeners) and not self.relay.draining, {"listeners": details}
 
     async def drain(self, grace: float) -> None:
-        """Accept nothing new, let open chunks end for half of ``grace`` seconds, then close connections."""
-        self._draining = self.relay.draining = True
+        """Accept nothing new, let what is open end and send clients away within ``grace`` seconds; see ``Drain``.
+
+        Cancelling it calls it off: the relay serves again.
+        """
         for listener in self._listeners:
             listener.stop_accepting()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + grace / 2
-        while loop.time() < deadline and any(hop.incoming or hop.outgoing for hop in self.relay.hops.values()):
-            self._ticked.clear()
-            await self._ticked.wait()
-        await asyncio.gather(*(listener.close() for listener in self._listeners))
+        try:
+            await self._drain.run(grace)
+        except asyncio.CancelledError:
+            self.serve_again()
+            raise
+
+    def serve_again(self) -> None:
+        """Call a drain off, also one that is done."""
+        self._drain.call_off()
+        for listener in self._listeners:
+            listener.accept_again()
+
+    def drain_view(self) -> DrainView:
+        """Return how far a drain is."""
+        return self._drain.view()
 
     # Opening
+
+    async def _join(self, stack: AsyncExitStack, store: Store) -> None:
+        """Become a pod of the cluster."""
+        settings, relay = self._settings.cluster, self.relay
+        try:
+            connector = PodConnector(settings)
+        except CertificateError as error:
+            raise ConfigurationError(f"relay.cluster, {error}") from error
+        listener = PodListener(settings, lambda: cluster.links.accept(cluster))
+        address = await listener.start(stack)
+        pod = Pod(id=pod_id(settings), address=address)
+        cluster = relay.cluster = Cluster(relay, pod=pod, store=store, keys=self._keys, connector=connector)
+        stack.push_async_callback(connector.close)
+        stack.push_async_callback(cluster.leave)
+        stack.callback(cluster.close)
+        try:
+            await cluster.beat()
+        except StoreError as error:
+            logger.warning("the store is away; the relay joins when it is back", reason=str(error))
+        watching = asyncio.create_task(cluster.watch())
+        stack.callback(watching.cancel)
+        logger.info("this pod has joined the cluster", pod=pod.id, links=address)
 
     async def _credential_source(self, stack: AsyncExitStack) -> CredentialSource:
         sources: list[CredentialSource] = [FileCredentials(self._file_credentials), Subscribers(self._database)]
@@ -212,19 +262,30 @@ class RelayModule:
             close_timeout=self._settings.limits.close_timeout,
             max_websocket_message=settings.websocket_message_bytes,
             ping_interval=settings.ping_interval,
+            reuse_port=self._reuse_port,
         )
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         next_look = loop.time() + CERTIFICATE_CHECK
+        next_key_look = loop.time() + KEY_CHECK
         stamps = self._certificate_stamps()
         while True:
             await asyncio.sleep(TICK)
             self.relay.deadlines.tick(loop.time())
-            self._ticked.set()
+            if loop.time() >= next_key_look:
+                next_key_look = loop.time() + KEY_CHECK
+                self._refresh_keys()
             if loop.time() >= next_look:
                 next_look = loop.time() + CERTIFICATE_CHECK
                 stamps = self._reload_certificates(stamps)
+
+    def _refresh_keys(self) -> None:
+        try:
+            if self._key_file.refresh(self._keys, self.relay.runtime.wall()):
+                logger.info("signing keys are in force", ids=self._keys.ids)
+        except ConfigurationError as error:
+            logger.warning("signing keys stay as they were", reason=str(error))
 
     def _certificate_stamps(self) -> dict[str, float]:
         stamps = {}

@@ -153,7 +153,8 @@ class Requests:
     def _comes_from_client(self, hop: Hop, session: Session, previous: MsrpUri, *, direct: bool) -> bool:
         if previous.key != session.client_uri.key:
             return False
-        return not direct or hop is session.destination or self._same_relay(hop, session.client_host)
+        is_clients = hop is session.destination or hop is session.leaving
+        return not direct or is_clients or self._same_relay(hop, session.client_host)
 
     @staticmethod
     def _same_relay(hop: Hop, host: str) -> bool:

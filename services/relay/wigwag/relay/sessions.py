@@ -64,6 +64,8 @@ class Session:
     """Grows with every AUTH that moves the session: the highest one holds it."""
     connection: int = 0
     """Number of the client's connection at this pod."""
+    leaving: "Destination | None" = None
+    """The connection of a client that is being sent away: it may still send, nothing more is sent to it."""
     gate: "Question | None" = None
     """Where requests wait while it is found out how far a former stream got; else None."""
     state: SessionState = SessionState.ACTIVE

@@ -34,7 +34,19 @@ class Arrivals:
         hop: The receiver's connection.
     """
 
-    __slots__ = ("_answered", "_taken", "_told", "_waiting", "closed", "hop", "link", "opened", "session")
+    __slots__ = (
+        "_answered",
+        "_finishing",
+        "_outstanding",
+        "_taken",
+        "_told",
+        "_waiting",
+        "closed",
+        "hop",
+        "link",
+        "opened",
+        "session",
+    )
 
     def __init__(self, link: "HolderLink", opened: Open, session: "Session", hop: "Hop") -> None:
         self.link = link
@@ -44,13 +56,14 @@ class Arrivals:
         self.closed = False
         self._waiting: deque[Data] = deque()
         self._answered: list[bytes] = []
-        self._taken = self._told = 0
+        self._taken = self._told = self._outstanding = 0
+        self._finishing: Ending | None = None
 
     # From the sender
 
     def arrived(self, data: Data, now: float) -> None:
         """Pass one frame on, or keep it until the connection has room; the sender's credit bounds what is kept."""
-        if self.closed:
+        if self.closed or self._finishing is not None:
             return
         if self._waiting or self.hop.full:
             self._waiting.append(data)
@@ -78,6 +91,7 @@ class Arrivals:
             self._count(data)
         if data.mark & TRANSACTION:
             timed = bool(data.mark & TIMED)
+            self._outstanding += 1
             hop.transactions[data.transaction_id] = (
                 self, data.transaction_id, b"1", data.octets, b"*", timed, hop.queued
             )  # fmt: skip
@@ -100,10 +114,17 @@ class Arrivals:
         """It was answered 200, or nobody waits for its outcome any more."""
         self._answered.append(transaction_id)
         self.link.touch(self)
+        self._ended_one()
 
     def failed(self, transaction_id: bytes, status: int, comment: str, *, refused: bool) -> None:
         """It was refused, or not answered in time."""
         self.link.send(frames.failed(self.opened.stream, transaction_id, status, comment, refused=refused))
+        self._ended_one()
+
+    def _ended_one(self) -> None:
+        self._outstanding -= 1
+        if self._finishing is not None and not self._outstanding:
+            self.close(self._finishing)
 
     def respond(self, head: ResponseHead) -> None:
         """Hand back the response to a relayed request."""
@@ -127,6 +148,14 @@ class Arrivals:
         return told
 
     # The end
+
+    def finish(self, ending: Ending) -> None:
+        """Pass nothing more on, and close once everything that was passed on has its outcome."""
+        self._leave()
+        if self._outstanding:
+            self._finishing = ending
+        else:
+            self.close(ending)
 
     def close(self, ending: Ending, epoch: int = 0, pod: str = "") -> None:
         """End the stream: what was taken and has no outcome yet is reported 408, what was not taken goes back."""

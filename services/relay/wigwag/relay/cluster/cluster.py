@@ -113,9 +113,13 @@ class Cluster:
         """The session has another connection at this pod: streams that led to the former begin anew."""
         self._close_arrivals(session, Ending.MOVED, session.epoch, self.pod)
 
-    def suspended(self, session: Session) -> None:
-        """The client's connection is lost."""
-        self._close_arrivals(session, Ending.SUSPENDED)
+    def suspended(self, session: Session, *, gently: bool) -> None:
+        """The client's connection is lost, or (``gently``) will be once the client has answered what it was sent."""
+        if gently:
+            for arrivals in self._arrivals.pop(session, ()):
+                arrivals.finish(Ending.SUSPENDED)
+        else:
+            self._close_arrivals(session, Ending.SUSPENDED)
         self.records.suspend(session)
 
     def ended(self, session: Session) -> None:

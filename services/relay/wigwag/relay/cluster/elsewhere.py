@@ -75,6 +75,10 @@ class Elsewhere:
         copy = self._copies.get(uri.session_id or "")
         return copy.session if copy is not None and copy.session.uri.matches(uri) else None
 
+    def sessions(self) -> list[Session]:
+        """Return all copies."""
+        return [copy.session for copy in self._copies.values()]
+
     def ids(self) -> list[str]:
         """Return the sessions' identifiers."""
         return list(self._copies)

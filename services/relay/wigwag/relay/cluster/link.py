@@ -113,6 +113,13 @@ class PodLink:
             self._channel.abort(reason)
         self.disconnected(reason)
 
+    def finish(self, reason: str) -> None:
+        """End the link once what is to be written has been written."""
+        self.flush()
+        if self._channel is not None:
+            self._channel.close(reason)
+        self.disconnected(reason)
+
     # Receiver
 
     def connected(self, channel: "Channel") -> None:

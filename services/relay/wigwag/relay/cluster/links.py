@@ -79,6 +79,10 @@ class Links:
         """Return the state of each link that this pod has opened."""
         return {pod: "up" if link.up else "connecting" for pod, link in self._links.items()}
 
+    def remotes(self) -> list[Remote]:
+        """Return the streams that are open."""
+        return [remote for link in self._links.values() for remote in link.remotes.values()]
+
     def tick(self, now: float) -> None:
         """Beat, and give up what is silent."""
         for link in list(self._links.values()):
@@ -91,7 +95,7 @@ class Links:
     def close(self) -> None:
         """End every link."""
         for link in list(self._links.values()):
-            link.close("this pod ends")
+            link.finish("this pod ends")
         for holder in list(self.holders):
             holder.close("this pod ends")
 

@@ -6,7 +6,6 @@ from wigwag.store import Membership, Pod, Store
 
 LEASE = 3.0
 """Seconds without a beat after which a pod counts as dead."""
-_FORGOTTEN = 3600.0
 
 
 class Members:
@@ -57,16 +56,10 @@ class Members:
         """Tell whether the pod beat of late."""
         return pod_id == self.pod.id or (pod_id in self._seen and self._seen[pod_id][1] < LEASE)
 
-    def knows(self, pod_id: str) -> bool:
-        """Tell whether the pod has been seen at all."""
-        return pod_id in self._seen
-
     def dead_since(self, pod_id: str) -> float | None:
-        """Return when the pod beat last, wall clock; None: it lives."""
-        if self.alive(pod_id):
-            return None
+        """Return when a dead pod beat last, wall clock; None: it lives, or nothing is known of it."""
         seen = self._seen.get(pod_id)
-        return seen[2] if seen is not None else self._wall() - _FORGOTTEN
+        return None if seen is None or self.alive(pod_id) else seen[2]
 
     def address(self, pod_id: str) -> str:
         """Return where links to the pod are opened; empty: unknown."""
