@@ -154,6 +154,7 @@ class Lifecycle:
             self._hand_over(held, session)
             self.suspend(session, now)
             raise RefusedError(0, "")
+        cluster.installed(session)
         return session, held
 
     def _admit(self, hop: Hop) -> None:

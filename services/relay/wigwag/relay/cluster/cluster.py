@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wigwag.relay.refusal import Refusal
     from wigwag.relay.service import Relay
 
+_LARGEST_NEWER = 4096
 REFILL_TIME = 2.5
 """Seconds in which all pods notice that the store came back empty, and write again what is theirs."""
 BEAT = 1.0
@@ -53,6 +54,8 @@ class Cluster:
         self._lookups = Lookups(relay, store, self.members, self.links, self.elsewhere)
         self._arrivals: dict[object, set[Arrivals]] = {}
         """Streams of other pods by the session (toward its client) or the hop (toward a peer) they lead to."""
+        self._newer: dict[str, tuple[int, str]] = {}
+        """Claims of others that were heard of while none was known here: epoch and pod by session."""
         self._beating = False
         self._beat_at = self._ticked_at = relay.now()
         self._paused = False
@@ -180,13 +183,34 @@ class Cluster:
 
     def superseded(self, frame: Superseded) -> None:
         """Another pod says that a client of ours has AUTHed there."""
-        session = self._relay.sessions.by_session_id(frame.session_id)
-        if session is not None and session.epoch < frame.epoch:
-            self.surrender(session, frame.epoch, frame.pod)
+        self._claimed_elsewhere(frame.session_id, frame.epoch, frame.pod)
+
+    def _claimed_elsewhere(self, session_id: str, epoch: int, pod: str) -> None:
+        session = self._relay.sessions.by_session_id(session_id)
+        if session is not None and session.epoch < epoch:
+            self.surrender(session, epoch, pod)
+            return
+        self._newer[session_id] = (epoch, pod)
+        while len(self._newer) > _LARGEST_NEWER:
+            del self._newer[next(iter(self._newer))]
+
+    def installed(self, session: Session) -> None:
+        """A claim of this pod is in force here, unless another pod's later one was heard of first."""
+        newer = self._newer.pop(str(session.uri.session_id), None)
+        if newer is not None and newer[0] > session.epoch:
+            self.surrender(session, *newer)
 
     def holder_connected(self, link: HolderLink) -> None:
         """Another pod has connected."""
         self.links.holders.add(link)
+
+    def holder_proven(self, link: HolderLink) -> None:
+        """A link stands: one that the same pod had before is over, whether that was noticed here or not.
+
+        What it still holds the sender has reported as lost; it must not be passed on behind what comes now.
+        """
+        for other in [other for other in self.links.holders if other is not link and other.pod == link.pod]:
+            other.close("replaced by a new link")
 
     def holder_lost(self, link: HolderLink) -> None:
         """Its link is over."""
@@ -212,13 +236,12 @@ class Cluster:
 
     def _changed(self, change: Change) -> None:
         session = self._relay.sessions.by_session_id(change.session_id)
-        if session is None:
-            if change.session_id in self.elsewhere.ids():
-                self._refresh(change.session_id)
-        elif session.epoch < change.epoch and change.pod and change.pod != self.pod:
-            self.surrender(session, change.epoch, change.pod)
-        elif session.epoch <= change.epoch and not change.pod:
+        if change.pod and change.pod != self.pod:
+            self._claimed_elsewhere(change.session_id, change.epoch, change.pod)
+        elif session is not None and not change.pod and session.epoch <= change.epoch:
             self._relay.end(session, "ended at another pod")
+        if self.elsewhere.has(change.session_id):
+            self._refresh(change.session_id)
 
     # Time
 

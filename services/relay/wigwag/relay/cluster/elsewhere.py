@@ -79,6 +79,10 @@ class Elsewhere:
         """Return all copies."""
         return [copy.session for copy in self._copies.values()]
 
+    def has(self, session_id: str) -> bool:
+        """Tell whether there is a copy."""
+        return session_id in self._copies
+
     def ids(self) -> list[str]:
         """Return the sessions' identifiers."""
         return list(self._copies)
@@ -120,7 +124,9 @@ class Elsewhere:
             return
         session.epoch, session.pod = record.epoch, record.pod
         session.expires_at = now + record.expires_at - self._relay.runtime.wall()
-        if record.state is RecordState.ACTIVE:
+        if session.expires_at <= now:
+            self._drop(copy, "the session has expired")
+        elif record.state is RecordState.ACTIVE:
             self._lead(copy, now)
         elif not session.suspended_at:
             session.suspended_at = now - max(0.0, self._relay.runtime.wall() - record.suspended_at)
@@ -204,6 +210,7 @@ class Elsewhere:
         if not copy.retry_at:
             copy.retry_after = FIRST_RETRY
             copy.retry_at = now + FIRST_RETRY
+        self._give_up_if_late(session, now)
         self._open_gate(copy)
 
     def _lost_at(self, session: Session, now: float) -> float:
@@ -264,8 +271,9 @@ class Elsewhere:
 
     def _check(self, copy: Copy, now: float) -> None:
         session, remote = copy.session, copy.session.destination
-        if session.expires_at <= now:
-            self._drop(copy, "the session has expired")
+        if session.expires_at <= now and now - copy.looked_at >= 1.0:
+            copy.looked_at = now
+            self._refresh(str(session.uri.session_id))  # It may have been extended.
         elif copy.gate_since and now - copy.gate_since >= ANSWER_TO_STOP and isinstance(remote, Remote):
             remote.end(None, "the receiver's pod did not answer")
         elif session.state is SessionState.SUSPENDED:
@@ -278,18 +286,21 @@ class Elsewhere:
                 self._drop(copy, "not used")
 
     def _check_held(self, copy: Copy, now: float) -> None:
-        session, settings = copy.session, self._relay.settings
-        held_for = now - session.suspended_at
-        if held_for >= settings.resume_window:
+        session = copy.session
+        if now - session.suspended_at >= self._relay.settings.resume_window:
             self._drop(copy, "the receiver is not connected")
             return
-        if held_for >= settings.suspended_hold and isinstance(session.destination, Holding):
-            for transaction in session.destination.give_up():
-                self._relay.reports.timed_out(transaction, "the receiver is not connected")
+        self._give_up_if_late(session, now)
         if now >= copy.retry_at:
             copy.retry_after = min(2 * copy.retry_after, LAST_RETRY)
             copy.retry_at = now + copy.retry_after
             self._refresh(str(session.uri.session_id))
+
+    def _give_up_if_late(self, session: Session, now: float) -> None:
+        held_for = now - session.suspended_at
+        if held_for >= self._relay.settings.suspended_hold and isinstance(session.destination, Holding):
+            for transaction in session.destination.give_up():
+                self._relay.reports.timed_out(transaction, "the receiver is not connected")
 
     def _drop(self, copy: Copy, reason: str) -> None:
         session = copy.session

@@ -31,6 +31,9 @@ class Harbour(Protocol):
     def holder_connected(self, link: "HolderLink") -> None:
         """A connection came in."""
 
+    def holder_proven(self, link: "HolderLink") -> None:
+        """It is another pod's."""
+
     def holder_lost(self, link: "HolderLink") -> None:
         """It is over."""
 
@@ -182,6 +185,7 @@ class HolderLink:
                 self.pod = self._hello.pod
                 self._proven = True
                 self._reader.largest = frames.LARGEST_FRAME
+                self._harbour.holder_proven(self)
             case _:
                 raise RemoteProtocolError(f"{type(frame).__name__} before the proof")
 

@@ -50,7 +50,7 @@ class Links:
         failed_at = self._failures.get(pod)
         if failed_at is not None and self._relay.now() - failed_at < FAILURE_REMEMBERED:
             return False
-        return self._members.alive(pod) and bool(self._members.address(pod))
+        return bool(self._members.address(pod))
 
     def open(self, pod: str, target: Target, ended: Ended) -> Remote:
         """Begin a stream to a pod that is reachable; it is full until its link stands."""

@@ -7,6 +7,8 @@ from wigwag.store import Membership, Pod, Store
 LEASE = 3.0
 """Seconds without a beat after which a pod counts as dead."""
 
+_WORTH_A_TRY = 60.0
+
 
 class Members:
     """The pods of the cluster.
@@ -62,6 +64,9 @@ class Members:
         return None if seen is None or self.alive(pod_id) else seen[2]
 
     def address(self, pod_id: str) -> str:
-        """Return where links to the pod are opened; empty: unknown."""
+        """Return where links to the pod are opened; empty: unknown, or it has not been seen for long.
+
+        A pod that does not beat may only be cut off from the store.
+        """
         seen = self._seen.get(pod_id)
-        return seen[0].address if seen is not None else ""
+        return seen[0].address if seen is not None and seen[1] < _WORTH_A_TRY else ""
