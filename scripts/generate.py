@@ -17,18 +17,12 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import wigwag
-from wigwag.errors import LocalProtocolError
 from wigwag.node.layers import dotted, variable
 from wigwag.node.settings import Settings
 from wigwag.node.settings_model import element_section, section_of, show
 from wigwag.protocols.specification import Spec
-from wigwag.relay.metrics import admission_readings, listener_readings, relay_readings
-from wigwag.relay.views import COUNTERS, ConnectionView, SessionView
+from wigwag.runtime.names import ATTRIBUTES, LOG_FIELDS, METRICS, SPANS
 from wigwag.runtime.settings import Section, secret_kind
-from wigwag.runtime.telemetry import Instrument
-from wigwag.transport.admission import Admission
-from wigwag.transport.channel import Receiver
-from wigwag.transport.listener import Listener, ListenerOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -111,36 +105,31 @@ def _cell(text: str) -> str:
 
 
 def metrics_table() -> str:
-    """Return a table of the relay's metrics, with the names that Prometheus shows."""
-    readings = [
-        *relay_readings(_NoRelay()),
-        *listener_readings([Listener(ListenerOptions(name="", kind="tcp"), _no_receiver)]),
-        *admission_readings(Admission()),
-    ]
-    rows = {reading.name: reading for reading in readings}
-    lines = ["| metric | Prometheus | kind | meaning |", "|---|---|---|---|"]
-    for name, reading in rows.items():
-        suffix = "_total" if reading.instrument is Instrument.COUNTER else ("_bytes" if reading.unit == "By" else "")
-        kind = reading.instrument.name.lower()
-        lines.append(f"| `{name}` | `{name.replace('.', '_')}{suffix}` | {kind} | {_cell(reading.description)} |")
+    """Return a table of all metrics, with the names that Prometheus shows."""
+    lines = ["| metric | unit | Prometheus | kind | attributes | meaning |", "|---|---|---|---|---|---|"]
+    for metric in METRICS:
+        cells = [f"`{metric.name}`", f"`{metric.unit}`", f"`{metric.prometheus}`", metric.instrument.name.lower()]
+        cells += [", ".join(map(_code, metric.attributes)), _cell(metric.description)]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-class _NoRelay:
-    """A relay that nobody uses: its metrics are all there, at zero."""
-
-    def totals(self) -> dict[str, int]:
-        return dict.fromkeys(COUNTERS, 0)
-
-    def session_views(self) -> list[SessionView]:
-        return []
-
-    def connection_views(self) -> list[ConnectionView]:
-        return []
+def spans_table() -> str:
+    """Return a table of all spans, and one of their attributes."""
+    lines = ["| span | kind | attributes | meaning |", "|---|---|---|---|"]
+    for span in SPANS:
+        attributes = ", ".join(map(_code, span.attributes))
+        lines.append(f"| `{span.name}` | {span.kind.name.lower()} | {attributes} | {_cell(span.description)} |")
+    lines += ["", "| attribute | meaning |", "|---|---|"]
+    lines += [f"| `{name}` | {_cell(meaning)} |" for name, meaning in ATTRIBUTES.items()]
+    return "\n".join(lines) + "\n"
 
 
-def _no_receiver() -> Receiver:
-    raise LocalProtocolError("nobody listens")
+def log_fields_table() -> str:
+    """Return a table of the fields of log lines."""
+    lines = ["| field | meaning |", "|---|---|"]
+    lines += [f"| `{name}` | {_cell(meaning)} |" for name, meaning in sorted(LOG_FIELDS.items())]
+    return "\n".join(lines) + "\n"
 
 
 def specifications() -> list[Spec]:
@@ -190,7 +179,12 @@ def part(name: str, content: Callable[[], str]) -> Callable[[str], str]:
 
 GENERATED: dict[str, list[Callable[[str], str]]] = {
     "docs/conformance.md": [lambda old: conformance()],
-    "docs/operations.md": [part("settings", settings_tables), part("metrics", metrics_table)],
+    "docs/operations.md": [
+        part("settings", settings_tables),
+        part("metrics", metrics_table),
+        part("spans", spans_table),
+        part("log fields", log_fields_table),
+    ],
 }
 """File -> what makes its new text from its old one, in order."""
 

@@ -54,6 +54,7 @@ def configure(
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if as_text else "iso", utc=not as_text),
         structlog.processors.StackInfoRenderer(),
+        trace_identifiers,
         redact,
     ]
     last: list[Processor] = _text_processors(stream) if as_text else _json_processors()
@@ -77,6 +78,14 @@ def configure(
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def trace_identifiers(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Show the field ``span`` as the identifiers of its trace and of itself; a silent one as nothing."""
+    traceparent = getattr(event.pop("span", None), "traceparent", "")
+    if traceparent:
+        event["trace_id"], event["span_id"] = traceparent.split("-")[1:3]
+    return event
 
 
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -3,105 +3,135 @@
 A service registers a callable that yields its readings; nothing happens on the hot path but ``+= 1``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Callable, Iterable
 
+import structlog
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, MetricsData
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from wigwag.errors import LocalProtocolError
 
-class Instrument(Enum):
-    """How a value behaves."""
+from .instruments import Instrument, Metric, Reading, Readings
+from .names import METRICS
 
-    COUNTER = "only grows"
-    GAUGE = "goes up and down"
+__all__ = ["Instrument", "Metric", "Reading", "Readings", "Telemetry", "process_resource"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One value at the moment of reading."""
-
-    name: str
-    """``wigwag.<service>.<noun>``."""
-    value: float
-    description: str
-    unit: str = "1"
-    """As OpenTelemetry writes units: ``By``, ``s``, ``{connection}``."""
-    instrument: Instrument = Instrument.COUNTER
-    attributes: Mapping[str, str] = field(default_factory=dict)
+logger = structlog.get_logger("wigwag.telemetry")
 
 
-Readings = Callable[[], Iterable[Reading]]
+def process_resource(version: str, *, name: str = "wigwag", instance: str = "") -> Resource:
+    """Return what tells this process from others in everything that it exports.
+
+    Args:
+        version: The program's version.
+        name: What the installation calls the service.
+        instance: Unique among the processes of that name; empty: OpenTelemetry makes one up.
+    """
+    described = {"service.name": name, "service.version": version}
+    if instance:
+        described["service.instance.id"] = instance
+    return Resource.create(described)
 
 
 class Telemetry:
     """The process's metrics.
 
-    Theory of operation. OpenTelemetry asks each instrument by itself, while a service's readings come all at once. So
-    a round of readings is kept and handed out name by name; a name asked for again begins the next round. One scrape
-    therefore reads each service once.
+    Theory of operation. There is an instrument for each declared metric. OpenTelemetry asks them one by one, while
+    readings of services come all at once; so a round of readings is kept and handed out metric by metric, and a metric
+    that is asked for again begins the next round. One look therefore reads each service once. All looks happen in the
+    event loop's thread, where the numbers change.
 
     Args:
-        version: The program's version, an attribute of everything.
+        resource: What describes the process, or its version.
+        metrics: The declarations; readings of others are refused.
+        collects: Whether ``collect`` is going to be called.
     """
 
-    def __init__(self, version: str) -> None:
+    def __init__(
+        self, resource: Resource | str, *, metrics: Iterable[Metric] = METRICS, collects: bool = False
+    ) -> None:
         self._registry = CollectorRegistry()
-        self._reader = PrometheusMetricReader(registry=self._registry)
-        resource = Resource.create({"service.name": "wigwag", "service.version": version})
+        self._collector = InMemoryMetricReader() if collects else None
+        readers: list[MetricReader] = [PrometheusMetricReader(registry=self._registry)]
+        if self._collector is not None:
+            readers.append(self._collector)
+        if isinstance(resource, str):
+            resource = process_resource(resource)
         # Shut down by ``close``; a hook at the interpreter's exit would keep every instance of a test run alive.
-        self._provider = MeterProvider([self._reader], resource=resource, shutdown_on_exit=False)
-        self._meter = self._provider.get_meter("wigwag")
+        self._provider = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
+        self._rounds = _Rounds(metrics)
+        meter = self._provider.get_meter("wigwag")
+        for metric in self._rounds.metrics:
+            make = (
+                meter.create_observable_counter
+                if metric.instrument is Instrument.COUNTER
+                else meter.create_observable_gauge
+            )
+            make(metric.name, [_callback(self._rounds, metric)], metric.unit, metric.description)
 
     def register(self, readings: Readings) -> None:
         """Add a service.
 
         Args:
-            readings: Yields all of the service's readings; the names yielded now are the ones ever shown.
+            readings: Yields all of the service's readings.
+
+        Raises:
+            LocalProtocolError: One of them is not declared.
         """
-        source = _Source(readings)
-        for reading in {reading.name: reading for reading in readings()}.values():
-            make = (
-                self._meter.create_observable_counter
-                if reading.instrument is Instrument.COUNTER
-                else self._meter.create_observable_gauge
-            )
-            make(
-                reading.name,
-                callbacks=[_callback(source, reading.name)],
-                unit=reading.unit,
-                description=reading.description,
-            )
+        self._rounds.add(readings)
 
     def prometheus(self) -> tuple[bytes, str]:
         """Return the metrics in Prometheus' text form, and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+    def collect(self) -> MetricsData | None:
+        """Return the metrics as OpenTelemetry has them; None when there are none."""
+        return self._collector.get_metrics_data() if self._collector is not None else None
 
     def close(self) -> None:
         """Let the instruments go."""
         self._provider.shutdown()
 
 
-class _Source:
-    """A service's current round of readings."""
+class _Rounds:
+    """The current round of readings."""
 
-    def __init__(self, readings: Readings) -> None:
-        self._readings = readings
-        self._round: dict[str, list[Observation]] = {}
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self.metrics = tuple(metrics)
+        self._sources: list[Readings] = []
+        self._waiting: set[Metric] = set()
+        self._observations: dict[Metric, list[Observation]] = {}
 
-    def take(self, name: str) -> list[Observation]:
-        if name not in self._round:
-            self._round = {}
-            for reading in self._readings():
-                observations = self._round.setdefault(reading.name, [])
-                observations.append(Observation(reading.value, dict(reading.attributes)))
-        return self._round.pop(name, [])
+    def add(self, readings: Readings) -> None:
+        known = set(self.metrics)
+        undeclared = {reading.metric.name for reading in readings() if reading.metric not in known}
+        if undeclared:
+            raise LocalProtocolError(f"metrics that are not declared: {', '.join(sorted(undeclared))}")
+        self._sources.append(readings)
+
+    def take(self, metric: Metric) -> list[Observation]:
+        if metric not in self._waiting:
+            self._waiting = set(self.metrics)
+            self._read()
+        self._waiting.discard(metric)
+        return self._observations.pop(metric, [])
+
+    def _read(self) -> None:
+        self._observations = {}
+        for source in self._sources:
+            try:
+                for reading in source():
+                    observation = Observation(reading.value, dict(reading.attributes))
+                    self._observations.setdefault(reading.metric, []).append(observation)
+            except Exception:
+                # A bug in one service's readings must not hide those of the others.
+                logger.exception("readings failed")
 
 
-def _callback(source: _Source, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    return lambda options: source.take(name)
+def _callback(rounds: _Rounds, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    return lambda options: rounds.take(metric)

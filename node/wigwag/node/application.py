@@ -18,6 +18,7 @@ from wigwag.store.memory import MemoryStore
 from .admin import admin_application
 from .data_directory import AdminNote, make_data_directory
 from .modules import CONSTRUCTORS, Module, Surroundings
+from .observing import Observing
 from .server import AdminServer
 from .settings import RedisSettings, Settings
 
@@ -57,10 +58,10 @@ class Node:
         async with AsyncExitStack() as stack:
             make_data_directory(self.settings.node.data_dir)
             database = await stack.enter_async_context(Database(self.settings.database_url))
-            telemetry = Telemetry(version("wigwag"))
-            stack.callback(telemetry.close)
+            observing = await stack.enter_async_context(Observing(self.settings.telemetry, version("wigwag")))
+            telemetry = observing.telemetry
             store = await stack.enter_async_context(open_store(self.settings.redis))
-            surroundings = Surroundings(self.settings, database, store)
+            surroundings = Surroundings(self.settings, database, store, observing.tracing)
             for name in self._services:
                 module: Module = self._constructors[name](surroundings)
                 await stack.enter_async_context(module)

@@ -1,12 +1,13 @@
 """Services by name, and how each is made; ``all`` is one more row."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import StoredCredentials
 from wigwag.runtime.telemetry import Readings
+from wigwag.runtime.tracing import Tracing
 
 from .settings import Settings
 
@@ -48,6 +49,7 @@ class Surroundings:
     settings: Settings
     database: "Database"
     store: "Store"
+    tracing: Tracing = field(default_factory=Tracing)
 
 
 def _relay(surroundings: Surroundings) -> Module:

@@ -1,8 +1,10 @@
 """All settings of a node; ``configuration`` fills them from the environment and the TOML file."""
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -20,6 +22,37 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def endpoint_parts(url: str) -> tuple[str, str]:
+    """Return scheme and host of a collector's address.
+
+    Raises:
+        ValueError: It is no ``http://host:port`` or ``https://host:port``.
+    """
+    parts = urlsplit(url)
+    try:
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port and not parts.path.strip("/")
+    except ValueError:
+        usable = False
+    if not usable or parts.username or parts.query or parts.hostname is None:
+        raise ValueError("otlp_endpoint has the form http://host:port or https://host:port")
+    return parts.scheme, parts.hostname
+
+
+def header_pairs(text: str | None) -> dict[str, str]:
+    """Return headers from ``name=value,name=value``; names in lower case, as gRPC wants them.
+
+    Raises:
+        ValueError: A part is no ``name=value``, or not fit for gRPC metadata.
+    """
+    pairs = {}
+    for part in filter(None, (text or "").split(",")):
+        name, found, value = (piece.strip() for piece in part.partition("="))
+        if not found or not re.fullmatch(r"[a-z0-9_.-]+", name.lower()) or not re.fullmatch(r"[ -~]*", value):
+            raise ValueError("headers has the form name=value, several with commas, in printable ASCII")
+        pairs[name.lower()] = value
+    return pairs
 
 
 class NodeSettings(Section):
@@ -74,7 +107,38 @@ class RpcSettings(Section):
 
 
 class TelemetrySettings(Section):
-    """Traces, metrics and logs for OpenTelemetry."""
+    """Traces and metrics for an OpenTelemetry collector; /metrics is there without it."""
+
+    otlp_endpoint: str | None = None
+    """The collector's gRPC address, ``http://host:4317`` or ``https://host:4317``; None: nothing is exported."""
+    insecure: bool = False
+    """Whether ``http://`` may be used to another machine: spans and headers can be read on the way."""
+    ca_file: Path | None = None
+    """PEM of the authorities that may have signed the collector's certificate; None: those of the system."""
+    headers: Secret = None
+    """Sent with each export, such as credentials: ``name=value``, several with commas."""
+    sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """How many of the traces that begin here are recorded, from 0 to 1; those begun elsewhere go on as they began."""
+    metrics_interval: PositiveSeconds = 15.0
+    """Seconds between two exports of the metrics to the collector."""
+    service_name: str = "wigwag"
+    """What this installation is called there (``service.name``)."""
+    service_instance: str | None = None
+    """Unique among the processes of that name (``service.instance.id``); None: host name and process id."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.otlp_endpoint is None:
+            if self.sample_ratio:
+                raise ValueError("sample_ratio needs otlp_endpoint: nobody would get the traces")
+            return self
+        scheme, host = endpoint_parts(self.otlp_endpoint)
+        if scheme == "http" and not is_loopback(host) and not self.insecure:
+            raise ValueError(f"http to {host} is readable on the way: use https, or set insecure")
+        if scheme == "http" and self.ca_file is not None:
+            raise ValueError("ca_file is of no use with http")
+        header_pairs(self.headers)
+        return self
 
 
 class TokenSettings(Section):

@@ -1,0 +1,167 @@
+"""Every metric, span, span attribute and log field of the product: declared here and nowhere else.
+
+A metric is ``wigwag.<service>.<noun>``; ``scripts/generate.py`` makes the tables of docs/operations.md from this file.
+"""
+
+from .instruments import Attribute, Instrument, Metric, SpanKind, SpanName
+
+GAUGE = Instrument.GAUGE
+
+RELAY_COUNTERS = (
+    Metric("wigwag.relay.connections_accepted", "{connection}", "Connections taken up"),
+    Metric("wigwag.relay.connections_closed", "{connection}", "Connections that ended"),
+    Metric("wigwag.relay.outbound_connections", "{connection}", "Connections opened to next hops"),
+    Metric("wigwag.relay.outbound_failures", "{connection}", "Next hops that could not be reached"),
+    Metric("wigwag.relay.messages", "{message}", "Chunks forwarded"),
+    Metric("wigwag.relay.octets", "By", "Octets of body forwarded"),
+    Metric("wigwag.relay.auth_successes", "{request}", "AUTH requests answered 200"),
+    Metric("wigwag.relay.auth_refused", "{request}", "AUTH requests answered otherwise, challenges included"),
+    Metric("wigwag.relay.auth_failures", "{request}", "AUTH requests with wrong credentials"),
+    Metric("wigwag.relay.nonce_replays", "{request}", "AUTH requests that repeated a nonce count"),
+    Metric("wigwag.relay.credentials_unavailable", "{request}", "AUTH requests whose credentials were out of reach"),
+    Metric("wigwag.relay.sessions_granted", "{session}", "Use-Path URIs handed out"),
+    Metric("wigwag.relay.sessions_refreshed", "{session}", "Use-Path URIs extended"),
+    Metric("wigwag.relay.sessions_resumed", "{session}", "Use-Path URIs resumed on another connection"),
+    Metric("wigwag.relay.sessions_suspended", "{session}", "Sessions whose client was lost"),
+    Metric("wigwag.relay.sessions_ended", "{session}", "Sessions ended"),
+    Metric("wigwag.relay.sessions_moved_away", "{session}", "Sessions whose client has AUTHed at another pod"),
+    Metric("wigwag.relay.link_losses", "{link}", "Pod links that were lost or could not be opened"),
+    Metric("wigwag.relay.store_failures", "{operation}", "Operations of the session store that failed"),
+    Metric("wigwag.relay.pauses", "{pause}", "Times that this process did not run for a lease"),
+    Metric("wigwag.relay.malformed", "{request}", "Requests answered 400"),
+    Metric("wigwag.relay.protocol_errors", "{connection}", "Connections closed because of broken protocol"),
+    Metric("wigwag.relay.refused_requests", "{request}", "Requests answered with an error"),
+    Metric("wigwag.relay.stray_responses", "{response}", "Responses that matched no transaction"),
+    Metric("wigwag.relay.failed_transactions", "{transaction}", "SENDs whose failure was to be reported"),
+    Metric("wigwag.relay.reports_sent", "{report}", "REPORTs made here"),
+    Metric("wigwag.relay.reports_forwarded", "{report}", "REPORTs forwarded"),
+    Metric("wigwag.relay.deadlines_passed", "{connection}", "Connections closed at a deadline"),
+    Metric("wigwag.relay.rate_pauses", "{pause}", "Times that reading paused because a rate was exceeded"),
+    Metric("wigwag.relay.stalls", "{session}", "Times that a session was cut off because its receiver takes nothing"),
+    Metric("wigwag.relay.aborted_messages", "{message}", "Messages flagged # because their sender was lost"),
+)
+"""Counted by the relay itself, under the name's last part."""
+RELAY_SESSIONS = Metric("wigwag.relay.sessions", "{session}", "Sessions by state", GAUGE, ("state",))
+RELAY_CONNECTIONS = Metric(
+    "wigwag.relay.connections", "{connection}", "Open connections by listener", GAUGE, ("listener",)
+)
+RELAY_UNSENT = Metric(
+    "wigwag.relay.unsent", "By", "Bytes accepted for sending that the kernel has not taken yet", GAUGE
+)
+RELAY_CONNECTIONS_REFUSED = Metric(
+    "wigwag.relay.connections_refused",
+    "{connection}",
+    "Connections closed at once because too many were open",
+    attributes=("limit",),
+)
+LISTENER_COUNTERS = tuple(
+    Metric(f"wigwag.relay.listener.{name}", unit, description, attributes=("listener",))
+    for name, unit, description in (
+        ("accepted", "{connection}", "Connections accepted, those refused at once included"),
+        ("accept_pauses", "{pause}", "Times that accepting rested for lack of descriptors or memory"),
+        ("handshake_failures", "{handshake}", "TLS and WebSocket handshakes that failed"),
+        ("handshake_timeouts", "{handshake}", "Handshakes that took too long"),
+        ("slow_sends", "{write}", "Writes slower than their TCP profile's send_threshold"),
+        ("ping_timeouts", "{connection}", "WebSocket clients cut because they answered no ping"),
+    )
+)
+"""Counted by each listener, under the name's last part."""
+
+NODE_LOOP_LAG_MAX = Metric(
+    "wigwag.node.loop_lag.max", "s", "Longest delay of a due callback of the event loop, last 10 to 20 seconds", GAUGE
+)
+NODE_LOOP_LAG_MEAN = Metric(
+    "wigwag.node.loop_lag.mean", "s", "Mean delay of a due callback of the event loop, last 10 to 20 seconds", GAUGE
+)
+NODE_CPU_TIME = Metric("wigwag.node.cpu_time", "s", "Processor time that the process has used")
+NODE_MEMORY = Metric("wigwag.node.memory", "By", "Resident memory of the process", GAUGE)
+NODE_DESCRIPTORS = Metric("wigwag.node.descriptors", "{descriptor}", "Open file descriptors", GAUGE)
+NODE_DESCRIPTOR_LIMIT = Metric(
+    "wigwag.node.descriptors.limit", "{descriptor}", "File descriptors that the process may have open", GAUGE
+)
+NODE_UPTIME = Metric("wigwag.node.uptime", "s", "Time since the node was opened", GAUGE)
+
+TELEMETRY_SPANS = Metric(
+    "wigwag.telemetry.spans",
+    "{span}",
+    "Sampled spans by what became of them: exported, refused by the collector or lost on the way to it (failed), "
+    "or left out because too many were waiting (dropped)",
+    attributes=("outcome",),
+)
+TELEMETRY_METRIC_EXPORTS = Metric(
+    "wigwag.telemetry.metric_exports", "{export}", "Exports of all metrics: exported or failed", attributes=("outcome",)
+)
+
+METRICS = (
+    *RELAY_COUNTERS,
+    RELAY_SESSIONS,
+    RELAY_CONNECTIONS,
+    RELAY_UNSENT,
+    RELAY_CONNECTIONS_REFUSED,
+    *LISTENER_COUNTERS,
+    NODE_LOOP_LAG_MAX,
+    NODE_LOOP_LAG_MEAN,
+    NODE_CPU_TIME,
+    NODE_MEMORY,
+    NODE_DESCRIPTORS,
+    NODE_DESCRIPTOR_LIMIT,
+    NODE_UPTIME,
+    TELEMETRY_SPANS,
+    TELEMETRY_METRIC_EXPORTS,
+)
+
+MESSAGE_ID = Attribute("msrp.message_id")
+OCTETS = Attribute("msrp.octets")
+STATUS = Attribute("msrp.status")
+POD = Attribute("wigwag.pod")
+RPC_METHOD = Attribute("rpc.method")
+RPC_STATUS = Attribute("rpc.response.status_code")
+
+ATTRIBUTES = {
+    MESSAGE_ID: "Message-ID",
+    OCTETS: "Octets of body in this SEND",
+    STATUS: "MSRP status that ended it: of the receiver's response or of our failure report",
+    POD: "The other pod",
+    RPC_METHOD: "Full gRPC method: package.Service/Method",
+    RPC_STATUS: "gRPC status code by name",
+}
+"""Attributes of spans and what they hold. None holds a user, a URI, an address or a body."""
+
+RELAY_SEND = SpanName(
+    "wigwag.relay.send",
+    SpanKind.SERVER,
+    "From a SEND's head until its outcome is known, at the pod that received it",
+    (MESSAGE_ID, OCTETS, STATUS),
+)
+RELAY_LINK = SpanName(
+    "wigwag.relay.link",
+    SpanKind.CLIENT,
+    "From a SEND's way into a pod link until the other pod has passed back the outcome",
+    (MESSAGE_ID, STATUS, POD),
+)
+RELAY_DELIVER = SpanName(
+    "wigwag.relay.deliver",
+    SpanKind.SERVER,
+    "From a SEND's way out of a pod link until the receiver's response, at the pod that holds the receiver",
+    (MESSAGE_ID, STATUS, POD),
+)
+RPC_SERVE = SpanName("wigwag.rpc.serve", SpanKind.SERVER, "A unary gRPC call being answered", (RPC_METHOD, RPC_STATUS))
+RPC_CALL = SpanName("wigwag.rpc.call", SpanKind.CLIENT, "A unary gRPC call being made", (RPC_METHOD, RPC_STATUS))
+
+SPANS = (RELAY_SEND, RELAY_LINK, RELAY_DELIVER, RPC_SERVE, RPC_CALL)
+
+LOG_FIELDS = {
+    "admin": "URL of the admin API",
+    "connection": "Number of a connection in this process",
+    "endpoint": "Where telemetry is exported to",
+    "listener": "Name of a listener",
+    "lost": "Spans that could not be exported",
+    "path": "Path of a request to the admin API",
+    "reason": "Why",
+    "remote": "Address of the other side",
+    "seconds": "Length of time",
+    "services": "Services of this process",
+    "signal": "Name of the signal",
+    "span": "Shown as trace_id and span_id",
+}
+"""Fields of log lines, beside event, level, logger, timestamp, exception, trace_id and span_id."""
