@@ -160,8 +160,11 @@ LOG_FIELDS = {
     "reason": "Why",
     "remote": "Address of the other side",
     "seconds": "Length of time",
+    "session": "Session part of a relay URI",
     "services": "Services of this process",
     "signal": "Name of the signal",
     "span": "Shown as trace_id and span_id",
+    "uri": "MSRP URI",
+    "user": "User name",
 }
 """Fields of log lines, beside event, level, logger, timestamp, exception, trace_id and span_id."""

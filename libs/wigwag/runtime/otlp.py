@@ -70,10 +70,11 @@ class OtlpExport:
 
     Attributes:
         tracer: Where spans are begun.
+        metric_exports: Exports of metrics by outcome.
     """
 
     def __init__(self, options: OtlpOptions, resource: Resource) -> None:
-        self._outage = _Outage(options.endpoint)
+        self._outage = Outage(options.endpoint)
         credentials = grpc.ssl_channel_credentials(options.authorities) if options.secure else None
         headers = dict(options.headers)
         self._spans = OTLPSpanExporter(
@@ -87,7 +88,7 @@ class OtlpExport:
         self._provider.add_span_processor(self._queue)
         self.tracer: Tracer = self._provider.get_tracer("wigwag")
         self._metric_lock = threading.Lock()
-        self._metric_exports = {"exported": 0, "failed": 0}
+        self.metric_exports = {"exported": 0, "failed": 0}
         self._collect: Callable[[], MetricsData | None] = lambda: None
         self._periodic: asyncio.Task[None] | None = None
 
@@ -111,7 +112,7 @@ class OtlpExport:
             return
         with self._metric_lock:
             exported = self._metrics.export(data) is MetricExportResult.SUCCESS
-        self._metric_exports["exported" if exported else "failed"] += 1
+        self.metric_exports["exported" if exported else "failed"] += 1
         if exported:
             self._outage.over(self._queue.lost)
 
@@ -120,7 +121,7 @@ class OtlpExport:
         queue = self._queue
         for outcome, value in (("exported", queue.exported), ("failed", queue.failed), ("dropped", queue.dropped)):
             yield TELEMETRY_SPANS.read(value, outcome=outcome)
-        for outcome, value in self._metric_exports.items():
+        for outcome, value in self.metric_exports.items():
             yield TELEMETRY_METRIC_EXPORTS.read(value, outcome=outcome)
 
     async def close(self) -> None:
@@ -149,7 +150,7 @@ class SpanQueue(BatchSpanProcessor):
     ``ended`` is written by the thread that ends spans only, the other numbers by the one that exports.
     """
 
-    def __init__(self, exporter: SpanExporter, outage: "_Outage") -> None:
+    def __init__(self, exporter: SpanExporter, outage: "Outage") -> None:
         self._ended = self.dropped = self.exported = self.failed = 0
         self._closed = False
         self._taker = _Taker(exporter, self, outage)
@@ -182,7 +183,7 @@ class SpanQueue(BatchSpanProcessor):
 class _Taker(SpanExporter):
     """The exporter, counted."""
 
-    def __init__(self, exporter: SpanExporter, queue: SpanQueue, outage: "_Outage") -> None:
+    def __init__(self, exporter: SpanExporter, queue: SpanQueue, outage: "Outage") -> None:
         self._exporter = exporter
         self._queue = queue
         self._outage = outage
@@ -200,7 +201,7 @@ class _Taker(SpanExporter):
         self._exporter.shutdown()
 
 
-class _Outage(logging.Filter):
+class Outage(logging.Filter):
     """Lets the exporters say once that they fail, not at each try, and says when they work again.
 
     Args:

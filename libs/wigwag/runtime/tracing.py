@@ -48,6 +48,11 @@ class Span:
         """Whether it is recorded and not ended yet."""
         return self._span is not None
 
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits; empty when there is no trace."""
+        return self.traceparent[3:35]
+
     def set(self, attribute: Attribute, value: AttributeValue) -> None:
         """Add an attribute; nothing happens once the span has ended."""
         if self._span is not None:

@@ -45,7 +45,7 @@ class Observing:
     def _make_export(self, resource: "Resource") -> "OtlpExport | None":
         if self._settings.otlp_endpoint is None:
             return None
-        # Costs memory and a tenth of a second, which a node without a collector need not pay.
+        # gRPC and its threads cost some 11 MiB, which a node without a collector need not pay.
         from wigwag.runtime.otlp import OtlpExport, OtlpOptions
 
         options = OtlpOptions(

@@ -30,6 +30,8 @@ def run_node(services: Sequence[str], *, config: Path | None, demo: bool) -> Non
         data = ensure_demo_data(configuration.settings.node.data_dir)
         configuration = load(os.environ, file=config, demo=data.layer())
     settings = configuration.settings
+    # gRPC's native part writes lines of its own to standard error, which are no JSON.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.configure(level=settings.node.log_level, style=settings.node.log_format)
     greeting = partial(_greet, data) if data is not None else lambda node: None
     run_in_loop(serve(Node(settings, names), greeting))

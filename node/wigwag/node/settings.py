@@ -30,12 +30,12 @@ def endpoint_parts(url: str) -> tuple[str, str]:
     Raises:
         ValueError: It is no ``http://host:port`` or ``https://host:port``.
     """
-    parts = urlsplit(url)
     try:
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port and not parts.path.strip("/")
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.port) and parts.netloc.find("@") < 0
     except ValueError:
         usable = False
-    if not usable or parts.username or parts.query or parts.hostname is None:
+    if not usable or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("otlp_endpoint has the form http://host:port or https://host:port")
     return parts.scheme, parts.hostname
 
