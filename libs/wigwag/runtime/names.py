@@ -133,12 +133,6 @@ RELAY_SEND = SpanName(
     "From a SEND's head until its outcome is known, at the pod that received it",
     (MESSAGE_ID, OCTETS, STATUS),
 )
-RELAY_LINK = SpanName(
-    "wigwag.relay.link",
-    SpanKind.CLIENT,
-    "From a SEND's way into a pod link until the other pod has passed back the outcome",
-    (MESSAGE_ID, STATUS, POD),
-)
 RELAY_DELIVER = SpanName(
     "wigwag.relay.deliver",
     SpanKind.SERVER,
@@ -148,7 +142,7 @@ RELAY_DELIVER = SpanName(
 RPC_SERVE = SpanName("wigwag.rpc.serve", SpanKind.SERVER, "A unary gRPC call being answered", (RPC_METHOD, RPC_STATUS))
 RPC_CALL = SpanName("wigwag.rpc.call", SpanKind.CLIENT, "A unary gRPC call being made", (RPC_METHOD, RPC_STATUS))
 
-SPANS = (RELAY_SEND, RELAY_LINK, RELAY_DELIVER, RPC_SERVE, RPC_CALL)
+SPANS = (RELAY_SEND, RELAY_DELIVER, RPC_SERVE, RPC_CALL)
 
 LOG_FIELDS = {
     "admin": "URL of the admin API",
@@ -156,6 +150,7 @@ LOG_FIELDS = {
     "endpoint": "Where telemetry is exported to",
     "listener": "Name of a listener",
     "lost": "Spans that could not be exported",
+    "pod": "Another pod",
     "path": "Path of a request to the admin API",
     "reason": "Why",
     "remote": "Address of the other side",

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from wigwag.runtime.logging import configure
-from wigwag.runtime.names import MESSAGE_ID, RELAY_DELIVER, RELAY_LINK, RELAY_SEND, STATUS
+from wigwag.runtime.names import MESSAGE_ID, RELAY_DELIVER, RELAY_SEND, RPC_CALL, STATUS
 from wigwag.runtime.traceparent import parse
 from wigwag.runtime.tracing import LONGEST_ERROR, SILENT, Tracing
 
@@ -65,15 +65,15 @@ def test_a_span_ends_once(recorder: Recorder) -> None:
 def test_one_trace_goes_through_three_processes(recorder: Recorder) -> None:
     first, second, third = (Tracing(recorder.tracer, ratio=ratio) for ratio in (1, 0, 0.5))
     send = first.begin(RELAY_SEND)
-    link = second.begin(RELAY_LINK, send.traceparent)
-    deliver = third.begin(RELAY_DELIVER, link.traceparent.encode())
-    for span in (send, deliver, link):
+    call = second.begin(RPC_CALL, send.traceparent)
+    deliver = third.begin(RELAY_DELIVER, call.traceparent.encode())
+    for span in (send, deliver, call):
         span.end()
     spans = {span.name: span for span in recorder.exporter.get_finished_spans()}
     assert len({span.context.trace_id for span in spans.values() if span.context}) == 1
     above = spans["wigwag.relay.deliver"].parent
     assert above is not None
-    assert above.span_id == int(link.traceparent[36:52], 16)
+    assert above.span_id == int(call.traceparent[36:52], 16)
 
 
 def test_a_span_that_is_begun_inside_another_is_not_its_child_unless_told(recorder: Recorder) -> None:
@@ -85,18 +85,18 @@ def test_a_span_that_is_begun_inside_another_is_not_its_child_unless_told(record
 
 @pytest.mark.parametrize("parent", ["", "nonsense", b"\xff" * 55, "0" * 55])
 def test_a_parent_that_is_no_traceparent_begins_no_trace(recorder: Recorder, parent: str | bytes) -> None:
-    span = Tracing(recorder.tracer, ratio=1).begin(RELAY_LINK, parent)
+    span = Tracing(recorder.tracer, ratio=1).begin(RELAY_DELIVER, parent)
     span.end()
     assert (span.traceparent, recorder.names()) == ("", [])
 
 
 def test_an_unsampled_trace_is_passed_on_unrecorded(recorder: Recorder) -> None:
-    span = Tracing(recorder.tracer, ratio=1).begin(RELAY_LINK, UNSAMPLED)
+    span = Tracing(recorder.tracer, ratio=1).begin(RELAY_DELIVER, UNSAMPLED)
     assert (span.recorded, span.traceparent) == (False, UNSAMPLED)
 
 
 def test_a_trace_passes_through_a_process_that_exports_nothing() -> None:
-    span = Tracing().begin(RELAY_LINK, SAMPLED)
+    span = Tracing().begin(RELAY_DELIVER, SAMPLED)
     span.end(error="lost")
     assert (span.recorded, span.traceparent) == (False, SAMPLED)
 
@@ -111,8 +111,8 @@ def test_a_collector_alone_begins_no_trace(recorder: Recorder) -> None:
     tracing = Tracing(recorder.tracer)
     assert not tracing.sampling
     assert tracing.begin_here(RELAY_SEND) is SILENT
-    tracing.begin(RELAY_LINK, SAMPLED).end()
-    assert recorder.names() == ["wigwag.relay.link"]
+    tracing.begin(RELAY_DELIVER, SAMPLED).end()
+    assert recorder.names() == ["wigwag.relay.deliver"]
 
 
 @pytest.mark.parametrize(("ratio", "expected"), [(0.0, 0), (0.25, 25), (0.5, 50), (1.0, 100)])
