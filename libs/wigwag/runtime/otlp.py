@@ -128,7 +128,7 @@ class OtlpExport:
         """Send what is left, for ``FLUSH_SECONDS`` at most."""
         if self._periodic is not None:
             self._periodic.cancel()
-        finishing = asyncio.ensure_future(asyncio.to_thread(self._finish, self._collect()))
+        finishing = asyncio.ensure_future(self._finish())
         done, _ = await asyncio.wait([finishing], timeout=FLUSH_SECONDS)
         if not done:
             self._outage.silent = True
@@ -138,9 +138,10 @@ class OtlpExport:
         await finishing
         self._outage.close()
 
-    def _finish(self, last: MetricsData | None) -> None:
-        self._provider.shutdown()
-        self._export(last)
+    async def _finish(self) -> None:
+        await asyncio.to_thread(self._provider.shutdown)
+        # Read now, so that the last metrics tell of the last spans.
+        await asyncio.to_thread(self._export, self._collect())
         self._metrics.shutdown()
 
 

@@ -61,7 +61,7 @@ async def test_what_is_left_when_the_process_ends_arrives() -> None:
         (arrived,) = receiver.spans()
         assert f"00-{arrived.trace_id.hex()}-{arrived.span_id.hex()}"[:52] == span.traceparent[:52]
         assert plain(arrived.attributes) == {"msrp.message_id": "abcd", "msrp.status": 200}
-        assert receiver.value("wigwag.telemetry.spans", outcome="exported") == 0
+        assert receiver.value("wigwag.telemetry.spans", outcome="exported") == 1
         assert receiver.metrics()["wigwag.telemetry.spans"].unit == "{span}"
         about = receiver.resource()
         assert (about["service.name"], about["service.version"], about["service.instance.id"]) == (
