@@ -8,18 +8,18 @@ from typing import Any
 
 import httpx
 
+from tests.support.live_relay import Clients, relay_settings
 from tests.support.node import RelayNode, relay_node
-from tests.support.otlp_receiver import otlp_receiver
+from tests.support.otlp_receiver import otlp_receiver, plain
 from tests.support.processes import free_port, wait_until
 from tests.support.waiting import until
 
-LISTENER = {"name": "plain", "kind": "tcp", "host": "127.0.0.1", "port": 0}
 ENDS_WITHIN = 10.0
 
 
 def settings(endpoint: str, **more: Any) -> dict[str, Any]:
     return {
-        "relay": {"listeners": [LISTENER]},
+        **relay_settings(),
         "telemetry": {"otlp_endpoint": endpoint, "metrics_interval": 0.1, "sample_ratio": 1.0, **more},
     }
 
@@ -49,6 +49,36 @@ async def test_a_collector_gets_the_metrics_of_a_running_node_and_the_last_ones_
             status, _ = await asyncio.to_thread(end, node)
         assert status == 0
         assert len(receiver.metric_requests) > exports
+
+
+async def test_a_message_is_traced_until_the_receivers_response(tmp_path: Path) -> None:
+    async with otlp_receiver() as receiver:
+        with relay_node(tmp_path, settings(receiver.endpoint)) as node:
+            async with Clients(node) as clients:
+                alice, bob = await clients.join("alice"), await clients.join("bob")
+                assert (await alice.send(alice.path_to(bob), b"hello", message_id="seen"))[1] == 200
+                await bob.message("seen")
+            status, _ = await asyncio.to_thread(end, node)
+        assert status == 0
+        (span,) = receiver.spans()
+        assert (span.name, span.parent_span_id) == ("wigwag.relay.send", b"")
+        assert plain(span.attributes) == {"msrp.message_id": "seen", "msrp.octets": 5, "msrp.status": 200}
+        assert span.end_time_unix_nano > span.start_time_unix_nano
+        assert receiver.value("wigwag.telemetry.spans", outcome="exported") == 1
+
+
+async def test_a_client_cannot_join_a_trace(tmp_path: Path) -> None:
+    async with otlp_receiver() as receiver:
+        with relay_node(tmp_path, settings(receiver.endpoint, sample_ratio=0.0)) as node:
+            async with Clients(node) as clients:
+                alice, bob = await clients.join("alice"), await clients.join("bob")
+                headers = ("traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",)
+                sent = await alice.send(alice.path_to(bob), b"hello", message_id="seen", headers=headers)
+                assert sent[1] == 200
+                await bob.message("seen")
+            await asyncio.to_thread(end, node)
+        assert receiver.metric_requests
+        assert receiver.spans() == []
 
 
 async def test_without_its_collector_a_node_runs_and_ends_in_time(tmp_path: Path) -> None:

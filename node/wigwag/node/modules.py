@@ -65,6 +65,7 @@ def _relay(surroundings: Surroundings) -> Module:
         data_dir=settings.node.data_dir,
         trace_directory=settings.trace_directory,
         trace_max_bytes=settings.trace.max_bytes,
+        tracing=surroundings.tracing,
     )
 
 

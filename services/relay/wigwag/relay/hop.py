@@ -101,6 +101,7 @@ class Hop(Destination):
         "routes_from",
         "sessions",
         "successful",
+        "trace_next",
         "unfinished_since",
     )
 
@@ -109,7 +110,7 @@ class Hop(Destination):
         self.flush_at = FLUSH_EARLY
         self.relay = relay
         self.channel: Channel
-        self.closed = self.channel_full = self.crowded = False
+        self.closed = self.channel_full = self.crowded = self.trace_next = False
         self.routes_from: dict[bytes, Route] = {}
         self.route_keys = 0
         self.sessions: list[Session] = []
@@ -148,6 +149,8 @@ class Hop(Destination):
         if self.held_up:
             self.rest += data
             return
+        if relay.tracing.sampling and relay.tracing.sampled():
+            self.trace_next = True
         if self.rest:
             data = self.rest + data
             self.rest = b""
@@ -195,7 +198,7 @@ class Hop(Destination):
     def _process(self, data: bytes, now: float) -> None:
         position, size = 0, len(data)
         while position < size and not self.held_up and not self.closed:
-            if self.incoming is None and self.parser is None:
+            if self.incoming is None and self.parser is None and not self.trace_next:
                 start = position
                 position, stop = forward(data, position, self)
                 if position > start:
@@ -248,6 +251,7 @@ class Hop(Destination):
         match event:
             case HeadReceived(head=head):
                 self.incoming = self.relay.requests.begin(self, head, now)
+                self.trace_next = False
             case BodyReceived(data=data):
                 if self.incoming is not None:
                     self.incoming.body(data, now)

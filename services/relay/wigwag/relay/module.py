@@ -15,6 +15,7 @@ from wigwag.protocols.digest import SigningKeys, StoredCredentials
 from wigwag.runtime.credentials import CredentialSource, FileCredentials, FirstOf, HookCredentials
 from wigwag.runtime.http_hook import HttpHook
 from wigwag.runtime.telemetry import Reading, Readings
+from wigwag.runtime.tracing import Tracing
 from wigwag.store import Pod, Store, StoreError
 from wigwag.transport.admission import Admission
 from wigwag.transport.channel import Channel
@@ -62,6 +63,7 @@ class RelayModule:
         data_dir: Where the signing keys are kept unless the settings say otherwise.
         trace_directory: Where traces are written.
         trace_max_bytes: Largest trace file.
+        tracing: Begins spans of traced messages.
         store: The store that all pods share; None: this process is the whole relay.
         reuse_port: Whether other processes of this host listen on the same ports.
     """
@@ -75,6 +77,7 @@ class RelayModule:
         data_dir: Path,
         trace_directory: Path,
         trace_max_bytes: int,
+        tracing: Tracing,
         store: Store | None = None,
         reuse_port: bool = False,
     ) -> None:
@@ -84,6 +87,7 @@ class RelayModule:
         self._data_dir = data_dir
         self._trace_directory = trace_directory
         self._trace_max_bytes = trace_max_bytes
+        self._tracing = tracing
         self._store = store
         self._reuse_port = reuse_port
         self._stack = AsyncExitStack()
@@ -124,6 +128,7 @@ class RelayModule:
                 table=await self._routing_table(),
                 hook=HttpRouteHook(hook) if hook is not None else None,
             )
+            self.relay.tracing = self._tracing
             self._traces = Traces(self.relay, self._trace_directory, self._trace_max_bytes)
             stack.callback(self._traces.close)
             self.router = relay_router(self.relay, self)

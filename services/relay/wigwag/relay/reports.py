@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from .cluster.arrivals import Arrivals
+from .traced import Traced, concluded
 from .transactions import Transaction, reported_range
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ class Reports:
         Nothing is sent when the connection to the origin is lost: its own timer, or the loss itself, tells it.
         """
         relay = self._relay
+        transaction = concluded(transaction, status, comment)
         route = transaction[0]
+        assert not isinstance(route, Traced)
         if isinstance(route, Arrivals):
             route.failed(transaction[1], status, comment, refused=False)
             return
@@ -49,5 +52,7 @@ class Reports:
         """Report 408 where silence is a failure, that is with Failure-Report: yes."""
         if transaction[5]:
             self.failure(transaction, 408, comment)
-        elif transaction[0].answered is not None:
-            transaction[0].answered(transaction[1])
+            return
+        owner = concluded(transaction, 408, comment)[0]
+        if owner.answered is not None:
+            owner.answered(transaction[1])

@@ -6,6 +6,7 @@ from wigwag.protocols.msrp import ResponseHead
 
 from .cluster.arrivals import Arrivals
 from .streaming import SendChunk
+from .traced import Traced, concluded
 from .transactions import Transaction
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class Responses:
 
     def refused(self, transaction: Transaction, status: int, comment: str) -> None:
         """The next hop refused a SEND: the origin is told at once, and nothing more of the message is forwarded."""
+        transaction = concluded(transaction, status, comment)
         route = transaction[0]
+        assert not isinstance(route, Traced)
         if isinstance(route, Arrivals):
             route.failed(transaction[1], status, comment, refused=True)
             return

@@ -7,6 +7,7 @@ from wigwag.errors import NotFoundError
 from wigwag.protocols.digest import NonceIssuer, SigningKeys
 from wigwag.protocols.msrp import Limits as ParserLimits
 from wigwag.protocols.msrp import MsrpUri, RequestHead
+from wigwag.runtime.tracing import Tracing
 
 from .authentication import Authenticator, CredentialSource
 from .cluster.remote import Remote
@@ -117,6 +118,7 @@ class Relay:
         self.transaction_ids: list[bytes] = []
         self.to_flush: list[Flushed] = []
         self.tracers: list[Tracer] = []
+        self.tracing = Tracing()
         self.draining = False
         self.cluster: Cluster | None = None
         self.fence_at = float("inf")

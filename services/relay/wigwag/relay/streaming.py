@@ -9,9 +9,12 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import FailureReport, RequestHead
+from wigwag.runtime.names import MESSAGE_ID, OCTETS, RELAY_SEND
+from wigwag.runtime.tracing import SILENT
 
 from .datapath import LARGEST_WHOLE
 from .destination import Destination, Holding, Question
+from .traced import Traced, end
 
 if TYPE_CHECKING:
     from .hop import Hop
@@ -45,6 +48,9 @@ class SendChunk:
         self._forwarded = self._reported = False
         self._dropped = 0
         self.failed: tuple[int, str] | None = None
+        self._span = (
+            hop.relay.tracing.begin(RELAY_SEND, None, {MESSAGE_ID: self.message_id}) if hop.trace_next else SILENT
+        )
         byte_range = head.byte_range
         self._start = self._next = byte_range.start if byte_range is not None else 1
         total = byte_range.total if byte_range is not None else None
@@ -74,6 +80,7 @@ class SendChunk:
         if self.failed is not None:
             return
         self.failed = (status, reason)
+        end(self._span, status, reason)
         if self._route is not None:
             self._hop.relay.refuse_message(self._hop, self._route.session, self.message_id, status, reason)
         if self._forwarded or status == 408:
@@ -111,6 +118,8 @@ class SendChunk:
 
     def abandoned(self, now: float) -> None:
         """The sender is gone: end the message's bytes so far with ``+`` and let the next hop know in time."""
+        if self._flag is None:
+            self._span.end(error="the sender is gone")
         if self.failed is not None:
             return
         if self._route is None:
@@ -122,6 +131,7 @@ class SendChunk:
 
     def refuse(self, status: int, comment: str) -> None:
         """Answer with an error: the connection is about to be closed."""
+        end(self._span, status, comment)
         if self._head.failure_report is not FailureReport.NO:
             self._hop.relay.reply(self._hop, self._head, status, comment, self._route)
 
@@ -223,8 +233,12 @@ class SendChunk:
         if head.failure_report is not FailureReport.NO:
             start = b"%d" % self._next
             timed = head.failure_report is FailureReport.YES
+            owner: Route | Traced = route
+            if self._span.recorded and self._flag is not None and not self._held:
+                self._span.set(OCTETS, len(body))
+                owner = Traced(route, self._span)
             destination.transactions[transaction_id] = (
-                route, self.message_id.encode(), start, len(body), self._total, timed, destination.queued
+                owner, self.message_id.encode(), start, len(body), self._total, timed, destination.queued
             )  # fmt: skip
             if timed and not whole:
                 self._unanswered.append(transaction_id)
@@ -256,6 +270,8 @@ class SendChunk:
             else:
                 status = self.failed
         report = self._head.failure_report
+        if report is FailureReport.NO:
+            self._span.end()
         if report is FailureReport.YES or (report is FailureReport.PARTIAL and status[0] != 200):
             self._hop.relay.reply(self._hop, self._head, *status, self._route)
 

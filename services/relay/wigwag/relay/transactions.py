@@ -6,11 +6,13 @@ if TYPE_CHECKING:
     from .cluster.arrivals import Arrivals
     from .hop import Hop
     from .route import Route
+    from .traced import Traced
 
-Transaction: TypeAlias = "tuple[Route | Arrivals, bytes, bytes, int, bytes, bool, int]"
+Transaction: TypeAlias = "tuple[Route | Arrivals | Traced, bytes, bytes, int, bytes, bool, int]"
 """Route, Message-ID, range-start, octets of body, total, whether silence is a failure (Failure-Report: yes), and the
 position in the destination's stream at which the SEND ends. A plain tuple: one is made per message. A SEND that came
-over a pod link has its stream in the route's place, and its own transaction identifier in the Message-ID's."""
+over a pod link has its stream in the route's place, and its own transaction identifier in the Message-ID's; around the
+one or the other of a traced SEND stands ``Traced``."""
 
 
 class Relayed(NamedTuple):

@@ -10,14 +10,17 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import ResponseHead
+from wigwag.relay.traced import Traced, concluded
 from wigwag.relay.transactions import Relayed
+from wigwag.runtime.names import OCTETS, RELAY_DELIVER
 
 from . import frames
-from .frames import RELAYED, TIMED, TRANSACTION, Data, Ending, Open
+from .frames import RELAYED, TIMED, TRACED, TRANSACTION, Data, Ending, Open
 
 if TYPE_CHECKING:
     from wigwag.relay.hop import Hop
     from wigwag.relay.sessions import Session
+    from wigwag.relay.transactions import Transaction
 
     from .holder import HolderLink
 
@@ -91,9 +94,12 @@ class Arrivals:
             self._count(data)
         if data.mark & TRANSACTION:
             timed = bool(data.mark & TIMED)
+            owner: Arrivals | Traced = self
+            if data.mark & TRACED:
+                owner = Traced(self, hop.relay.tracing.begin(RELAY_DELIVER, data.traceparent, {OCTETS: data.octets}))
             self._outstanding += 1
             hop.transactions[data.transaction_id] = (
-                self, data.transaction_id, b"1", data.octets, b"*", timed, hop.queued
+                owner, data.transaction_id, b"1", data.octets, b"*", timed, hop.queued
             )  # fmt: skip
         if hop.queued > hop.flush_at:
             hop.flush()
@@ -162,15 +168,20 @@ class Arrivals:
         if self.closed:
             return
         self.closed = True
-        for transaction_id in [key for key, value in self.hop.transactions.items() if value[0] is self]:
-            timed = self.hop.transactions.pop(transaction_id)[5]
+        for transaction_id in [key for key, value in self.hop.transactions.items() if self._owns(value)]:
+            reason = "the receiver's connection has ended"
+            timed = concluded(self.hop.transactions.pop(transaction_id), 408, reason)[5]
             if timed:
-                self.failed(transaction_id, 408, "the receiver's connection has ended", refused=False)
+                self.failed(transaction_id, 408, reason, refused=False)
             else:
                 self.answered(transaction_id)
         self._leave()
         self.link.send(*self.tell(), frames.closed(self.opened.stream, ending, self._taken, epoch, pod))
         self.link.forget(self)
+
+    def _owns(self, transaction: "Transaction") -> bool:
+        owner = transaction[0]
+        return (owner.route if isinstance(owner, Traced) else owner) is self
 
     def abandon(self) -> None:
         """The link is lost: what was taken runs its course here, its sender has given it up."""

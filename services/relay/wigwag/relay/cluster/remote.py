@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wigwag.protocols.msrp import FrameParser, HeadReceived, ResponseHead
 from wigwag.relay.destination import FLUSH_EARLY, LARGEST_OPEN, Destination, Holding
+from wigwag.relay.traced import Traced
 
 from .frames import (
     RELAYED,
     TIMED,
+    TRACED,
     TRANSACTION,
     Answered,
     Closed,
@@ -122,15 +124,18 @@ class Remote(Destination):
 
     def _pass_on(self, frame: bytes) -> None:
         transaction_id = frame[5:21]
-        mark, octets = 0, 0
+        mark, octets, traceparent = 0, 0, b""
         transaction = self.transactions.get(transaction_id)
         if transaction is not None:
             mark, octets = TRANSACTION | TIMED if transaction[5] else TRANSACTION, transaction[3]
+            if isinstance(transaction[0], Traced):
+                mark, traceparent = mark | TRACED, transaction[0].span.traceparent.encode()
         elif self.relayed is not None and transaction_id in self.relayed:
             mark = RELAYED
         self.retained.append(frame)
         self.in_flight += len(frame)
-        self.link.send(data_head(self.stream, mark, transaction_id, octets, len(frame)), frame)
+        head = data_head(self.stream, mark, transaction_id, octets, len(traceparent) + len(frame))
+        self.link.send(head + traceparent, frame)
 
     def _measure(self) -> None:
         if not self.full and (self.in_flight > CREDIT or len(self.transactions) > LARGEST_OPEN or not self.link.up):
@@ -162,7 +167,9 @@ class Remote(Destination):
     def answered(self, frame: Answered, now: float) -> None:
         """These have come to an end of which nobody needs to be told."""
         for transaction_id in frame.transaction_ids:
-            self.transactions.pop(transaction_id, None)
+            transaction = self.transactions.pop(transaction_id, None)
+            if transaction is not None and isinstance(transaction[0], Traced):
+                transaction[0].answered(transaction_id)
         if self.full:
             self.make_room(now)
 
