@@ -148,6 +148,8 @@ LOG_FIELDS = {
     "admin": "URL of the admin API",
     "connection": "Number of a connection in this process",
     "endpoint": "Where telemetry is exported to",
+    "ids": "Signing keys by id, the signing one first",
+    "links": "Where other pods connect",
     "listener": "Name of a listener",
     "lost": "Spans that could not be exported",
     "pod": "Another pod",
