@@ -86,6 +86,12 @@ class Limits(Section):
     message_bytes: Count = 0
     """Largest message relayed, by the total in Byte-Range or by what was received: 413 above; 0: no limit."""
 
+    @property
+    def any_rate(self) -> bool:
+        """Whether anything is limited by the second."""
+        per_session = self.messages_per_second_per_session or self.bytes_per_second_per_session
+        return bool(per_session or self.messages_per_second_per_address or self.bytes_per_second_per_address)
+
 
 class RouteSettings(Section):
     """One row of the routing table; the first that matches decides."""

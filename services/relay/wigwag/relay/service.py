@@ -123,12 +123,7 @@ class Relay:
         self.cluster: Cluster | None = None
         self.fence_at = float("inf")
         """When a read after this comes, the process may have been paused for so long that others took its sessions."""
-        self.rates = bool(
-            limits.messages_per_second_per_session
-            or limits.bytes_per_second_per_session
-            or limits.messages_per_second_per_address
-            or limits.bytes_per_second_per_address
-        )
+        self.rates = limits.any_rate
         self._address_rates: dict[str, tuple[Rates, set[Hop]]] = {}
         self.tokens = UriTokens(keys, runtime.random)
         self.requests = Requests(self)
