@@ -161,7 +161,9 @@ LOG_FIELDS = {
     "services": "Services of this process",
     "signal": "Name of the signal",
     "span": "Shown as trace_id and span_id",
+    "status": "Exit status",
     "uri": "MSRP URI",
     "user": "User name",
+    "worker": "Number of a worker process",
 }
 """Fields of log lines, beside event, level, logger, timestamp, exception, trace_id and span_id."""
