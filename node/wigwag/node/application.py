@@ -21,8 +21,13 @@ from .modules import CONSTRUCTORS, Module, Surroundings
 from .observing import Observing
 from .server import AdminServer
 from .settings import RedisSettings, Settings
+from .workers import Worker
 
 logger = structlog.get_logger(__name__)
+
+
+_LATE = 3.0
+"""Seconds beyond the grace that a service's drain may take to notice its end."""
 
 
 class Node:
@@ -32,6 +37,7 @@ class Node:
         settings: All settings.
         services: Names of the services, as ``modules.chosen`` returns them.
         constructors: How each is made.
+        worker: Which of several workers this process is, if it is one.
     """
 
     def __init__(
@@ -40,8 +46,10 @@ class Node:
         services: Sequence[str],
         *,
         constructors: Mapping[str, Any] = CONSTRUCTORS,
+        worker: Worker | None = None,
     ) -> None:
-        self.settings = settings
+        self.settings = settings if worker is None else worker.settings(settings)
+        self._worker = worker
         self.modules: dict[str, Module] = {}
         self.admin_url = ""
         self._services = services
@@ -61,7 +69,9 @@ class Node:
             observing = await stack.enter_async_context(Observing(self.settings.telemetry, version("wigwag")))
             telemetry = observing.telemetry
             store = await stack.enter_async_context(open_store(self.settings.redis))
-            surroundings = Surroundings(self.settings, database, store, observing.tracing)
+            surroundings = Surroundings(
+                self.settings, database, store, observing.tracing, shares_ports=self._worker is not None
+            )
             for name in self._services:
                 module: Module = self._constructors[name](surroundings)
                 await stack.enter_async_context(module)
@@ -78,6 +88,8 @@ class Node:
         application = admin_application(settings, views, telemetry, version=version("wigwag"))
         server = await stack.enter_async_context(AdminServer(settings, application))
         self.admin_url = server.url
+        if self._worker is not None and self._worker.number > 1:
+            return  # The note is the first worker's, who has the ports of the settings.
         note = AdminNote(self.settings.node.data_dir)
         note.write(server.url)
         stack.callback(note.remove)
@@ -88,7 +100,7 @@ class Node:
         grace = self.settings.node.shutdown_grace
         logger.info("draining", seconds=grace)
         try:
-            async with asyncio.timeout(grace):
+            async with asyncio.timeout(grace + _LATE):
                 await asyncio.gather(*(module.drain(grace) for module in self.modules.values()))
         except TimeoutError:
             logger.warning("not everything ended in time; closing what is left", seconds=grace)
@@ -97,6 +109,11 @@ class Node:
     def draining(self) -> bool:
         """Whether the node is about to end."""
         return self._draining
+
+    def watch_parent(self, gone: Callable[[], None]) -> None:
+        """Call ``gone`` when this is a worker and its parent is gone."""
+        if self._worker is not None:
+            self._worker.watch_parent(gone)
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Close everything, the admin API first."""
@@ -141,6 +158,7 @@ async def serve(node: Node, on_running: Callable[[Node], None] = lambda node: No
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stop, number)
+    node.watch_parent(stop.set)
     async with node:
         on_running(node)
         await stop.wait()

@@ -39,11 +39,14 @@ def run(
     services: Annotated[list[str] | None, typer.Argument(help="Services to host; none: all.")] = None,
     config: ConfigOption = None,
     demo: Annotated[bool, typer.Option("--demo", help="Add a demo domain, users and a self-made certificate.")] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes that share the ports; else node.workers.")
+    ] = None,
 ) -> None:
     """Run a node with all services or the named ones."""
     from .running import run_node
 
-    run_node(services or [], config=config, demo=demo)
+    run_node(services or [], config=config, demo=demo, workers=workers)
 
 
 @app.command("check-config")

@@ -50,6 +50,8 @@ class Surroundings:
     database: "Database"
     store: "Store"
     tracing: Tracing = field(default_factory=Tracing)
+    shares_ports: bool = False
+    """Whether other processes of this host listen on the same ports."""
 
 
 def _relay(surroundings: Surroundings) -> Module:
@@ -66,6 +68,8 @@ def _relay(surroundings: Surroundings) -> Module:
         trace_directory=settings.trace_directory,
         trace_max_bytes=settings.trace.max_bytes,
         tracing=surroundings.tracing,
+        store=surroundings.store if settings.redis.url is not None else None,
+        reuse_port=surroundings.shares_ports,
     )
 
 

@@ -7,22 +7,33 @@ from pathlib import Path
 
 from rich.console import Console
 
+from wigwag.database import Database
 from wigwag.relay.config import ListenerSettings
 from wigwag.runtime import logging
 
 from .application import Node, run_in_loop, serve
 from .configuration import load
+from .data_directory import make_data_directory
 from .demo_data import DOMAIN, DemoData, ensure_demo_data
 from .modules import chosen
+from .settings import Settings
 from .terminal import console
+from .workers import Worker, check, supervise
 
 
-def run_node(services: Sequence[str], *, config: Path | None, demo: bool) -> None:
+def run_node(services: Sequence[str], *, config: Path | None, demo: bool, workers: int | None = None) -> None:
     """Run until SIGTERM or SIGINT.
+
+    Args:
+        services: Names of services and groups; none: all.
+        config: The TOML file, if not the usual one.
+        demo: Whether to add demo data.
+        workers: Processes that share the listeners' ports; None: as the settings say.
 
     Raises:
         WigwagError: The node can't start.
     """
+    worker = Worker.of_environment(os.environ)
     names = chosen(services)
     configuration = load(os.environ, file=config)
     data = None
@@ -33,8 +44,27 @@ def run_node(services: Sequence[str], *, config: Path | None, demo: bool) -> Non
     # gRPC's native part writes lines of its own to standard error, which are no JSON.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.configure(level=settings.node.log_level, style=settings.node.log_format)
-    greeting = partial(_greet, data) if data is not None else lambda node: None
-    run_in_loop(serve(Node(settings, names), greeting))
+    count = workers or settings.node.workers
+    if worker is None and count > 1:
+        _run_workers(settings, services, config=config, demo=demo, count=count)
+        return
+    greets = data is not None and (worker is None or worker.number == 1)
+    greeting = partial(_greet, data) if data is not None and greets else lambda node: None
+    run_in_loop(serve(Node(settings, names, worker=worker), greeting))
+
+
+def _run_workers(settings: Settings, services: Sequence[str], *, config: Path | None, demo: bool, count: int) -> None:
+    """Prepare what workers would make at the same time, then let them run."""
+    check(settings, count)
+    make_data_directory(settings.node.data_dir)
+    arguments = ["run", *services, *(["--config", str(config)] if config is not None else [])]
+    run_in_loop(_prepare_and_supervise(settings, [*arguments, *(["--demo"] if demo else [])], count))
+
+
+async def _prepare_and_supervise(settings: Settings, arguments: Sequence[str], count: int) -> None:
+    async with Database(settings.database_url):
+        pass  # Its tables are up to date now.
+    await supervise(arguments, count)
 
 
 def _greet(data: DemoData, node: Node) -> None:

@@ -64,6 +64,8 @@ class NodeSettings(Section):
     """Lowest level that is logged."""
     log_format: Literal["auto", "text", "json"] = "auto"
     """``auto``: text on a terminal, otherwise one JSON object a line."""
+    workers: PositiveCount = 1
+    """Processes that share the listeners' ports on this host, each a pod; more than one needs ``redis.url``."""
     shutdown_grace: Seconds = 30.0
     """Seconds that SIGTERM leaves for open chunks to end before connections are closed."""
 

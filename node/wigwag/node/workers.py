@@ -57,7 +57,8 @@ class Worker:
         changes: dict[str, object] = {"relay": relay}
         if self.number > 1:
             changes["admin"] = settings.admin.model_copy(update={"port": 0})
-            changes["rpc"] = settings.rpc.model_copy(update={"port": 0})
+            if "port" in type(settings.rpc).model_fields:
+                changes["rpc"] = settings.rpc.model_copy(update={"port": 0})
         return settings.model_copy(update=changes)
 
     def watch_parent(self, gone: Callable[[], None]) -> None:
@@ -86,15 +87,14 @@ def check(settings: Settings, count: int) -> None:
             raise ConfigurationError(f"relay.listeners[{index}].port is 0: workers share a port, so it has to be one")
 
 
-async def supervise(arguments: Sequence[str], count: int, grace: float) -> None:
+async def supervise(arguments: Sequence[str], count: int) -> None:
     """Run ``count`` workers until SIGTERM or SIGINT, and until all have ended.
 
     Args:
         arguments: The command line of a worker, after ``wigwag``.
         count: How many.
-        grace: Seconds that a drain may take; the workers' own bound, so that the parent waits a little longer.
     """
-    supervisor = _Supervisor(arguments, count, grace)
+    supervisor = _Supervisor(arguments, count)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.signalled, number)
@@ -102,10 +102,9 @@ async def supervise(arguments: Sequence[str], count: int, grace: float) -> None:
 
 
 class _Supervisor:
-    def __init__(self, arguments: Sequence[str], count: int, grace: float) -> None:
+    def __init__(self, arguments: Sequence[str], count: int) -> None:
         self._arguments = arguments
         self._count = count
-        self._grace = grace
         self._stop = asyncio.Event()
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._pipe = os.pipe()
