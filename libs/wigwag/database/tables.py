@@ -9,13 +9,17 @@ from typing import Any
 
 from sqlalchemy import (
     CHAR,
+    BigInteger,
     Boolean,
     Column,
+    Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
     false,
     text,
@@ -34,6 +38,11 @@ def _characters(length: int) -> Any:
 def _number() -> Any:
     """OpenSIPS's numbers: without sign where the database has such."""
     return Integer().with_variant(mysql.INTEGER(unsigned=True), "mysql", "mariadb")
+
+
+def _exact(length: int) -> Any:
+    """Our own keys: MariaDB compares them letter for letter too."""
+    return String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
 
 
 def _text(name: str, length: int) -> Column[Any]:
@@ -115,3 +124,50 @@ wigwag_relay_route = Table(
     sqlite_autoincrement=True,
 )
 """The relay's routing table; the lowest priority is tried first."""
+
+wigwag_ledger = Table(
+    "wigwag_ledger",
+    metadata,
+    Column("position", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    Column("id", _exact(128), nullable=False),
+    Column("conversation", _exact(512), nullable=False),
+    Column("service", String(32), nullable=False),
+    Column("direction", String(16), nullable=False),
+    Column("sender", String(255), nullable=False),
+    Column("recipient", _exact(255), nullable=False),
+    Column("content_type", String(255), nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")),
+    Column("blob", String(255)),
+    Column("state", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("owner", String(128), nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("doubts", Integer, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("updated", Double, nullable=False),
+    Column("settled", Double),
+    Column("expires", Double, nullable=False),
+    Column("due", Double, nullable=False),
+    Column("published", Integer, nullable=False),
+    Column("event_pending", Boolean, nullable=False),
+    Column("status", Integer),
+    Column("reason", String(255), nullable=False),
+    UniqueConstraint("id", name="wigwag_ledger_id_idx"),
+    Index("wigwag_ledger_conversation_idx", "conversation", "position"),
+    Index("wigwag_ledger_recipient_idx", "recipient", "state", "position"),
+    Index("wigwag_ledger_due_idx", "state", "due"),
+    Index("wigwag_ledger_event_idx", "event_pending", "position"),
+    sqlite_autoincrement=True,
+)
+"""One row per accepted message: outbox, idempotency memory and final state in one."""
+
+wigwag_lease = Table(
+    "wigwag_lease",
+    metadata,
+    Column("name", _exact(64), primary_key=True),
+    Column("holder", _exact(128), nullable=False),
+    Column("until", Double, nullable=False),
+)
+"""Who does alone what one process is enough for; seconds since 1970."""

@@ -1,0 +1,95 @@
+"""Reading the ledger, in bounded pages."""
+
+from typing import Any, Final
+
+from sqlalchemy import Row, Select, select
+
+from wigwag.database.engine import Database
+from wigwag.database.tables import wigwag_ledger
+
+from .messages import LedgerEvent, LedgerRow, headers_from, storable_id
+from .states import FINAL, FIRST_VERSION, State, history
+
+MAX_PAGE: Final = 1_000
+"""Rows of one page."""
+
+_COLUMNS: Final = wigwag_ledger.c
+
+
+async def find(database: Database, message_id: str) -> LedgerRow | None:
+    """Return the message with this id."""
+    if not storable_id(message_id):
+        return None
+    found = await _page(database, select(wigwag_ledger).where(_COLUMNS.id == message_id))
+    return found[0] if found else None
+
+
+async def conversation(database: Database, key: str, after: int, limit: int) -> list[LedgerRow]:
+    """Return messages of a conversation behind a position, in the order of their acceptance."""
+    if not key.isprintable():
+        return []
+    query = select(wigwag_ledger).where(_COLUMNS.conversation == key, _COLUMNS.position > after)
+    return await _page(database, query.order_by(_COLUMNS.position).limit(_bounded(limit)))
+
+
+async def undelivered(
+    database: Database, recipient: str | None, conversation: str | None, now: float, after: int, limit: int
+) -> list[LedgerRow]:
+    """Return messages without an outcome whose time has not run out, in the order of their acceptance."""
+    query = select(wigwag_ledger).where(_COLUMNS.state == State.ACCEPTED.value, _COLUMNS.expires > now)
+    for column, wanted in ((_COLUMNS.recipient, recipient), (_COLUMNS.conversation, conversation)):
+        if wanted is not None and not wanted.isprintable():
+            return []
+        if wanted is not None:
+            query = query.where(column == wanted)
+    return await _page(
+        database, query.where(_COLUMNS.position > after).order_by(_COLUMNS.position).limit(_bounded(limit))
+    )
+
+
+async def pending(database: Database, limit: int) -> list[LedgerRow]:
+    """Return messages with states that were not published, in the order of their acceptance."""
+    query = select(wigwag_ledger).where(_COLUMNS.event_pending == True)  # noqa: E712 - IS TRUE uses no index
+    return await _page(database, query.order_by(_COLUMNS.position).limit(_bounded(limit)))
+
+
+async def overdue_ids(database: Database, now: float, limit: int) -> list[str]:
+    """Return messages without an outcome whose time has come, the longest overdue first."""
+    query = select(_COLUMNS.id).where(_COLUMNS.state == State.ACCEPTED.value, _COLUMNS.due <= now)
+    async with database.transaction() as connection:
+        found = await connection.execute(query.order_by(_COLUMNS.due).limit(_bounded(limit)))
+        return list(found.scalars())
+
+
+def events_of(row: LedgerRow) -> list[LedgerEvent]:
+    """Return the events of a row that were not published, in order."""
+    states = history(row.state, row.version)
+    return [
+        LedgerEvent(row.id, version, states[version - FIRST_VERSION], _moment(row, version), row)
+        for version in range(row.published + 1, row.version + 1)
+    ]
+
+
+def _moment(row: LedgerRow, version: int) -> float:
+    """Return when the row got this version: each of the table's paths has at most three."""
+    if version == FIRST_VERSION:
+        return row.created
+    if version == FIRST_VERSION + 1 and row.settled is not None:
+        return row.settled
+    # A final row has no claims any more, so its last update was its last change.
+    assert row.state in FINAL
+    return row.updated
+
+
+def _bounded(limit: int) -> int:
+    return max(1, min(limit, MAX_PAGE))
+
+
+async def _page(database: Database, query: Select[Any]) -> list[LedgerRow]:
+    async with database.transaction() as connection:
+        return [_row(row) for row in (await connection.execute(query)).all()]
+
+
+def _row(row: Row[Any]) -> LedgerRow:
+    values = dict(row._mapping)
+    return LedgerRow(**{**values, "state": State(row.state), "headers": headers_from(row.headers)})

@@ -1,0 +1,215 @@
+"""The ledger's writing transactions: a batch of new messages, a batch of edits."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Column, Row, bindparam, insert, select, update
+from sqlalchemy.exc import DataError, StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wigwag.database.engine import Database
+from wigwag.database.tables import wigwag_ledger
+from wigwag.errors import ConflictError, DatabaseError, WigwagError
+
+from .edits import Edit, Standing, judge, verdict
+from .messages import NewMessage, Refusal, Verdict, headers_text
+from .states import FIRST_VERSION, State
+
+DEADLOCK_TRIES: Final = 5
+_DEADLOCKS: Final = {"40P01", "40001", 1213}
+"""PostgreSQL's and MariaDB's codes for a transaction that was sacrificed, to be done again."""
+
+_COLUMNS: Final = wigwag_ledger.c
+_STANDING: Final[list[Column[Any]]] = [_COLUMNS[name] for name in Standing.__dataclass_fields__]
+_FIXED: Final = {"position", "expires"}
+_UPDATE: Final = (
+    update(wigwag_ledger)
+    .where(_COLUMNS.position == bindparam("row"))
+    .values({column.name: bindparam(f"new_{column.name}") for column in _STANDING if column.name not in _FIXED})
+)
+
+Result = TypeVar("Result")
+
+
+class Writer:
+    """Does whole batches, each in one transaction.
+
+    Args:
+        database: Open while methods are called.
+        clock: Seconds since 1970.
+        outcome_timeout: Seconds after a claim until its outcome counts as unknown.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float], outcome_timeout: float) -> None:
+        self._database = database
+        self._clock = clock
+        self._outcome_timeout = outcome_timeout
+        # SQLite has one writer: waiting here is shorter than its sleeping between tries.
+        self._lane = asyncio.Lock() if database.url.get_backend_name() == "sqlite" else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Run the block in a writing transaction, as ``Database.transaction`` does."""
+        if self._lane is None:
+            async with self._database.transaction(write=True) as connection:
+                yield connection
+            return
+        async with self._lane, self._database.transaction(write=True) as connection:
+            yield connection
+
+    async def accept(self, messages: Sequence[NewMessage]) -> list[Verdict | WigwagError]:
+        """Write those messages that are not there yet; return what became of each."""
+        first: dict[str, NewMessage] = {}
+        for message in messages:
+            first.setdefault(message.id, message)
+        written = await self._accepted(list(first.values()))
+        return [_answer(message, first[message.id], written[message.id]) for message in messages]
+
+    async def _accepted(self, messages: list[NewMessage]) -> dict[str, Verdict | WigwagError]:
+        """Insert all, which is the usual case; only when that fails find out who is the reason."""
+        if not messages:
+            return {}
+        try:
+            await again_after_deadlock(lambda: self._insert(messages))
+        except ConflictError as error:
+            return await self._without_duplicates(messages, error)
+        except DatabaseError as error:
+            if _refuses_a_value(error):
+                return await self._halves(messages, error)
+            return {message.id: error for message in messages}
+        return {message.id: Verdict(message.id, None, State.ACCEPTED, FIRST_VERSION) for message in messages}
+
+    async def _insert(self, messages: list[NewMessage]) -> None:
+        now = self._clock()
+        async with self.transaction() as connection:
+            await connection.execute(insert(wigwag_ledger), [_values(message, now) for message in messages])
+
+    async def _without_duplicates(
+        self, messages: list[NewMessage], conflict: WigwagError
+    ) -> dict[str, Verdict | WigwagError]:
+        try:
+            async with self._database.transaction() as connection:
+                known = await _standings(connection, [message.id for message in messages], lock=False)
+        except DatabaseError as error:
+            return {message.id: error for message in messages}
+        if not known:
+            return await self._halves(messages, conflict)
+        rest = [message for message in messages if message.id not in known]
+        return {
+            **{id_: verdict(id_, standing, Refusal.DUPLICATE) for id_, standing in known.items()},
+            **await self._accepted(rest),
+        }
+
+    async def _halves(self, messages: list[NewMessage], error: WigwagError) -> dict[str, Verdict | WigwagError]:
+        """Separate the message that the database refuses from its neighbours."""
+        if len(messages) == 1:
+            return {messages[0].id: error}
+        middle = len(messages) // 2
+        return {**await self._accepted(messages[:middle]), **await self._accepted(messages[middle:])}
+
+    async def apply(self, edits: Sequence[Edit]) -> list[Verdict]:
+        """Do the edits that are allowed, in their order; return what became of each.
+
+        Raises:
+            DatabaseError: Nothing was done.
+        """
+        return await again_after_deadlock(lambda: self._edit(edits))
+
+    async def _edit(self, edits: Sequence[Edit]) -> list[Verdict]:
+        now = self._clock()
+        if not edits:
+            return []
+        async with self.transaction() as connection:
+            standings = await _standings(connection, list({edit.id for edit in edits}), lock=True)
+            changed: dict[str, Standing] = {}
+            verdicts = []
+            for edit in edits:
+                row = standings.get(edit.id)
+                after = Refusal.UNKNOWN if row is None else judge(edit, row, now, self._outcome_timeout)
+                if isinstance(after, Standing):
+                    standings[edit.id] = changed[edit.id] = after
+                refusal = after if isinstance(after, Refusal) else None
+                verdicts.append(verdict(edit.id, standings.get(edit.id), refusal))
+            if changed:
+                await connection.execute(_UPDATE, [_new_values(standing) for standing in changed.values()])
+        return verdicts
+
+
+def _answer(message: NewMessage, first: NewMessage, result: Verdict | WigwagError) -> Verdict | WigwagError:
+    """Return the result for a message: of several with one id in a batch, the first was written."""
+    if message is first or isinstance(result, WigwagError):
+        return result
+    return replace(result, refusal=Refusal.DUPLICATE)
+
+
+async def again_after_deadlock(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Do a transaction, and again when the database sacrificed it for another one.
+
+    Raises:
+        DatabaseError: As ``work``, or it was sacrificed ``DEADLOCK_TRIES`` times.
+    """
+    for _ in range(DEADLOCK_TRIES - 1):
+        try:
+            return await work()
+        except DatabaseError as error:
+            if not _is_deadlock(error):
+                raise
+    return await work()
+
+
+def _is_deadlock(error: DatabaseError) -> bool:
+    vendor = getattr(error.__cause__, "orig", None)
+    codes = {getattr(vendor, "sqlstate", None), *getattr(vendor, "args", ())[:1]}
+    return not _DEADLOCKS.isdisjoint(codes)
+
+
+def _refuses_a_value(error: DatabaseError) -> bool:
+    """Tell whether a row is the reason, not the database: a ``StatementError`` itself is a value without a binding."""
+    return isinstance(error.__cause__, DataError) or type(error.__cause__) is StatementError
+
+
+async def _standings(connection: AsyncConnection, ids: list[str], *, lock: bool) -> dict[str, Standing]:
+    query = select(_COLUMNS.id, *_STANDING).where(_COLUMNS.id.in_(ids)).order_by(_COLUMNS.position)
+    found = await connection.execute(query.with_for_update() if lock else query)
+    return {row.id: _standing(row) for row in found}
+
+
+def _standing(row: Row[Any]) -> Standing:
+    values = {name: value for name, value in row._mapping.items() if name != "id"}
+    return Standing(**{**values, "state": State(row.state)})
+
+
+def _new_values(standing: Standing) -> dict[str, Any]:
+    values = {f"new_{name}": value for name, value in asdict(standing).items() if name not in _FIXED}
+    return {**values, "new_state": standing.state.value, "row": standing.position}
+
+
+def _values(message: NewMessage, now: float) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "conversation": message.conversation,
+        "service": message.service,
+        "direction": message.direction,
+        "sender": message.sender,
+        "recipient": message.recipient,
+        "content_type": message.content_type,
+        "headers": headers_text(message.headers),
+        "body": message.body,
+        "blob": message.blob,
+        "state": State.ACCEPTED.value,
+        "version": FIRST_VERSION,
+        "attempt": 0,
+        "owner": "",
+        "token": 0,
+        "doubts": 0,
+        "created": now,
+        "updated": now,
+        "expires": message.expires,
+        "due": message.expires,
+        "published": 0 if message.publish else FIRST_VERSION,
+        "event_pending": message.publish,
+        "reason": "",
+    }
