@@ -1,12 +1,19 @@
 """Every adapter of the ports: the one in the process and the real servers."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.mariadb import running_mariadb
 from tests.support.postgresql import running_postgresql
 from tests.support.sql import SqlServer
+
+SERVERS = [
+    pytest.param("sqlite"),
+    pytest.param("postgresql", marks=pytest.mark.peer("postgresql")),
+    pytest.param("mariadb", marks=pytest.mark.peer("mariadb")),
+]
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +26,12 @@ def postgresql() -> Iterator[SqlServer]:
 def mariadb() -> Iterator[SqlServer]:
     with running_mariadb() as server:
         yield server
+
+
+@pytest.fixture(params=SERVERS)
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'wigwag.sqlite3'}"
+    server: SqlServer = request.getfixturevalue(request.param)
+    return await server.new_database()

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,21 +17,6 @@ from wigwag.database.migrations import VERSION_TABLE
 from wigwag.database.tables import metadata
 from wigwag.errors import ConflictError, NotFoundError
 from wigwag.protocols.digest import Algorithm, StoredCredentials, ha1
-
-SERVERS = [
-    pytest.param("sqlite"),
-    pytest.param("postgresql", marks=pytest.mark.peer("postgresql")),
-    pytest.param("mariadb", marks=pytest.mark.peer("mariadb")),
-]
-
-
-@pytest.fixture(params=SERVERS)
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'wigwag.sqlite3'}"
-    server: SqlServer = request.getfixturevalue(request.param)
-    return await server.new_database()
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ sweep: it waits a little longer each time and tries again.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
+
+import structlog
 
 from wigwag.database.ledger import Ledger, LedgerEvent
 from wigwag.errors import WigwagError
@@ -20,7 +21,7 @@ LEASE: Final = "ledger sweep"
 MOST_EVENTS: Final = 100
 """Messages whose events are published together."""
 
-_log = logging.getLogger(__name__)
+_logger = structlog.get_logger(__name__)
 
 
 class Publisher(Protocol):
@@ -50,6 +51,8 @@ class SweepTimes:
     """After the death of the process that sweeps, until another one does."""
     keep: float = 7 * 86_400.0
     """For which a final message is kept."""
+    purge_interval: float = 60.0
+    """Between looks for messages that were kept long enough."""
 
 
 class LedgerSweeper:
@@ -77,6 +80,7 @@ class LedgerSweeper:
         self._holder = holder
         self._times = times or SweepTimes()
         self._delete_blobs = delete_blobs
+        self._next_purge = 0.0
         self.published = 0
         """Events published so far, repeated ones included."""
         self.failures = 0
@@ -89,60 +93,65 @@ class LedgerSweeper:
         pause = self._times.interval
         while True:
             self._ledger.written.clear()
-            if await self._sweep():
-                pause = self._times.interval
-                await self._wait(pause)
-            else:
+            try:
+                more = await self.sweep() or await self._purge()
+            except Exception as error:  # noqa: BLE001 - whatever a publisher raises, the next try may work
+                self._failed(error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, self._times.longest_pause)
+                continue
+            self._went_well()
+            pause = self._times.interval
+            if not more:
+                await self._wait(pause)
 
     async def sweep(self) -> bool:
-        """End what is overdue, publish all that is pending, purge a little; return whether this process had the lease.
+        """End some messages that are overdue and publish some events that are pending, if this process has the lease.
+
+        Returns:
+            Whether something was done, so that there may be more.
 
         Raises:
             WigwagError: The database or the publisher failed; nothing is lost.
+            TimeoutError: The publisher took too long; nothing is lost.
         """
-        if not await self._holds_lease():
+        # Reading is cheap, and an idle ledger writes nothing.
+        if not await self._ledger.is_to_be_swept():
             return False
-        while await self._ledger.end_overdue():
-            pass
-        while await self._publish_some():
-            if not await self._holds_lease():
-                return False
-        await self._ledger.purge(keep=self._times.keep, delete_blobs=self._delete_blobs)
-        return True
+        if not await self._ledger.hold_lease(LEASE, self._holder, seconds=self._times.lease):
+            return False
+        ended = await self._ledger.end_overdue()
+        return bool(await self._publish()) or bool(ended)
 
-    async def _sweep(self) -> bool:
-        """Sweep once; return whether nothing went wrong."""
-        try:
-            await self.sweep()
-        except Exception as error:  # noqa: BLE001 - whatever a publisher raises, the next try may work
-            self._failed(error)
+    async def _publish(self) -> int:
+        events = await self._ledger.pending_events(limit=MOST_EVENTS)
+        if events:
+            async with asyncio.timeout(self._times.publish_timeout):
+                await self._publisher.publish(events)
+            self.published += len(events)
+            await self._ledger.mark_published(events)
+        return len(events)
+
+    async def _purge(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now < self._next_purge:
             return False
+        more = bool(await self._ledger.purge(keep=self._times.keep, delete_blobs=self._delete_blobs))
+        self._next_purge = now if more else now + self._times.purge_interval
+        return more
+
+    def _went_well(self) -> None:
         if self.problem is not None:
-            _log.info("the ledger's events are published again")
+            _logger.info("ledger swept again")
         self.problem = None
-        return True
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1
-        problem = str(error) or type(error).__name__
+        problem = str(error) or type(error).__name__  # a TimeoutError has no text
         if problem != self.problem:
-            _log.warning("the ledger is not swept: %s", problem, exc_info=not isinstance(error, WigwagError))
+            expected = isinstance(error, WigwagError | TimeoutError)
+            _logger.warning("ledger not swept", reason=problem, exc_info=None if expected else error)
         self.problem = problem
-
-    async def _publish_some(self) -> bool:
-        events = await self._ledger.pending_events(limit=MOST_EVENTS)
-        if not events:
-            return False
-        async with asyncio.timeout(self._times.publish_timeout):
-            await self._publisher.publish(events)
-        self.published += len(events)
-        await self._ledger.mark_published(events)
-        return True
-
-    async def _holds_lease(self) -> bool:
-        return await self._ledger.hold_lease(LEASE, self._holder, seconds=self._times.lease)
 
     async def _wait(self, seconds: float) -> None:
         try:

@@ -147,6 +147,14 @@ class Ledger:
         """
         return await reads.undelivered(self._database, recipient, conversation, self._clock(), after, limit)
 
+    async def is_to_be_swept(self) -> bool:
+        """Tell whether there are events to publish or messages whose time has come.
+
+        Raises:
+            DatabaseError: As ``find``.
+        """
+        return await reads.is_to_be_swept(self._database, self._clock())
+
     async def pending_events(self, *, limit: int = 100) -> list[LedgerEvent]:
         """Return states that were not published, of at most ``limit`` messages, in the order of their acceptance.
 

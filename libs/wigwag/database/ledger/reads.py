@@ -61,6 +61,19 @@ async def overdue_ids(database: Database, now: float, limit: int) -> list[str]:
         return list(found.scalars())
 
 
+async def is_to_be_swept(database: Database, now: float) -> bool:
+    """Tell whether an event is pending or a message is overdue; bodies are not read."""
+    queries = (
+        select(_COLUMNS.position).where(_COLUMNS.event_pending == True),  # noqa: E712
+        select(_COLUMNS.position).where(_COLUMNS.state == State.ACCEPTED.value, _COLUMNS.due <= now),
+    )
+    async with database.transaction() as connection:
+        for query in queries:
+            if (await connection.execute(query.limit(1))).first() is not None:
+                return True
+    return False
+
+
 def events_of(row: LedgerRow) -> list[LedgerEvent]:
     """Return the events of a row that were not published, in order."""
     states = history(row.state, row.version)

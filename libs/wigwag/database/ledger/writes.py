@@ -1,7 +1,7 @@
 """The ledger's writing transactions: a batch of new messages, a batch of edits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from typing import Any, Final, TypeVar
@@ -66,7 +66,7 @@ class Writer:
         for message in messages:
             first.setdefault(message.id, message)
         written = await self._accepted(list(first.values()))
-        return [_answer(message, first[message.id], written[message.id]) for message in messages]
+        return list(_answers(messages, written))
 
     async def _accepted(self, messages: list[NewMessage]) -> dict[str, Verdict | WigwagError]:
         """Insert all, which is the usual case; only when that fails find out who is the reason."""
@@ -138,11 +138,17 @@ class Writer:
         return verdicts
 
 
-def _answer(message: NewMessage, first: NewMessage, result: Verdict | WigwagError) -> Verdict | WigwagError:
-    """Return the result for a message: of several with one id in a batch, the first was written."""
-    if message is first or isinstance(result, WigwagError):
-        return result
-    return replace(result, refusal=Refusal.DUPLICATE)
+def _answers(
+    messages: Sequence[NewMessage], written: Mapping[str, Verdict | WigwagError]
+) -> Iterator[Verdict | WigwagError]:
+    """Yield the result for each message: of several with one id in a batch, the first was written."""
+    seen: set[str] = set()
+    for message in messages:
+        result = written[message.id]
+        if message.id in seen and isinstance(result, Verdict):
+            result = replace(result, refusal=Refusal.DUPLICATE)
+        seen.add(message.id)
+        yield result
 
 
 async def again_after_deadlock(work: Callable[[], Awaitable[Result]]) -> Result:
