@@ -1,7 +1,7 @@
 """What tests of the ledger share: messages, a clock that is set, a publisher that fails when told to."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -65,3 +65,16 @@ class RecordingPublisher:
     def seen(self) -> list[tuple[str, int, State]]:
         """Return what was published first, in order; repeated events once."""
         return list(dict.fromkeys((event.id, event.version, event.state) for event in self.events))
+
+
+async def eventually(condition: Callable[[], Awaitable[object]], timeout: float = 5.0) -> None:
+    """Return as soon as what ``condition`` looks up is true.
+
+    Raises:
+        AssertionError: It was not within ``timeout`` seconds.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    while not await condition():
+        assert loop.time() < deadline, f"still not true after {timeout} s"
+        await asyncio.sleep(0.002)

@@ -8,6 +8,7 @@ sweep: it waits a little longer each time and tries again.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -94,7 +95,8 @@ class LedgerSweeper:
         while True:
             self._ledger.written.clear()
             try:
-                more = await self.sweep() or await self._purge()
+                swept = await self.sweep()
+                purged = await self._purge()
             except Exception as error:  # noqa: BLE001 - whatever a publisher raises, the next try may work
                 self._failed(error)
                 await asyncio.sleep(pause)
@@ -102,7 +104,7 @@ class LedgerSweeper:
                 continue
             self._went_well()
             pause = self._times.interval
-            if not more:
+            if not (swept or purged):
                 await self._wait(pause)
 
     async def sweep(self) -> bool:
@@ -154,8 +156,6 @@ class LedgerSweeper:
         self.problem = problem
 
     async def _wait(self, seconds: float) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ledger.written.wait()
-        except TimeoutError:
-            pass
