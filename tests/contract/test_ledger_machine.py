@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.support.ledger import ManualClock, RecordingPublisher, new_message
 from wigwag.database import Database
-from wigwag.database.ledger import FINAL, Change, Claim, Edit, Ledger, LedgerRow, Release, State, Verdict
+from wigwag.database.ledger import FINAL, Change, Claim, Ledger, LedgerRow, Release, State, Verdict
 from wigwag.errors import BusError
 from wigwag.runtime.ledger_sweeper import LedgerSweeper, SweepTimes
 
@@ -38,7 +38,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.clock = ManualClock()
         self.publisher = RecordingPublisher()
         self.happened: dict[str, list[State]] = {}
-        self.expires: dict[str, float] = {}
+        self.doubts = dict.fromkeys(IDS, 0)
         self.run(self.begin())
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -85,13 +85,14 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.happened)
     @rule(id_=ids, pod=pods, token=st.integers(1, 3))
     def claim(self, id_: str, pod: int, token: int) -> None:
-        self.run(self.pods[pod].apply_one(Claim(id=id_, owner=f"pod-{pod}", token=token)))
+        verdict = self.run(self.pods[pod].apply_one(Claim(id=id_, owner=f"pod-{pod}", token=token)))
+        self.doubts[id_] += verdict.done
 
     @precondition(lambda self: self.happened)
     @rule(id_=ids, pod=pods, token=st.integers(1, 3), attempt=st.integers(1, 3))
     def release(self, id_: str, pod: int, token: int, attempt: int) -> None:
-        edit: Edit = Release(id=id_, token=token, attempt=attempt)
-        self.run(self.pods[pod].apply_one(edit))
+        verdict = self.run(self.pods[pod].apply_one(Release(id=id_, token=token, attempt=attempt)))
+        self.doubts[id_] -= verdict.done
 
     @rule(seconds=st.sampled_from([5.0, 61.0, LIFETIME]))
     def time_passes(self, seconds: float) -> None:
@@ -102,6 +103,22 @@ class LedgerMachine(RuleBasedStateMachine):
         self.publisher.failing, self.publisher.keeps = failing, keeps
         with contextlib.suppress(BusError):
             self.run(self.sweepers[pod].sweep())
+        self.read_what_the_sweep_ended()
+
+    @precondition(lambda self: self.happened)
+    @rule(id_=ids, pod=pods, state=st.sampled_from(State))
+    def sweep_while_a_state_changes(self, id_: str, pod: int, state: State) -> None:
+        async def change() -> None:
+            row = await self.pods[0].find(id_)
+            if row is not None:
+                if row.version > len(self.happened[id_]):
+                    self.happened[id_].append(row.state)
+                verdict = await self.pods[0].apply_one(Change(id=id_, version=row.version, state=state))
+                self.note(verdict, state)
+
+        self.publisher.failing, self.publisher.meanwhile = False, change
+        self.run(self.sweepers[pod].sweep())
+        self.publisher.meanwhile = None
         self.read_what_the_sweep_ended()
 
     @rule(pod=pods)
@@ -120,7 +137,7 @@ class LedgerMachine(RuleBasedStateMachine):
             states = self.happened[row.id]
             if row.version > len(states):
                 assert row.state in (State.UNCONFIRMED, State.EXPIRED)
-                assert (row.state is State.UNCONFIRMED) == (row.doubts > 0)
+                assert (row.state is State.UNCONFIRMED) == (self.doubts[row.id] > 0)
                 states.append(row.state)
 
     def rows(self) -> list[LedgerRow]:
@@ -173,6 +190,6 @@ def test_no_message_gets_two_outcomes_and_every_state_is_published() -> None:
         runner.run(database.__aenter__())
         try:
             bounds = settings(max_examples=40, stateful_step_count=25)
-            run_state_machine_as_test(LedgerMachine, settings=bounds)  # type: ignore[no-untyped-call]
+            run_state_machine_as_test(LedgerMachine, settings=bounds)
         finally:
             runner.run(database.__aexit__(None, None, None))

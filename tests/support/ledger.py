@@ -52,9 +52,14 @@ class RecordingPublisher:
     """Events that get through although the call fails."""
     hangs: bool = False
     calls: int = 0
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+    """Done once, between taking the next events and saying so."""
 
     async def publish(self, events: Sequence[LedgerEvent]) -> None:
         self.calls += 1
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
         if self.hangs:
             await asyncio.Event().wait()
         if self.failing:

@@ -121,14 +121,13 @@ async def test_event_is_published_again_when_the_mark_was_not_written(
     assert not await sweeper.sweep()
 
 
-async def test_state_that_comes_while_the_one_before_is_published_is_published_too(ledger: Ledger) -> None:
-    class Slow(RecordingPublisher):
-        async def publish(self, events: object) -> None:
-            await super().publish(events)  # type: ignore[arg-type]
-            if self.calls == 1:
-                await ledger.apply_one(Change(id="m", version=1, state=State.FAILED, status=486))
+async def test_state_that_comes_while_the_one_before_is_published_is_published_too(
+    ledger: Ledger, publisher: RecordingPublisher
+) -> None:
+    async def fail() -> None:
+        assert (await ledger.apply_one(Change(id="m", version=1, state=State.FAILED, status=486))).done
 
-    publisher = Slow()
+    publisher.meanwhile = fail
     await ledger.accept_one(new_message("m"))
     sweeper = LedgerSweeper(ledger, publisher, holder="a")
     while await sweeper.sweep():

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Column, Row, bindparam, insert, select, update
@@ -24,11 +24,11 @@ _DEADLOCKS: Final = {"40P01", "40001", 1213}
 
 _COLUMNS: Final = wigwag_ledger.c
 _STANDING: Final[list[Column[Any]]] = [_COLUMNS[name] for name in Standing.__dataclass_fields__]
-_FIXED: Final = {"position", "expires"}
+_EDITED: Final = [name for name in Standing.__dataclass_fields__ if name not in ("position", "expires")]
 _UPDATE: Final = (
     update(wigwag_ledger)
     .where(_COLUMNS.position == bindparam("row"))
-    .values({column.name: bindparam(f"new_{column.name}") for column in _STANDING if column.name not in _FIXED})
+    .values({name: bindparam(f"new_{name}") for name in _EDITED})
 )
 
 Result = TypeVar("Result")
@@ -189,7 +189,7 @@ def _standing(row: Row[Any]) -> Standing:
 
 
 def _new_values(standing: Standing) -> dict[str, Any]:
-    values = {f"new_{name}": value for name, value in asdict(standing).items() if name not in _FIXED}
+    values = {f"new_{name}": getattr(standing, name) for name in _EDITED}
     return {**values, "new_state": standing.state.value, "row": standing.position}
 
 
