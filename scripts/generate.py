@@ -17,6 +17,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import wigwag
+from wigwag.database.ledger.states import picture
 from wigwag.node.layers import dotted, variable
 from wigwag.node.settings import Settings
 from wigwag.node.settings_model import element_section, section_of, show
@@ -163,6 +164,11 @@ def conformance() -> str:
     return "\n".join(lines) + "\n"
 
 
+def ledger_states() -> str:
+    """Return the picture of a message's states."""
+    return f"```mermaid\n{picture()}\n```"
+
+
 def part(name: str, content: Callable[[], str]) -> Callable[[str], str]:
     """Return a function that renews what stands between a file's markers of this name."""
     begin, end = f"<!-- generated: {name} -->\n", f"<!-- end of {name} -->"
@@ -179,6 +185,7 @@ def part(name: str, content: Callable[[], str]) -> Callable[[str], str]:
 
 GENERATED: dict[str, list[Callable[[str], str]]] = {
     "docs/conformance.md": [lambda old: conformance()],
+    "docs/decisions/ledger.md": [part("states", ledger_states)],
     "docs/operations.md": [
         part("settings", settings_tables),
         part("metrics", metrics_table),

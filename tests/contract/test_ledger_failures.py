@@ -2,20 +2,23 @@
 
 import asyncio
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
 
 from tests.support.cut_proxy import cut_proxy
-from tests.support.ledger import ManualClock, new_message
+from tests.support.ledger import ManualClock, RecordingPublisher, new_message
 from tests.support.sql import SqlServer
+from tests.support.waiting import until
 from wigwag.database import Database
 from wigwag.database.ledger import Change, Ledger, Limits, State
 from wigwag.errors import DatabaseError, OverloadedError
+from wigwag.runtime.ledger_sweeper import LedgerSweeper, SweepTimes
 
 ROOT = Path(__file__).resolve().parents[2]
 ACKNOWLEDGED = 200
@@ -109,6 +112,29 @@ async def test_database_that_was_away_is_used_again(name: str, request: pytest.F
             row = await ledger.find("before")
             assert row is not None
             assert row.state is State.ACCEPTED
+
+
+async def test_events_of_all_pods_are_published_when_the_publisher_is_back(url: str) -> None:
+    publisher = RecordingPublisher(failing=True, keeps=7)
+    messages = [new_message() for _ in range(250)]
+    times = SweepTimes(interval=0.01, longest_pause=0.02)
+    async with Database(url) as database, AsyncExitStack() as stack:
+        pods = [await stack.enter_async_context(Ledger(database, clock=time.time)) for _ in range(3)]
+        sweepers = [LedgerSweeper(ledger, publisher, holder=str(id(ledger)), times=times) for ledger in pods]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(sweeper.run()) for sweeper in sweepers]
+            await asyncio.gather(*(pods[number % 3].accept_one(each) for number, each in enumerate(messages)))
+            changes = [Change(id=message.id, version=1, state=State.DELIVERED) for message in messages]
+            await asyncio.gather(*pods[0].apply(changes[:125]), *pods[1].apply(changes[125:]))
+            await until(lambda: any(sweeper.failures for sweeper in sweepers))
+            publisher.failing = False
+            await until(lambda: len(publisher.seen()) == 2 * len(messages), timeout=20)
+            for task in tasks:
+                task.cancel()
+    expected = {(each.id, 1, State.ACCEPTED) for each in messages} | {
+        (each.id, 2, State.DELIVERED) for each in messages
+    }
+    assert set(publisher.seen()) == expected
 
 
 async def test_too_much_that_waits_is_refused_and_the_rest_is_written(url: str) -> None:

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Column, Connection, Table, event, inspect, make_url
@@ -63,13 +64,15 @@ class Database:
 
     Args:
         url: As ``async_url`` takes it.
+        sync: SQLite only: ``normal`` loses no commit when the process is killed, ``full`` none in a power loss either.
 
     Raises:
         ConfigurationError: The URL is wrong.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, sync: Literal["normal", "full"] = "normal") -> None:
         self.url = async_url(url)
+        self._sync = sync
         self._engine: AsyncEngine | None = None
         self._columns: dict[str, frozenset[str]] = {}
 
@@ -79,7 +82,7 @@ class Database:
         Raises:
             DatabaseError: The database cannot be reached, or refuses.
         """
-        self._engine = _engine(self.url)
+        self._engine = _engine(self.url, self._sync)
         try:
             # alembic keeps what it works on in the module's globals: one at a time in a process.
             async with self._connected(MIGRATION_TIMEOUT) as connection, _migration_lock():
@@ -150,11 +153,11 @@ def _migration_lock() -> asyncio.Lock:
     return _migration_locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
-def _engine(url: URL) -> AsyncEngine:
+def _engine(url: URL, sync: str) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         _make_file(url)
         engine = create_async_engine(url, connect_args={"timeout": TIMEOUT / 2})
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "connect", partial(_prepare_sqlite, sync))
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
     connect_args: dict[str, Any] = {"connect_timeout": TIMEOUT}
@@ -183,11 +186,12 @@ def _make_file(url: URL) -> None:
         raise DatabaseError(f"database file {path}: {error.strerror}") from error
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(sync: str, connection: Any, _record: object) -> None:
     # WAL: readers go on while one writes. NORMAL: a power loss may cost the last rows, never the file.
+    pragmas = ("journal_mode=WAL", f"synchronous={sync}", f"busy_timeout={int(TIMEOUT * 500)}", "foreign_keys=ON")
     connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={int(TIMEOUT * 500)}", "foreign_keys=ON"):
+    for pragma in pragmas:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -60,6 +60,12 @@ async def test_sqlite_writes_ahead_and_waits_for_locks(tmp_path: Path) -> None:
     assert values == ["wal", 1, 5000]
 
 
+async def test_sqlite_syncs_each_commit_when_it_has_to_survive_a_power_loss(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    async with Database(url, sync="full") as database, database.transaction() as connection:
+        assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar_one() == 2
+
+
 async def test_database_in_memory_works() -> None:
     async with Database("sqlite://") as database:
         await Subscribers(database).add("alice", "example.com", "secret")
@@ -150,7 +156,8 @@ async def test_errors_do_not_show_statements_or_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mysql", "mariadb"])
 def test_sql_for_an_empty_database_can_be_had_without_one(dialect: str) -> None:
     script = sql_script(dialect)
-    for table in ("subscriber", "tcp_mgm", "wigwag_subscriber", "wigwag_relay_route", "wigwag_alembic_version"):
+    ours = ("wigwag_subscriber", "wigwag_relay_route", "wigwag_ledger", "wigwag_lease", "wigwag_alembic_version")
+    for table in ("subscriber", "tcp_mgm", *ours):
         assert f"CREATE TABLE {table}" in script
 
 
