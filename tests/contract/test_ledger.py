@@ -98,8 +98,8 @@ async def test_message_that_can_not_be_stored_fails_alone(ledger: Ledger) -> Non
 
 async def test_message_that_only_the_database_refuses_fails_alone(ledger: Ledger) -> None:
     messages = [new_message() for _ in range(9)]
-    # Beyond what the checks look at: nobody writes a time that is none.
-    messages[4] = new_message(expires=None)
+    # Beyond what the checks look at, and what the types allow.
+    messages[4] = new_message(sender=None)
     results = await asyncio.gather(*ledger.accept(messages), return_exceptions=True)
     assert [isinstance(result, Verdict) and result.done for result in results] == [number != 4 for number in range(9)]
     assert isinstance(results[4], ConflictError | DatabaseError)

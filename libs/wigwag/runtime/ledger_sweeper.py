@@ -138,8 +138,11 @@ class LedgerSweeper:
         now = asyncio.get_running_loop().time()
         if now < self._next_purge:
             return False
+        # Set before it is tried: a blob store that is away must not slow down what is published.
+        self._next_purge = now + self._times.purge_interval
         more = bool(await self._ledger.purge(keep=self._times.keep, delete_blobs=self._delete_blobs))
-        self._next_purge = now if more else now + self._times.purge_interval
+        if more:
+            self._next_purge = now
         return more
 
     def _went_well(self) -> None:

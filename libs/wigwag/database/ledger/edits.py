@@ -6,11 +6,17 @@ when the claimant gives the message back because this attempt provably had no ef
 When ``due`` has come, the message becomes unconfirmed if there is a doubt, else expired.
 """
 
+import math
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final, assert_never
+
+from wigwag.errors import ConflictError
 
 from .messages import LONGEST, Refusal, Verdict
 from .states import FIRST_VERSION, State, may_become, overdue_state
+
+LARGEST_TOKEN: Final = 2**63 - 1
+LARGEST_STATUS: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,26 @@ class EndOverdue:
 
 
 Edit = Change | Claim | Release | Postpone | EndOverdue
+
+
+def check_edit(edit: Edit) -> None:
+    """Refuse what the table can't hold, before its neighbours in a batch have to suffer.
+
+    Raises:
+        ConflictError: A value is out of its range; the text names it.
+    """
+    match edit:
+        case Claim(owner=owner, token=token):
+            if not (0 < len(owner) <= LONGEST["owner"] and owner.isprintable()):
+                raise ConflictError("the owner is empty, too long, or holds characters that the ledger does not")
+            if not 0 <= token <= LARGEST_TOKEN:
+                raise ConflictError(f"the token is not between 0 and {LARGEST_TOKEN}")
+        case Postpone(until=until) if not math.isfinite(until):
+            raise ConflictError("the outcome would be waited for without an end")
+        case Change(status=int(status)) if not 0 <= status <= LARGEST_STATUS:
+            raise ConflictError(f"the status is not between 0 and {LARGEST_STATUS}")
+        case _:
+            pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ from wigwag.errors import ConflictError, WigwagError
 
 from . import reads, upkeep
 from .batches import Batches, Limits
-from .edits import Claim, Edit, EndOverdue
-from .messages import LONGEST, LedgerEvent, LedgerRow, NewMessage, Refusal, Verdict, check, size_of, storable_id
+from .edits import Edit, EndOverdue, check_edit
+from .messages import LedgerEvent, LedgerRow, NewMessage, Refusal, Verdict, check, size_of, storable_id
 from .writes import Writer
 
 OUTCOME_TIMEOUT: Final = 60.0
@@ -98,12 +98,11 @@ class Ledger:
 
         Raises:
             OverloadedError: Too much waits already; none of them was taken.
-            ConflictError: The owner of a claim can't be stored; none of them was taken.
+            ConflictError: A value of one is out of its range; none of them was taken.
         """
         edits = list(edits)
         for edit in edits:
-            if isinstance(edit, Claim):
-                _check_owner(edit.owner)
+            check_edit(edit)
         return self._edits.submit([(edit, _EDIT_SIZE) for edit in edits])
 
     async def apply_one(self, edit: Edit) -> Verdict:
@@ -248,8 +247,3 @@ def _failed(problem: WigwagError) -> "asyncio.Future[Verdict]":
     future.set_exception(problem)
     future.exception()  # a caller who looks at the others only is no reason for a warning
     return future
-
-
-def _check_owner(owner: str) -> None:
-    if not owner or len(owner) > LONGEST["owner"] or not owner.isprintable():
-        raise ConflictError("the owner of a claim is empty, too long, or holds characters that the ledger does not")

@@ -1,6 +1,7 @@
 """What goes into the ledger and comes out of it."""
 
 import json
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -158,6 +159,8 @@ def check(message: NewMessage) -> None:
             raise ConflictError(f"the {name} holds characters that the ledger does not")
     if not storable_id(message.id):
         raise ConflictError("the id is not printable ASCII without blanks")
+    if not math.isfinite(message.expires):
+        raise ConflictError("the message never expires")
     if message.body is not None and message.blob is not None:
         raise ConflictError("the message has both a body and a reference to one")
     if len(message.body or b"") > MAX_BODY:

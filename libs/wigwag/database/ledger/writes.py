@@ -24,6 +24,10 @@ _DEADLOCKS: Final = {"40P01", "40001", 1213}
 
 _COLUMNS: Final = wigwag_ledger.c
 _STANDING: Final[list[Column[Any]]] = [_COLUMNS[name] for name in Standing.__dataclass_fields__]
+_FIND: Final = (
+    select(_COLUMNS.id, *_STANDING).where(_COLUMNS.id.in_(bindparam("ids", expanding=True))).order_by(_COLUMNS.position)
+)
+_LOCK: Final = _FIND.with_for_update()
 _EDITED: Final = [name for name in Standing.__dataclass_fields__ if name not in ("position", "expires")]
 _UPDATE: Final = (
     update(wigwag_ledger)
@@ -178,8 +182,7 @@ def _refuses_a_value(error: DatabaseError) -> bool:
 
 
 async def _standings(connection: AsyncConnection, ids: list[str], *, lock: bool) -> dict[str, Standing]:
-    query = select(_COLUMNS.id, *_STANDING).where(_COLUMNS.id.in_(ids)).order_by(_COLUMNS.position)
-    found = await connection.execute(query.with_for_update() if lock else query)
+    found = await connection.execute(_LOCK if lock else _FIND, {"ids": ids})
     return {row.id: _standing(row) for row in found}
 
 
