@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format peers lock proto clean bench-%
+.PHONY: help run test check format peers lock proto proto-accept clean bench-%
 
 help: ## show the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -34,6 +34,12 @@ format: $(STAMP) ## format the code and write the generated files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python scripts/generate.py
+
+proto: $(STAMP) ## lint the contracts, look for breaking changes, write the generated code
+	$(BIN)/python scripts/contracts.py
+
+proto-accept: $(STAMP) ## make the contracts as they are the baseline that later changes may not break
+	$(BIN)/python scripts/contracts.py --accept
 
 peers: ## install the peers that interoperability tests talk to (Debian, as root)
 	sh scripts/install-peers.sh

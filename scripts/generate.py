@@ -9,6 +9,7 @@ import importlib
 import inspect
 import itertools
 import pkgutil
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -215,7 +216,9 @@ def main() -> int:
             path.write_text(new, encoding="utf-8")
     for name in stale:
         print(f"{name} {'is stale: run make format' if check else 'written'}")
-    return 1 if check and stale else 0
+    contracts = [sys.executable, str(ROOT / "scripts" / "contracts.py"), *(["--check"] if check else [])]
+    failed = subprocess.run(contracts, check=False).returncode
+    return 1 if failed or (check and stale) else 0
 
 
 if __name__ == "__main__":
