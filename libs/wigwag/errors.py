@@ -14,6 +14,7 @@
         ├── NotFoundError
         ├── ConflictError
         ├── OverloadedError
+        ├── InvalidRequestError
         └── NotAuthorizedError
 """
 
@@ -75,6 +76,10 @@ class ConflictError(ServiceError):
 
 class OverloadedError(ServiceError):
     """A limit is reached; the same request may work later."""
+
+
+class InvalidRequestError(ServiceError):
+    """What was asked for makes no sense, whatever the state; the text names the field."""
 
 
 class NotAuthorizedError(ServiceError):

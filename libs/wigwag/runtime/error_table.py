@@ -1,12 +1,14 @@
 """The one table that turns Wigwag's errors into status codes of the protocols it speaks."""
 
 from http import HTTPStatus
+from typing import TypeVar
 
 from wigwag.errors import (
     BusError,
     ConfigurationError,
     ConflictError,
     DatabaseError,
+    InvalidRequestError,
     NotAuthorizedError,
     NotFoundError,
     OverloadedError,
@@ -15,10 +17,13 @@ from wigwag.errors import (
     WigwagError,
 )
 
+Status = TypeVar("Status")
+
 HTTP: dict[type[WigwagError], HTTPStatus] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    InvalidRequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotAuthorizedError: HTTPStatus.FORBIDDEN,
     DatabaseError: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -28,9 +33,30 @@ HTTP: dict[type[WigwagError], HTTPStatus] = {
 }
 
 
+GRPC: dict[type[WigwagError], str] = {
+    NotFoundError: "NOT_FOUND",
+    ConflictError: "FAILED_PRECONDITION",
+    OverloadedError: "RESOURCE_EXHAUSTED",
+    InvalidRequestError: "INVALID_ARGUMENT",
+    NotAuthorizedError: "PERMISSION_DENIED",
+    DatabaseError: "UNAVAILABLE",
+    StoreError: "UNAVAILABLE",
+    BusError: "UNAVAILABLE",
+    ConfigurationError: "FAILED_PRECONDITION",
+    ProtocolError: "INTERNAL",
+}
+"""By name, so that who speaks no gRPC need not load it."""
+
+
 def http_status(error: WigwagError) -> HTTPStatus:
     """Return the HTTP status of an error: its own class's, or its nearest parent's; 500 for anything else."""
-    for ancestor in type(error).__mro__:
-        if ancestor in HTTP:
-            return HTTP[ancestor]
-    return HTTPStatus.INTERNAL_SERVER_ERROR
+    return _nearest(HTTP, error, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def grpc_status(error: WigwagError) -> str:
+    """Return the name of an error's gRPC status: its own class's, or its nearest parent's; INTERNAL for any other."""
+    return _nearest(GRPC, error, "INTERNAL")
+
+
+def _nearest(table: dict[type[WigwagError], Status], error: WigwagError, otherwise: Status) -> Status:
+    return next((table[ancestor] for ancestor in type(error).__mro__ if ancestor in table), otherwise)

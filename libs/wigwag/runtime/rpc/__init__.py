@@ -1,0 +1,23 @@
+"""gRPC between services and for operators: server, channel, and streams that outlive a connection."""
+
+from .authorization import Role
+from .batched import BatchedStream
+from .channel import ClientTls, open_channel, service_error
+from .outbox import BatchLimits, Outbox
+from .resuming import Backoff, resumed
+from .server import RpcServer, RpcServerOptions, RpcService
+
+__all__ = [
+    "Backoff",
+    "BatchLimits",
+    "BatchedStream",
+    "ClientTls",
+    "Outbox",
+    "Role",
+    "RpcServer",
+    "RpcServerOptions",
+    "RpcService",
+    "open_channel",
+    "resumed",
+    "service_error",
+]
