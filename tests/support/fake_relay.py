@@ -8,8 +8,10 @@ from fastapi import APIRouter
 
 from wigwag.errors import ConflictError, NotFoundError
 from wigwag.relay.metrics import relay_readings
+from wigwag.relay.selection import Found, SessionFilter
 from wigwag.relay.views import ConnectionView, ListenerAddress, SessionView
 from wigwag.relay.web import ProfileChange, ProfileReload, TraceView, relay_router
+from wigwag.runtime.rpc import RpcService
 from wigwag.runtime.telemetry import Reading
 
 SESSION = SessionView(
@@ -60,6 +62,10 @@ class FakeRelay:
     def session_views(self) -> list[SessionView]:
         return list(self.sessions.values())
 
+    def find_sessions(self, wanted: SessionFilter) -> Found[SessionView]:
+        matching = [view for view in self.sessions.values() if wanted.matches(view.user, view.realm, view.state)]
+        return Found(matching, replace)
+
     def session(self, session_id: str) -> SessionView:
         if session_id not in self.sessions:
             raise NotFoundError(f"no session {session_id}")
@@ -84,6 +90,7 @@ class FakeRelayModule:
     def __init__(self, surroundings: object = None, *, sessions: int = 1) -> None:
         self.relay = FakeRelay(sessions)
         self.router: APIRouter = relay_router(self.relay, self)
+        self.rpc_services: Sequence[RpcService] = ()
         self.can_serve = True
         self.calls: list[str] = []
         self.running: dict[str, TraceView] = {}

@@ -5,8 +5,9 @@ import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from importlib.metadata import version
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
@@ -22,6 +23,9 @@ from .observing import Observing
 from .server import AdminServer
 from .settings import RedisSettings, Settings
 from .workers import Worker
+
+if TYPE_CHECKING:
+    from wigwag.runtime.rpc import RpcServer
 
 logger = structlog.get_logger(__name__)
 
@@ -52,10 +56,12 @@ class Node:
         self._worker = worker
         self.modules: dict[str, Module] = {}
         self.admin_url = ""
+        self.rpc_target = ""
         self._services = services
         self._constructors = constructors
         self._draining = False
         self._stack = AsyncExitStack()
+        self._rpc: RpcServer
 
     async def __aenter__(self) -> Self:
         """Open the database and the store, then the services, then the admin API.
@@ -77,26 +83,35 @@ class Node:
                 await stack.enter_async_context(module)
                 telemetry.register(module.readings)
                 self.modules[name] = module
-            await self._open_admin(stack, telemetry)
+            views = {name: _Draining(self, module) for name, module in self.modules.items()}
+            await self._open_rpc(stack, views)
+            await self._open_admin(stack, telemetry, views)
             self._stack = stack.pop_all()
-        logger.info("node is running", services=list(self.modules), admin=self.admin_url)
+        logger.info("node is running", services=list(self.modules), admin=self.admin_url, rpc=self.rpc_target)
         return self
 
-    async def _open_admin(self, stack: AsyncExitStack, telemetry: Telemetry) -> None:
+    async def _open_rpc(self, stack: AsyncExitStack, views: "Mapping[str, _Draining]") -> None:
+        # Commands that run no node are spared the time that gRPC takes to load.
+        from .rpc import rpc_server
+
+        self._rpc = await stack.enter_async_context(rpc_server(self.settings.rpc, views))
+        self.rpc_target = self._rpc.target
+
+    async def _open_admin(self, stack: AsyncExitStack, telemetry: Telemetry, views: "Mapping[str, _Draining]") -> None:
         settings = self.settings.admin
-        views = {name: _Draining(self, module) for name, module in self.modules.items()}
         application = admin_application(settings, views, telemetry, version=version("wigwag"))
         server = await stack.enter_async_context(AdminServer(settings, application))
         self.admin_url = server.url
         if self._worker is not None and self._worker.number > 1:
             return  # The note is the first worker's, who has the ports of the settings.
         note = AdminNote(self.settings.node.data_dir)
-        note.write(server.url)
+        note.write(server.url, self.rpc_target)
         stack.callback(note.remove)
 
     async def drain(self) -> None:
         """Take nothing new, finish what is open; not longer than ``node.shutdown_grace``."""
         self._draining = True
+        self._rpc.health_changed()
         grace = self.settings.node.shutdown_grace
         logger.info("draining", seconds=grace)
         try:
@@ -141,6 +156,10 @@ class _Draining:
         self._node = node
         self._module = module
         self.router = module.router
+        self.rpc_services = [replace(service, ready=self._can_serve) for service in module.rpc_services]
+
+    def _can_serve(self) -> bool:
+        return self.ready()[0]
 
     def ready(self) -> tuple[bool, Mapping[str, Any]]:
         is_ready, details = self._module.ready()

@@ -22,7 +22,7 @@ def make_data_directory(path: Path) -> None:
 
 
 class AdminNote:
-    """Says where the running node's admin API is; removed when the node ends.
+    """Says where the running node's admin API and gRPC are; removed when the node ends.
 
     Args:
         data_dir: The data directory.
@@ -31,14 +31,21 @@ class AdminNote:
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / "admin.json"
 
-    def write(self, url: str) -> None:
-        """Note where this process is reached."""
-        self.path.write_text(json.dumps({"url": url, "process": os.getpid()}), encoding="utf-8")
+    def write(self, url: str, rpc: str) -> None:
+        """Note where this process is reached: the admin API's URL, and ``host:port`` of gRPC."""
+        self.path.write_text(json.dumps({"url": url, "rpc": rpc, "process": os.getpid()}), encoding="utf-8")
 
     def url(self) -> str | None:
-        """Return where the node is reached; None when there is no note."""
+        """Return where the node's admin API is; None when there is no note."""
+        return self._noted("url")
+
+    def rpc(self) -> str | None:
+        """Return where the node's gRPC is, ``host:port``; None when there is no note."""
+        return self._noted("rpc")
+
+    def _noted(self, what: str) -> str | None:
         try:
-            return str(json.loads(self.path.read_text(encoding="utf-8"))["url"])
+            return str(json.loads(self.path.read_text(encoding="utf-8"))[what])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from wigwag.database import Database
+    from wigwag.runtime.rpc import RpcService
     from wigwag.store import Store
 
 
@@ -24,6 +25,10 @@ class Module(Protocol):
     @property
     def router(self) -> "APIRouter":
         """Its part of the admin API."""
+
+    @property
+    def rpc_services(self) -> "Sequence[RpcService]":
+        """What it serves over gRPC."""
 
     @property
     def readings(self) -> Readings:
@@ -70,6 +75,7 @@ def _relay(surroundings: Surroundings) -> Module:
         tracing=surroundings.tracing,
         store=surroundings.store if settings.redis.url is not None else None,
         reuse_port=surroundings.shares_ports,
+        shutdown_grace=settings.node.shutdown_grace,
     )
 
 

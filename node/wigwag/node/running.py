@@ -77,6 +77,7 @@ def _greet(data: DemoData, node: Node) -> None:
         out.print(f"  user  {name}@{DOMAIN}, password {password}")
     out.print(f"  trust {data.certificates.authority}")
     out.print(f"  admin {node.admin_url}  (/readyz, /metrics, /v1/openapi.json)")
+    out.print(f"  gRPC  {node.rpc_target}  (health, reflection, RelayService)")
     _suggest(out)
     out.print(f"Ctrl-C ends it; the data stay in {node.settings.node.data_dir}\n")
 

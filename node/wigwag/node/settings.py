@@ -104,10 +104,6 @@ class BusSettings(Section):
     """Of the SQLite log: ``full`` survives power loss, ``normal`` a kill of the process."""
 
 
-class RpcSettings(Section):
-    """gRPC between services and for operators."""
-
-
 class TelemetrySettings(Section):
     """Traces and metrics for an OpenTelemetry collector; /metrics is there without it."""
 
@@ -144,7 +140,7 @@ class TelemetrySettings(Section):
 
 
 class TokenSettings(Section):
-    """A bearer token of the admin API."""
+    """A bearer token of the admin API or of gRPC."""
 
     token: Secret = None
     """At least 16 characters; nothing else is asked of the caller, so make it random."""
@@ -157,6 +153,33 @@ class TokenSettings(Section):
             raise ValueError("needs token or token_file")
         if len(self.token) < 16:
             raise ValueError("a token has at least 16 characters")
+        return self
+
+
+class RpcSettings(Section):
+    """gRPC between services and for operators."""
+
+    host: str = "127.0.0.1"
+    """Address to bind; anything but loopback demands ``tokens`` or ``client_ca``."""
+    port: Port = 0
+    """Port to bind; 0 lets the system choose, and ``admin.json`` in the data directory says which."""
+    tokens: tuple[TokenSettings, ...] = ()
+    """When there are any, every call but health checks has to carry one, unless the caller shows a certificate."""
+    certificate: tuple[str, str] | None = None
+    """PEM files (certificate chain, private key), read again when they change; None: plain text."""
+    client_ca: str | None = None
+    """PEM file of authorities (mutual TLS): every caller shows a certificate of theirs, and may operate."""
+    default_timeout: PositiveSeconds = 10.0
+    """Seconds that a call without a deadline gets; streams have none."""
+    max_calls: PositiveCount = 1_000
+    """Calls under way at a time, streams included; more are refused with RESOURCE_EXHAUSTED."""
+
+    @model_validator(mode="after")
+    def _guarded_when_reachable(self) -> Self:
+        if self.client_ca is not None and self.certificate is None:
+            raise ValueError("rpc.client_ca needs rpc.certificate")
+        if not is_loopback(self.host) and not self.tokens and self.client_ca is None:
+            raise ValueError(f"rpc.host {self.host} is not loopback, so rpc.tokens or rpc.client_ca has to be set")
         return self
 
 

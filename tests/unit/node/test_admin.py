@@ -232,7 +232,7 @@ async def test_an_address_of_another_machine_is_named_with_its_setting() -> None
 async def test_a_bug_is_answered_with_a_problem_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     module = FakeRelayModule()
     async with served(module) as client:
-        monkeypatch.setattr(module.relay, "session_views", lambda: 1 / 0)
+        monkeypatch.setattr(module.relay, "find_sessions", lambda wanted: 1 / 0)
         answer = await client.get("/v1/relay/sessions")
         monkeypatch.undo()
     assert answer.status_code == 500

@@ -10,6 +10,7 @@ from .destination import Destination, Holding
 from .hop import Hop
 from .refusal import RefusedError
 from .sessions import Session, SessionState, canonical
+from .views import SessionChange
 
 if TYPE_CHECKING:
     from .cluster import Cluster
@@ -79,14 +80,18 @@ class Lifecycle:
             session.destination is hop or bool(session.client_host) or bool(relay.settings.resume_window)
         )
         if session is not None and known:
+            change = _change(session, hop)
             held = self._move(session, hop) if session.destination is not hop else None
             self._extend(session, wanted.expires, now)
+            relay.changed(session, change)
             return session, held
         self._admit(hop)
         if relay.sessions.count_of_user(wanted.username, wanted.realm) >= relay.settings.limits.sessions_per_user:
             raise RefusedError(403, "too many sessions")
         token = relay.tokens.issue()
-        return self._new_session(wanted, self._uri(hop, token), relay.runtime.wall(), now), None
+        session = self._new_session(wanted, self._uri(hop, token), relay.runtime.wall(), now)
+        relay.changed(session, SessionChange.GRANTED)
+        return session, None
 
     async def _grant_in(self, cluster: "Cluster", wanted: Wanted) -> tuple[Session, Holding | None]:
         relay, hop = self._relay, wanted.hop
@@ -94,6 +99,7 @@ class Lifecycle:
         expires_at = relay.runtime.wall() + wanted.expires
         if session is not None and session.destination is hop and await cluster.records.extend(session, expires_at):
             self._extend(session, wanted.expires, relay.now())
+            relay.changed(session, SessionChange.REFRESHED)
             return session, None
         if session is None:
             self._admit(hop)
@@ -132,10 +138,13 @@ class Lifecycle:
         relay, hop, record, now = self._relay, wanted.hop, claim.record, self._relay.now()
         session = relay.sessions.by_session_id(record.session_id)
         held: Holding | None = None
+        # A session that was nowhere, at another pod, or here.
+        change = SessionChange.GRANTED if claim.previous is None else SessionChange.RESUMED
         if session is not None and session.epoch > record.epoch:
             hop.close("the client is connected elsewhere")
             raise RefusedError(0, "")
         if session is not None:
+            change = _change(session, hop)
             held = self._move(session, hop) if session.destination is not hop else None
             session.epoch = record.epoch
             cluster.moved_here(session)
@@ -150,6 +159,7 @@ class Lifecycle:
         session.pod, session.epoch, session.connection = cluster.pod, record.epoch, hop.channel.id
         session.leaving = None
         self._extend(session, wanted.expires, now)
+        relay.changed(session, change)
         if hop.closed:
             self._hand_over(held, session)
             self.suspend(session, now)
@@ -257,6 +267,7 @@ class Lifecycle:
         self.close_routes_to(session)
         relay.deadlines.suspended(session)
         relay.counters["sessions_suspended"] += 1
+        relay.changed(session, SessionChange.SUSPENDED)
         if relay.cluster is not None:
             relay.cluster.suspended(session, gently=gently)
 
@@ -276,6 +287,14 @@ class Lifecycle:
         relay.sessions.remove(session)
         relay.deadlines.resumed(session)
         relay.counters["sessions_ended"] += 1
+        relay.changed(session, SessionChange.ENDED, reason)
         if relay.cluster is not None:
             relay.cluster.ended(session)
         relay.log_event("session ended", session=session.id, user=session.username, reason=reason)
+
+
+def _change(session: Session, hop: Hop) -> SessionChange:
+    """Return what an AUTH on ``hop`` means for a session of this pod; to be asked before it is moved."""
+    if session.destination is hop:
+        return SessionChange.REFRESHED
+    return SessionChange.RESUMED if session.state is SessionState.SUSPENDED else SessionChange.MOVED

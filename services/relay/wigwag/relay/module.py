@@ -28,6 +28,7 @@ from .cluster import Cluster
 from .cluster.pods import PodConnector, PodListener, pod_id
 from .config import HookSettings, ListenerSettings, RelaySettings
 from .connecting import OutgoingConnections
+from .drain_control import DrainControl, OperatorsDrain
 from .draining import Drain, DrainView
 from .hop import Hop
 from .keys import FILE_NAME, KeyFile
@@ -35,6 +36,7 @@ from .metrics import admission_readings, listener_readings, relay_readings
 from .route_hook import HttpRouteHook
 from .routing import RoutingTable
 from .service import Relay
+from .session_journal import SessionJournal
 from .trace import Selector, Traces
 from .views import ListenerAddress
 from .web import ProfileChange, ProfileReload, TraceView, relay_router
@@ -42,6 +44,8 @@ from .world import AsyncioRuntime
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
+
+    from wigwag.runtime.rpc import RpcService
 
 TICK = 0.25
 """Seconds between two looks at the clock."""
@@ -66,6 +70,8 @@ class RelayModule:
         tracing: Begins spans of traced messages.
         store: The store that all pods share; None: this process is the whole relay.
         reuse_port: Whether other processes of this host listen on the same ports.
+        shutdown_grace: Seconds that a drain takes at most unless an operator says otherwise.
+        drain_control: What operators drain with; None: they drain the relay alone.
     """
 
     def __init__(
@@ -80,6 +86,8 @@ class RelayModule:
         tracing: Tracing,
         store: Store | None = None,
         reuse_port: bool = False,
+        shutdown_grace: float = 30.0,
+        drain_control: DrainControl | None = None,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -90,6 +98,8 @@ class RelayModule:
         self._tracing = tracing
         self._store = store
         self._reuse_port = reuse_port
+        self._shutdown_grace = shutdown_grace
+        self._drain_control = drain_control
         self._stack = AsyncExitStack()
         self._listeners: list[Listener] = []
         self._profiles = ProfileTable()
@@ -102,6 +112,7 @@ class RelayModule:
         self._drain: Drain
         self.relay: Relay
         self.router: APIRouter
+        self.rpc_services: Sequence[RpcService]
         self._traces: Traces
         self._outgoing: OutgoingConnections
 
@@ -133,6 +144,7 @@ class RelayModule:
             stack.callback(self._traces.close)
             self.router = relay_router(self.relay, self)
             self._drain = Drain(self.relay, pace=settings.drain_pace)
+            self._open_rpc(stack, runtime)
             if self._store is not None:
                 await self._join(stack, self._store)
             await self._listen(stack)
@@ -213,6 +225,20 @@ class RelayModule:
         watching = asyncio.create_task(cluster.watch())
         stack.callback(watching.cancel)
         logger.info("this pod has joined the cluster", pod=pod.id, links=address)
+
+    def _open_rpc(self, stack: AsyncExitStack, runtime: AsyncioRuntime) -> None:
+        # Not at the top: gRPC takes a moment to load, and commands that run no node load this module too.
+        from .rpc import RelayServicer
+
+        run = self.relay.instance.hex()
+        journal = SessionJournal(run, runtime.wall)
+        self.relay.observers.append(journal)
+        drain = self._drain_control
+        if drain is None:
+            drain = OperatorsDrain(self, default_grace=self._shutdown_grace, wall=runtime.wall)
+            stack.callback(drain.close)
+        servicer = RelayServicer(self.relay, journal=journal, drain=drain, pod=run)
+        self.rpc_services = (servicer.served(lambda: self.ready()[0]),)
 
     async def _credential_source(self, stack: AsyncExitStack) -> CredentialSource:
         sources: list[CredentialSource] = [FileCredentials(self._file_credentials), Subscribers(self._database)]

@@ -24,10 +24,11 @@ from .requests import Requests
 from .responses import Responses
 from .route import Route
 from .routing import RoutingTable
+from .selection import Found, SessionFilter
 from .sessions import Session, SessionTable
 from .tokens import UriTokens
 from .transactions import Relayed
-from .views import COUNTERS, ConnectionView, ListenerAddress, SessionView
+from .views import COUNTERS, ConnectionView, ListenerAddress, SessionChange, SessionObserver, SessionView
 
 if TYPE_CHECKING:
     from .cluster import Cluster
@@ -119,6 +120,7 @@ class Relay:
         self.to_flush: list[Flushed] = []
         self.tracers: list[Tracer] = []
         self.tracing = Tracing()
+        self.observers: list[SessionObserver] = []
         self.draining = False
         self.cluster: Cluster | None = None
         self.fence_at = float("inf")
@@ -332,6 +334,13 @@ class Relay:
 
     # For operators
 
+    def changed(self, session: Session, change: SessionChange, reason: str = "") -> None:
+        """Tell observers what happened to a session."""
+        if self.observers:
+            view = self._view(session)
+            for observer in self.observers:
+                observer.session_changed(view, change, reason)
+
     def log(self, hop: Hop, event: str, *, reason: str) -> None:
         """Write one line about a connection."""
         self.runtime.log(
@@ -365,6 +374,11 @@ class Relay:
     def session_views(self) -> list[SessionView]:
         """Return all sessions, oldest first."""
         return [self._view(session) for session in self.sessions]
+
+    def find_sessions(self, wanted: SessionFilter) -> Found[Session]:
+        """Return the sessions that match, oldest first."""
+        matching = [s for s in self.sessions if wanted.matches(s.username, s.realm, s.state.value)]
+        return Found(matching, self._view)
 
     def session(self, session_id: str) -> SessionView:
         """Return one session.
@@ -403,6 +417,7 @@ class Relay:
             bytes_out=octets_out,
             reports=session.reports,
             failures=session.failures,
+            pod=session.pod,
         )
 
     def connection_views(self) -> list[ConnectionView]:

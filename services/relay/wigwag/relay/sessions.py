@@ -80,10 +80,11 @@ class Session:
     reports: int = 0
     failures: int = 0
 
-    @property
-    def id(self) -> str:
-        """Name for people, 16 hex digits, from which the URI can't be told."""
-        return sha256(self.uri_text).hexdigest()[:16]
+    id: str = field(init=False)
+    """Name for people, 16 hex digits, from which the URI can't be told."""
+
+    def __post_init__(self) -> None:
+        self.id = sha256(self.uri_text).hexdigest()[:16]
 
     @property
     def open(self) -> bool:

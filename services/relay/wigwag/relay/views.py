@@ -1,6 +1,8 @@
 """What operators see of the relay."""
 
 from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
 
 from wigwag.runtime.names import RELAY_COUNTERS
 
@@ -28,6 +30,26 @@ class SessionView:
     bytes_out: int
     reports: int
     failures: int
+    pod: str = ""
+    """The pod that has the client's connection; empty in a relay of one pod."""
+
+
+class SessionChange(Enum):
+    """What happened to a session."""
+
+    GRANTED = "granted"
+    REFRESHED = "refreshed"
+    SUSPENDED = "suspended"
+    RESUMED = "resumed"
+    MOVED = "moved"
+    ENDED = "ended"
+
+
+class SessionObserver(Protocol):
+    """Is told what happens to sessions, in the middle of it: does little and raises nothing."""
+
+    def session_changed(self, view: SessionView, change: SessionChange, reason: str) -> None:
+        """Take note; ``view`` shows the session after the change, ``reason`` why it ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

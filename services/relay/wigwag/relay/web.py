@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from .selection import LARGEST_PAGE, Found, SessionFilter, page_of
 from .views import ConnectionView, ListenerAddress, SessionView
-
-LARGEST_PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +51,8 @@ class RelayUseCases(Protocol):
 
     listeners: dict[str, ListenerAddress]
 
-    def session_views(self) -> list[SessionView]:
-        """All sessions."""
+    def find_sessions(self, wanted: SessionFilter) -> Found[Any]:
+        """The sessions that match."""
 
     def session(self, session_id: str) -> SessionView:
         """One session; NotFoundError."""
@@ -143,14 +142,8 @@ def _add_sessions(router: APIRouter, relay: RelayUseCases) -> None:
         user: str | None = None,
     ) -> Page:
         """Sessions of everybody or of ``user`` (``name`` or ``name@realm``), a page at a time."""
-        found = [
-            view
-            for view in relay.session_views()
-            if (after is None or view.id > after) and (user is None or user in (view.user, f"{view.user}@{view.realm}"))
-        ]
-        found.sort(key=lambda view: view.id)
-        page = found[:limit]
-        return Page(sessions=page, next=page[-1].id if len(found) > limit else None)
+        page, more = page_of(relay.find_sessions(SessionFilter(user=user or "")), after=after or "", size=limit)
+        return Page(sessions=page, next=page[-1].id if more else None)
 
     @router.get("/sessions/{session_id}")
     async def session(session_id: str) -> SessionView:

@@ -7,6 +7,7 @@ from wigwag.errors import WigwagError
 from wigwag.protocols.digest import SigningKeys
 from wigwag.protocols.msrp import MsrpUri
 from wigwag.relay.sessions import Session, SessionState
+from wigwag.relay.views import SessionChange
 from wigwag.store import Change, Claim, Gap, Pod, SessionRecord, Store, StoreError
 
 from .arrivals import Arrivals
@@ -142,6 +143,7 @@ class Cluster:
         self._relay.counters["sessions_moved_away"] += 1
         self._relay.close_routes_to(session)
         self.elsewhere.surrender(session, epoch, pod)
+        self._relay.changed(session, SessionChange.MOVED)
         self._close_arrivals(session, Ending.MOVED, epoch, pod)
         self._relay.lifecycle.leave(session, hop)
 

@@ -1,0 +1,227 @@
+"""The relay's gRPC service: sessions, what happens to them, and drain."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import grpc.aio
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from wigwag.api.relay.v1 import relay_pb2, relay_pb2_grpc, session_pb2
+from wigwag.errors import InvalidRequestError
+from wigwag.runtime.rpc import RpcService
+from wigwag.runtime.rpc.types import Context
+
+from .drain_control import DrainControl
+from .draining import DrainState
+from .selection import DEFAULT_PAGE, LARGEST_PAGE, Found, SessionFilter, page_of
+from .session_journal import JournalEntry, SessionJournal
+from .views import SessionChange, SessionView
+
+BATCH = 64
+"""Changes in one frame."""
+LONGEST_GRACE = 86_400.0
+SERVICE = relay_pb2.DESCRIPTOR.services_by_name["RelayService"]
+
+_STATES: Mapping[str, session_pb2.SessionState] = {
+    "active": session_pb2.SESSION_STATE_ACTIVE,
+    "suspended": session_pb2.SESSION_STATE_SUSPENDED,
+    "ended": session_pb2.SESSION_STATE_ENDED,
+}
+_CHANGES: Mapping[SessionChange, session_pb2.SessionChangeKind] = {
+    SessionChange.GRANTED: session_pb2.SESSION_CHANGE_KIND_GRANTED,
+    SessionChange.REFRESHED: session_pb2.SESSION_CHANGE_KIND_REFRESHED,
+    SessionChange.SUSPENDED: session_pb2.SESSION_CHANGE_KIND_SUSPENDED,
+    SessionChange.RESUMED: session_pb2.SESSION_CHANGE_KIND_RESUMED,
+    SessionChange.MOVED: session_pb2.SESSION_CHANGE_KIND_MOVED,
+    SessionChange.ENDED: session_pb2.SESSION_CHANGE_KIND_ENDED,
+}
+_DRAIN_STATES: Mapping[str, relay_pb2.DrainState] = {
+    DrainState.SERVING.value: relay_pb2.DRAIN_STATE_SERVING,
+    DrainState.DRAINING.value: relay_pb2.DRAIN_STATE_DRAINING,
+    DrainState.DRAINED.value: relay_pb2.DRAIN_STATE_DRAINED,
+}
+
+
+class RelayUseCases(Protocol):
+    """What the service needs of the relay."""
+
+    def find_sessions(self, wanted: SessionFilter) -> Found[Any]:
+        """The sessions that match."""
+
+    def session(self, session_id: str) -> SessionView:
+        """One session; NotFoundError."""
+
+    def end_session(self, session_id: str) -> None:
+        """End one session; NotFoundError."""
+
+
+class RelayServicer(relay_pb2_grpc.RelayServiceServicer):
+    """Serves ``wigwag.api.relay.v1.RelayService``.
+
+    Args:
+        relay: The relay.
+        journal: Observes it.
+        drain: Controls its drain.
+        pod: Name of the pod, shown with sessions of a relay of one pod.
+    """
+
+    def __init__(self, relay: RelayUseCases, *, journal: SessionJournal, drain: DrainControl, pod: str) -> None:
+        self._relay = relay
+        self._journal = journal
+        self._drain = drain
+        self._pod = pod
+
+    def served(self, ready: Callable[[], bool]) -> RpcService:
+        """Return the service for a server; ``ready`` tells whether the relay can serve."""
+
+        def add(server: grpc.aio.Server) -> None:
+            relay_pb2_grpc.add_RelayServiceServicer_to_server(self, server)
+
+        return RpcService(SERVICE.full_name, add, ready)
+
+    async def ListSessions(
+        self, request: relay_pb2.ListSessionsRequest, context: Context
+    ) -> relay_pb2.ListSessionsResponse:
+        """Return one page."""
+        if request.page_size < 0:
+            raise InvalidRequestError("page_size is negative")
+        size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
+        wanted = SessionFilter(user=request.user, realm=request.realm, state=_state_name(request.state))
+        after = wanted.after(request.page_token)
+        page, more = page_of(self._relay.find_sessions(wanted), after=after, size=size)
+        return relay_pb2.ListSessionsResponse(
+            sessions=[session_message(view, self._pod) for view in page],
+            next_page_token=wanted.page_token(page[-1].id) if more else "",
+        )
+
+    async def GetSession(self, request: relay_pb2.GetSessionRequest, context: Context) -> relay_pb2.GetSessionResponse:
+        """Return one session."""
+        view = self._relay.session(request.session_id)
+        return relay_pb2.GetSessionResponse(session=session_message(view, self._pod))
+
+    async def EndSession(self, request: relay_pb2.EndSessionRequest, context: Context) -> relay_pb2.EndSessionResponse:
+        """End one session."""
+        self._relay.end_session(request.session_id)
+        return relay_pb2.EndSessionResponse()
+
+    async def WatchSessions(
+        self, request: relay_pb2.WatchSessionsRequest, context: Context
+    ) -> AsyncIterator[relay_pb2.WatchSessionsResponse]:
+        """Yield a snapshot unless the resume token still says where to go on; then changes as they come."""
+        wanted = SessionFilter(user=request.user, realm=request.realm)
+        position = self._journal.position_of(request.resume_token) if request.resume_token else None
+        while True:
+            entries = None if position is None else self._journal.after(position, BATCH)
+            if position is None or entries is None:
+                # Position and sessions are read in one turn of the loop, so nothing falls between them.
+                position = self._journal.position
+                for frame in self._snapshot(wanted, position):
+                    yield frame
+            elif entries:
+                position = entries[-1].sequence
+                changes = [self._change(entry) for entry in entries if _is_of(wanted, entry.view)]
+                if changes:
+                    token = self._journal.token(position)
+                    yield relay_pb2.WatchSessionsResponse(changes=changes, resume_token=token)
+            else:
+                await self._journal.beyond(position)
+                # Let the rest of this turn's changes come into the same frame.
+                await asyncio.sleep(0)
+
+    def _snapshot(self, wanted: SessionFilter, position: int) -> Iterable[relay_pb2.WatchSessionsResponse]:
+        """Yield all sessions: found now, looked at when their frame is made; changes meanwhile are told afterwards."""
+        found = self._relay.find_sessions(wanted)
+        last = max(len(found.sessions) - 1, 0) // BATCH
+        for index in range(last + 1):
+            views = map(found.view, found.sessions[index * BATCH : (index + 1) * BATCH])
+            yield relay_pb2.WatchSessionsResponse(
+                snapshot_begins=index == 0,
+                snapshot_ends=index == last,
+                changes=[self._present(view) for view in views if view.state != "ended"],
+                resume_token=self._journal.token(position) if index == last else "",
+            )
+
+    def _present(self, view: SessionView) -> session_pb2.SessionChange:
+        return session_pb2.SessionChange(
+            kind=session_pb2.SESSION_CHANGE_KIND_PRESENT, session=session_message(view, self._pod)
+        )
+
+    def _change(self, entry: JournalEntry) -> session_pb2.SessionChange:
+        return session_pb2.SessionChange(
+            sequence=entry.sequence,
+            kind=_CHANGES[entry.change],
+            change_time=_timestamp(entry.time),
+            session=session_message(entry.view, self._pod),
+            reason=entry.reason,
+        )
+
+    async def Drain(self, request: relay_pb2.DrainRequest, context: Context) -> relay_pb2.DrainResponse:
+        """Begin to drain."""
+        grace = request.grace.ToTimedelta().total_seconds() if request.HasField("grace") else None
+        if grace is not None and not 0 <= grace <= LONGEST_GRACE:
+            raise InvalidRequestError(f"grace is not between 0 and {LONGEST_GRACE:.0f} seconds")
+        await self._drain.start(grace)
+        return relay_pb2.DrainResponse(status=self._drain_status())
+
+    async def CancelDrain(
+        self, request: relay_pb2.CancelDrainRequest, context: Context
+    ) -> relay_pb2.CancelDrainResponse:
+        """Take a drain back."""
+        await self._drain.cancel()
+        return relay_pb2.CancelDrainResponse(status=self._drain_status())
+
+    async def GetDrain(self, request: relay_pb2.GetDrainRequest, context: Context) -> relay_pb2.GetDrainResponse:
+        """Tell how far the drain is."""
+        return relay_pb2.GetDrainResponse(status=self._drain_status())
+
+    def _drain_status(self) -> relay_pb2.DrainStatus:
+        view, deadline = self._drain.view(), self._drain.deadline
+        return relay_pb2.DrainStatus(
+            state=_DRAIN_STATES[view.state],
+            sessions=view.sessions,
+            connections=view.connections,
+            open_chunks=view.open_chunks,
+            open_transactions=view.transactions,
+            deadline=_timestamp(deadline) if deadline is not None else None,
+        )
+
+
+def session_message(view: SessionView, pod: str) -> session_pb2.Session:
+    """Return a session as the contract has it."""
+    return session_pb2.Session(
+        id=view.id,
+        user=view.user,
+        realm=view.realm,
+        client_uri=view.client_uri,
+        state=_STATES[view.state],
+        listener=view.listener,
+        remote=view.remote,
+        connection_id=view.connection_id or 0,
+        create_time=_timestamp(view.created),
+        expire_time=_timestamp(view.expires),
+        messages_in=view.messages_in,
+        messages_out=view.messages_out,
+        bytes_in=view.bytes_in,
+        bytes_out=view.bytes_out,
+        reports=view.reports,
+        failures=view.failures,
+        pod=view.pod or pod,
+    )
+
+
+def _is_of(wanted: SessionFilter, view: SessionView) -> bool:
+    return wanted.matches(view.user, view.realm, view.state)
+
+
+def _timestamp(seconds: float) -> Timestamp:
+    return Timestamp(seconds=int(seconds), nanos=int(seconds % 1 * 1_000_000_000))
+
+
+def _state_name(state: int) -> str:
+    if state == session_pb2.SESSION_STATE_UNSPECIFIED:
+        return ""
+    for name, number in _STATES.items():
+        if number == state:
+            return name
+    raise InvalidRequestError(f"state {state} is unknown")
