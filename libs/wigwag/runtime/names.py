@@ -152,10 +152,12 @@ LOG_FIELDS = {
     "links": "Where other pods connect",
     "listener": "Name of a listener",
     "lost": "Spans that could not be exported",
+    "method": "Path of a gRPC method",
     "pod": "Another pod",
     "path": "Path of a request to the admin API",
     "reason": "Why",
     "remote": "Address of the other side",
+    "rpc": "Address and port of gRPC",
     "seconds": "Length of time",
     "session": "Session part of a relay URI",
     "services": "Services of this process",
@@ -164,6 +166,7 @@ LOG_FIELDS = {
     "status": "Exit status",
     "uri": "MSRP URI",
     "user": "User name",
+    "waiting": "Items that are not acknowledged",
     "worker": "Number of a worker process",
 }
 """Fields of log lines, beside event, level, logger, timestamp, exception, trace_id and span_id."""

@@ -13,6 +13,7 @@ import structlog
 
 from wigwag.database import Database
 from wigwag.runtime.telemetry import Telemetry
+from wigwag.runtime.tracing import Tracing
 from wigwag.store import Store
 from wigwag.store.memory import MemoryStore
 
@@ -84,17 +85,17 @@ class Node:
                 telemetry.register(module.readings)
                 self.modules[name] = module
             views = {name: _Draining(self, module) for name, module in self.modules.items()}
-            await self._open_rpc(stack, views)
+            await self._open_rpc(stack, views, observing.tracing)
             await self._open_admin(stack, telemetry, views)
             self._stack = stack.pop_all()
         logger.info("node is running", services=list(self.modules), admin=self.admin_url, rpc=self.rpc_target)
         return self
 
-    async def _open_rpc(self, stack: AsyncExitStack, views: "Mapping[str, _Draining]") -> None:
+    async def _open_rpc(self, stack: AsyncExitStack, views: "Mapping[str, _Draining]", tracing: Tracing) -> None:
         # Commands that run no node are spared the time that gRPC takes to load.
         from .rpc import rpc_server
 
-        self._rpc = await stack.enter_async_context(rpc_server(self.settings.rpc, views))
+        self._rpc = await stack.enter_async_context(rpc_server(self.settings.rpc, views, tracing))
         self.rpc_target = self._rpc.target
 
     async def _open_admin(self, stack: AsyncExitStack, telemetry: Telemetry, views: "Mapping[str, _Draining]") -> None:

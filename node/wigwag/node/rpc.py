@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from wigwag.runtime.grpc_tracing import trace_interceptors
 from wigwag.runtime.rpc import RpcServer, RpcServerOptions, RpcService
+from wigwag.runtime.tracing import Tracing
 
 from .settings import RpcSettings
 
@@ -16,8 +18,11 @@ class HostedService(Protocol):
         """What it serves over gRPC."""
 
 
-def rpc_server(settings: RpcSettings, modules: Mapping[str, HostedService]) -> RpcServer:
-    """Return the server, to be entered; its health is that of the modules."""
+def rpc_server(settings: RpcSettings, modules: Mapping[str, HostedService], tracing: Tracing) -> RpcServer:
+    """Return the server, to be entered; its health is that of the modules.
+
+    Whoever gets past authorization operates this node, so the trace that he names is honoured.
+    """
     options = RpcServerOptions(
         host=settings.host,
         port=settings.port,
@@ -27,4 +32,5 @@ def rpc_server(settings: RpcSettings, modules: Mapping[str, HostedService]) -> R
         default_timeout=settings.default_timeout,
         max_calls=settings.max_calls,
     )
-    return RpcServer(options, [service for module in modules.values() for service in module.rpc_services])
+    services = [service for module in modules.values() for service in module.rpc_services]
+    return RpcServer(options, services, interceptors=[trace_interceptors(tracing).server])

@@ -56,6 +56,7 @@ def open_channel(
     tls: ClientTls | None = None,
     token: str | None = None,
     timeout: float = 10.0,
+    interceptors: Sequence[Any] = (),
 ) -> grpc.aio.Channel:
     """Return a channel, which connects when it is used and again whenever the connection is lost.
 
@@ -65,17 +66,17 @@ def open_channel(
         tls: None: plain text.
         token: Bearer token sent with each call.
         timeout: Seconds that calls with a single response get unless they say otherwise.
+        interceptors: What else sees each call, such as tracing.
 
     Raises:
         ConfigurationError: A file of ``tls`` can't be used.
     """
-    interceptors: list[Any] = [
-        kind(token, timeout) for kind in (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)
-    ]
+    own = [kind(token, timeout) for kind in (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)]
+    seeing: list[Any] = [*own, *interceptors]
     options = list(_options(services).items())
     if tls is None:
-        return grpc.aio.insecure_channel(target, options=options, interceptors=interceptors)
-    return grpc.aio.secure_channel(target, _credentials(tls), options=options, interceptors=interceptors)
+        return grpc.aio.insecure_channel(target, options=options, interceptors=seeing)
+    return grpc.aio.secure_channel(target, _credentials(tls), options=options, interceptors=seeing)
 
 
 def service_error(error: grpc.aio.AioRpcError) -> ServiceError:

@@ -60,7 +60,7 @@ class RpcServer:
     Args:
         options: Where, and to whom.
         services: What.
-        interceptors: What else sees each call, after authorization.
+        interceptors: What else sees each call that is authorized, and the status that it ends with.
 
     Attributes:
         target: Where a client on this machine reaches it, ``host:port``.
@@ -90,7 +90,7 @@ class RpcServer:
         options = self._options
         authorization = Authorization(options.tokens, certificates=options.client_ca is not None)
         self._server = grpc.aio.server(
-            interceptors=(authorization, self._supervision, *self._interceptors),
+            interceptors=(authorization, *self._interceptors, self._supervision),
             options=list(_channel_options().items()),
             maximum_concurrent_rpcs=options.max_calls,
         )

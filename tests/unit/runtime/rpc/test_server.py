@@ -8,13 +8,18 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.support.rpc import RelayService
 from tests.support.waiting import until
 from wigwag.api.relay.v1 import relay_pb2
 from wigwag.api.relay.v1.relay_pb2_grpc import RelayServiceStub
 from wigwag.errors import ConfigurationError, ConflictError, StoreError, WigwagError
+from wigwag.runtime.grpc_tracing import trace_interceptors
 from wigwag.runtime.rpc import RpcServer, RpcServerOptions, RpcService, open_channel
+from wigwag.runtime.tracing import Tracing
 
 RELAY = "wigwag.api.relay.v1.RelayService"
 STATUS = health_pb2.HealthCheckResponse
@@ -247,3 +252,19 @@ async def test_two_servers_never_share_a_port() -> None:
         with pytest.raises(ConfigurationError):
             async with RelayService().served(port=port):
                 pass
+
+
+async def test_an_interceptor_sees_the_status_that_the_caller_gets() -> None:
+    behaviours, exporter, provider = Behaviours(), InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracing = trace_interceptors(Tracing(provider.get_tracer("test"), ratio=1.0))
+    async with (
+        RpcServer(RpcServerOptions(), [behaviours.service()], interceptors=[tracing.server]) as server,
+        open_channel(server.target, interceptors=[tracing.client]) as channel,
+    ):
+        code, _ = await code_of(channel.unary_unary("/wigwag.test.B/Fail", None, None)(b""))
+        await until(exporter.get_finished_spans)
+    (span,) = exporter.get_finished_spans()
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    assert "FAILED_PRECONDITION" in (span.attributes or {}).values()
+    provider.shutdown()
