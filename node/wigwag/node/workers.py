@@ -57,8 +57,7 @@ class Worker:
         changes: dict[str, object] = {"relay": relay}
         if self.number > 1:
             changes["admin"] = settings.admin.model_copy(update={"port": 0})
-            if "port" in type(settings.rpc).model_fields:
-                changes["rpc"] = settings.rpc.model_copy(update={"port": 0})
+            changes["rpc"] = settings.rpc.model_copy(update={"port": 0})
         return settings.model_copy(update=changes)
 
     def watch_parent(self, gone: Callable[[], None]) -> None:
