@@ -7,6 +7,7 @@ from typing import Any, Self
 from fastapi import APIRouter
 
 from wigwag.errors import ConflictError, NotFoundError
+from wigwag.relay.cluster import Cluster
 from wigwag.relay.metrics import relay_readings
 from wigwag.relay.selection import Found, SessionFilter
 from wigwag.relay.views import ConnectionView, ListenerAddress, SessionView
@@ -61,6 +62,8 @@ class FakeRelay:
 
     def session_views(self) -> list[SessionView]:
         return list(self.sessions.values())
+
+    cluster: Cluster | None = None
 
     def find_sessions(self, wanted: SessionFilter) -> Found[SessionView]:
         matching = [view for view in self.sessions.values() if wanted.matches(view.user, view.realm, view.state)]

@@ -15,7 +15,7 @@ routes = typer.Typer(help="The relay's routing table.", no_args_is_help=True)
 certificates = typer.Typer(help="Certificates of the relay's listeners.", no_args_is_help=True)
 
 _SESSION_ID = re.compile(r"[0-9a-f]{16}")
-_SESSION_COLUMNS = ("id", "user", "state", "listener", "remote", "expires", "messages_in", "messages_out")
+_SESSION_COLUMNS = ("id", "user", "state", "pod", "listener", "remote", "expires", "messages_in", "messages_out")
 _CONNECTION_COLUMNS = ("id", "kind", "listener", "remote", "sessions", "bytes_received", "bytes_sent", "profile")
 _PROFILE_COLUMNS = ("id", "priority", "proto", "remote", "remote_port", "local", "local_port", "con_lifetime")
 
@@ -28,7 +28,7 @@ def list_sessions(
     token_file: TokenOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List sessions, oldest first."""
+    """List the sessions of all pods, oldest first."""
     with client_of(config, url, token_file) as client:
         rows = sorted(client.sessions(user), key=lambda row: float(row["created"]))
     if as_json:

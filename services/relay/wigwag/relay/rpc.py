@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from typing import Any, Protocol
 
 import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,9 +11,10 @@ from wigwag.errors import InvalidRequestError
 from wigwag.runtime.rpc import RpcService
 from wigwag.runtime.rpc.types import Context
 
+from .cluster.asking import SessionsEverywhere, SessionsHere
 from .drain_control import DrainControl
 from .draining import DrainState
-from .selection import DEFAULT_PAGE, LARGEST_PAGE, Found, SessionFilter, page_of
+from .selection import DEFAULT_PAGE, LARGEST_PAGE, SessionFilter
 from .session_journal import JournalEntry, SessionJournal
 from .views import SessionChange, SessionView
 
@@ -43,19 +43,6 @@ _DRAIN_STATES: Mapping[str, relay_pb2.DrainState] = {
 }
 
 
-class RelayUseCases(Protocol):
-    """What the service needs of the relay."""
-
-    def find_sessions(self, wanted: SessionFilter) -> Found[Any]:
-        """The sessions that match."""
-
-    def session(self, session_id: str) -> SessionView:
-        """One session; NotFoundError."""
-
-    def end_session(self, session_id: str) -> None:
-        """End one session; NotFoundError."""
-
-
 class RelayServicer(relay_pb2_grpc.RelayServiceServicer):
     """Serves ``wigwag.api.relay.v1.RelayService``.
 
@@ -66,8 +53,9 @@ class RelayServicer(relay_pb2_grpc.RelayServiceServicer):
         pod: Name of the pod, shown with sessions of a relay of one pod.
     """
 
-    def __init__(self, relay: RelayUseCases, *, journal: SessionJournal, drain: DrainControl, pod: str) -> None:
+    def __init__(self, relay: SessionsHere, *, journal: SessionJournal, drain: DrainControl, pod: str) -> None:
         self._relay = relay
+        self._everywhere = SessionsEverywhere(relay)
         self._journal = journal
         self._drain = drain
         self._pod = pod
@@ -89,7 +77,7 @@ class RelayServicer(relay_pb2_grpc.RelayServiceServicer):
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
         wanted = SessionFilter(user=request.user, realm=request.realm, state=_state_name(request.state))
         after = wanted.after(request.page_token)
-        page, more = page_of(self._relay.find_sessions(wanted), after=after, size=size)
+        page, more = await self._everywhere.page(wanted, after=after, size=size)
         return relay_pb2.ListSessionsResponse(
             sessions=[session_message(view, self._pod) for view in page],
             next_page_token=wanted.page_token(page[-1].id) if more else "",
@@ -97,12 +85,12 @@ class RelayServicer(relay_pb2_grpc.RelayServiceServicer):
 
     async def GetSession(self, request: relay_pb2.GetSessionRequest, context: Context) -> relay_pb2.GetSessionResponse:
         """Return one session."""
-        view = self._relay.session(request.session_id)
+        view = await self._everywhere.session(request.session_id)
         return relay_pb2.GetSessionResponse(session=session_message(view, self._pod))
 
     async def EndSession(self, request: relay_pb2.EndSessionRequest, context: Context) -> relay_pb2.EndSessionResponse:
         """End one session."""
-        self._relay.end_session(request.session_id)
+        await self._everywhere.end(request.session_id)
         return relay_pb2.EndSessionResponse()
 
     async def WatchSessions(

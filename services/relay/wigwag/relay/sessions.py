@@ -177,7 +177,7 @@ class SessionTable:
         for session in self._by_session_id.values():
             if session.id == session_id:
                 return session
-        raise NotFoundError(f"no session {session_id!r}")
+        raise NotFoundError(f"no session {session_id}")
 
     def remove(self, session: Session) -> None:
         """Forget an ended session."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from .selection import LARGEST_PAGE, Found, SessionFilter, page_of
+from .cluster.asking import SessionsEverywhere, SessionsHere
+from .selection import LARGEST_PAGE, SessionFilter
 from .views import ConnectionView, ListenerAddress, SessionView
 
 
@@ -46,19 +47,10 @@ class TraceView:
     """False once the file has reached its largest size."""
 
 
-class RelayUseCases(Protocol):
+class RelayUseCases(SessionsHere, Protocol):
     """What the API needs of the relay itself."""
 
     listeners: dict[str, ListenerAddress]
-
-    def find_sessions(self, wanted: SessionFilter) -> Found[Any]:
-        """The sessions that match."""
-
-    def session(self, session_id: str) -> SessionView:
-        """One session; NotFoundError."""
-
-    def end_session(self, session_id: str) -> None:
-        """End one session; NotFoundError."""
 
     def connection_views(self) -> list[ConnectionView]:
         """All connections."""
@@ -127,14 +119,14 @@ class TraceSelector(BaseModel):
 def relay_router(relay: RelayUseCases, operations: RelayOperations) -> APIRouter:
     """Return the routes of ``/v1/relay``."""
     router = APIRouter(prefix="/v1/relay", tags=["relay"])
-    _add_sessions(router, relay)
+    _add_sessions(router, SessionsEverywhere(relay))
     _add_connections(router, relay, operations)
     _add_reloads(router, operations)
     _add_traces(router, operations)
     return router
 
 
-def _add_sessions(router: APIRouter, relay: RelayUseCases) -> None:
+def _add_sessions(router: APIRouter, everywhere: SessionsEverywhere) -> None:
     @router.get("/sessions")
     async def sessions(
         limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
@@ -142,18 +134,18 @@ def _add_sessions(router: APIRouter, relay: RelayUseCases) -> None:
         user: str | None = None,
     ) -> Page:
         """Sessions of everybody or of ``user`` (``name`` or ``name@realm``), a page at a time."""
-        page, more = page_of(relay.find_sessions(SessionFilter(user=user or "")), after=after or "", size=limit)
+        page, more = await everywhere.page(SessionFilter(user=user or ""), after=after or "", size=limit)
         return Page(sessions=page, next=page[-1].id if more else None)
 
     @router.get("/sessions/{session_id}")
     async def session(session_id: str) -> SessionView:
         """One session."""
-        return relay.session(session_id)
+        return await everywhere.session(session_id)
 
     @router.delete("/sessions/{session_id}", status_code=204)
     async def end_session(session_id: str) -> None:
         """End a session; its URI answers 481 from now on."""
-        relay.end_session(session_id)
+        await everywhere.end(session_id)
 
 
 def _add_connections(router: APIRouter, relay: RelayUseCases, operations: RelayOperations) -> None:

@@ -11,6 +11,7 @@ from wigwag.relay.views import SessionChange
 from wigwag.store import Change, Claim, Gap, Pod, SessionRecord, Store, StoreError
 
 from .arrivals import Arrivals
+from .asking import answer_of
 from .elsewhere import Elsewhere
 from .frames import Ending, Open, Superseded, Toward
 from .holder import HolderLink
@@ -182,6 +183,10 @@ class Cluster:
         arrivals = Arrivals(link, frame, session, hop)
         self._arrivals.setdefault(key, set()).add(arrivals)
         return arrivals
+
+    def asked(self, question: bytes) -> bytes:
+        """Answer an operator's question, asked at another pod."""
+        return answer_of(self._relay, question)
 
     def superseded(self, frame: Superseded) -> None:
         """Another pod says that a client of ours has AUTHed there."""

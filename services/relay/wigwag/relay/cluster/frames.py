@@ -23,8 +23,8 @@ NONCE = 16
 TRANSACTION_ID = 16
 TRACEPARENT = 55
 """Octets of a W3C traceparent."""
-LARGEST_FRAME = 262_144
-"""Octets of one frame's content; a sub-chunk with its head has 80 KiB at most."""
+LARGEST_FRAME = 4_194_304
+"""Octets of one frame's content; a sub-chunk with its head has 80 KiB at most, a page of sessions is the largest."""
 LARGEST_GREETING = 512
 """The same, until the other end has proven who it is."""
 
@@ -58,6 +58,8 @@ class Kind(IntEnum):
     RESPONSE = 12
     CLOSED = 13
     SUPERSEDED = 14
+    ASK = 15
+    TOLD = 16
 
 
 class Toward(IntEnum):
@@ -211,6 +213,22 @@ class Superseded:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """An operator's question, passed on to another pod."""
+
+    number: int
+    question: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Its answer."""
+
+    number: int
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """PING or PONG."""
 
@@ -218,7 +236,21 @@ class Beat:
 
 
 Frame = (
-    Hello | Challenge | Proof | Beat | Open | Data | Stop | Taken | Answered | Failed | Response | Closed | Superseded
+    Hello
+    | Challenge
+    | Proof
+    | Beat
+    | Open
+    | Data
+    | Stop
+    | Taken
+    | Answered
+    | Failed
+    | Response
+    | Closed
+    | Superseded
+    | Ask
+    | Told
 )
 
 
@@ -291,6 +323,16 @@ def superseded(epoch: int, session_id: str, pod: str) -> bytes:
     """Return a SUPERSEDED."""
     name = session_id.encode()
     return _frame(Kind.SUPERSEDED, _SUPERSEDED.pack(epoch, len(name)), name, pod.encode())
+
+
+def ask(number: int, question: bytes) -> bytes:
+    """Return an ASK."""
+    return _frame(Kind.ASK, _STREAM.pack(number), question)
+
+
+def told(number: int, answer: bytes) -> bytes:
+    """Return a TOLD."""
+    return _frame(Kind.TOLD, _STREAM.pack(number), answer)
 
 
 class FrameReader:
@@ -398,6 +440,16 @@ def _superseded(content: bytes) -> Superseded:
     return Superseded(epoch, content[_SUPERSEDED.size : middle].decode(), content[middle:].decode())
 
 
+def _ask(content: bytes) -> Ask:
+    (number,) = _STREAM.unpack_from(content)
+    return Ask(number, content[_STREAM.size :])
+
+
+def _told(content: bytes) -> Told:
+    (number,) = _STREAM.unpack_from(content)
+    return Told(number, content[_STREAM.size :])
+
+
 _PARSERS: dict[int, Callable[[bytes], Frame]] = {
     Kind.HELLO: _hello,
     Kind.CHALLENGE: _challenge,
@@ -413,4 +465,6 @@ _PARSERS: dict[int, Callable[[bytes], Frame]] = {
     Kind.RESPONSE: _response,
     Kind.CLOSED: _closed,
     Kind.SUPERSEDED: _superseded,
+    Kind.ASK: _ask,
+    Kind.TOLD: _told,
 }

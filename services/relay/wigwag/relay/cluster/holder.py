@@ -7,7 +7,7 @@ from wigwag.protocols.digest import SigningKeys
 
 from . import frames
 from .arrivals import Arrivals
-from .frames import Beat, Data, Ending, Frame, FrameReader, Hello, Open, Proof, Stop, Superseded
+from .frames import Ask, Beat, Data, Ending, Frame, FrameReader, Hello, Open, Proof, Stop, Superseded
 from .greeting import check_sender, prove_holder
 from .link import DEAD_AFTER
 
@@ -27,6 +27,9 @@ class Harbour(Protocol):
 
     def superseded(self, frame: Superseded) -> None:
         """A client has AUTHed elsewhere."""
+
+    def asked(self, question: bytes) -> bytes:
+        """Answer an operator's question."""
 
     def holder_connected(self, link: "HolderLink") -> None:
         """A connection came in."""
@@ -165,6 +168,8 @@ class HolderLink:
             case Stop(stream=stream):
                 if stream in self._streams:
                     self._streams[stream].close(Ending.STOPPED)
+            case Ask(number=number, question=question):
+                self.send(frames.told(number, self._harbour.asked(question)))
             case Superseded():
                 self._harbour.superseded(frame)
             case Beat():

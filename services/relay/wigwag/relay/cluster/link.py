@@ -8,7 +8,7 @@ from wigwag.protocols.digest import SigningKeys
 from wigwag.relay.destination import Holding
 
 from . import frames
-from .frames import Answered, Beat, Challenge, Closed, Failed, Frame, FrameReader, Response, Taken
+from .frames import Answered, Beat, Challenge, Closed, Failed, Frame, FrameReader, Response, Taken, Told
 from .greeting import check_holder
 from .remote import Remote, Target
 
@@ -32,6 +32,9 @@ class LinkObserver(Protocol):
 
     def link_lost(self, link: "PodLink", reason: str) -> None:
         """The link is over, or never stood."""
+
+    def told(self, frame: Told) -> None:
+        """A question is answered."""
 
 
 class PodLink:
@@ -174,6 +177,8 @@ class PodLink:
                 self._prove(frame, now)
             case Beat():
                 pass
+            case Told() if self.up:
+                self._observer.told(frame)
             case Taken() | Answered() | Failed() | Response() | Closed() if self.up:
                 self._told(frame, now)
             case _:

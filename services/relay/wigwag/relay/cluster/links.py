@@ -1,12 +1,14 @@
 """The links that this pod has opened, and those that others have opened to it."""
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from wigwag.errors import WigwagError
+from wigwag.errors import OverloadedError, WigwagError
 from wigwag.protocols.digest import SigningKeys
 from wigwag.transport.channel import Receiver
 
 from . import frames
+from .frames import Told
 from .holder import Harbour, HolderLink
 from .link import Ended, PodLink
 from .members import Members
@@ -15,6 +17,8 @@ from .remote import Remote, Target
 if TYPE_CHECKING:
     from wigwag.relay.service import Relay
 
+ANSWER = 3.0
+"""Seconds that another pod has to answer an operator's question."""
 FAILURE_REMEMBERED = 0.5
 """Seconds for which a pod that could not be reached is not tried again."""
 
@@ -41,6 +45,8 @@ class Links:
         self._links: dict[str, PodLink] = {}
         self._failures: dict[str, float] = {}
         self.holders: set[HolderLink] = set()
+        self._questions: dict[int, tuple[str, asyncio.Future[bytes]]] = {}
+        self._asked = 0
 
     def reachable(self, pod: str) -> bool:
         """Tell whether something can be sent to the pod, or may be tried."""
@@ -60,6 +66,34 @@ class Links:
         """Tell a pod that a client it may hold has AUTHed here."""
         if self.reachable(pod):
             self._link(pod).send(frames.superseded(epoch, session_id, self._members.pod.id))
+
+    async def ask(self, pod: str, question: bytes) -> bytes:
+        """Have another pod answer an operator's question.
+
+        Raises:
+            OverloadedError: It can't be reached, or not in time.
+        """
+        if not self.reachable(pod):
+            raise OverloadedError(f"pod {pod} can't be reached")
+        self._asked = (self._asked + 1) & 0xFFFF_FFFF
+        number = self._asked
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._questions[number] = (pod, answer)
+        try:
+            self._link(pod).send(frames.ask(number, question))
+            self._relay.flush()
+            async with asyncio.timeout(ANSWER):
+                return await answer
+        except TimeoutError as error:
+            raise OverloadedError(f"pod {pod} does not answer") from error
+        finally:
+            del self._questions[number]
+
+    def told(self, frame: Told) -> None:
+        """A question is answered; the asker may have given up."""
+        found = self._questions.get(frame.number)
+        if found is not None and not found[1].done():
+            found[1].set_result(frame.answer)
 
     def _link(self, pod: str) -> PodLink:
         link = self._links.get(pod)
@@ -114,5 +148,8 @@ class Links:
         if self._links.get(link.pod) is link:
             del self._links[link.pod]
             self._failures[link.pod] = self._relay.now()
+        for pod, answer in self._questions.values():
+            if pod == link.pod and not answer.done():
+                answer.set_exception(OverloadedError(f"pod {pod} can't be reached: {reason}"))
         self._relay.counters["link_losses"] += 1
         self._relay.log_event("pod link is lost", pod=link.pod, reason=reason)
