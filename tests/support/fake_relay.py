@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from wigwag.errors import ConflictError, NotFoundError
 from wigwag.relay.cluster import Cluster
+from wigwag.relay.draining import DrainState, DrainView
 from wigwag.relay.metrics import relay_readings
 from wigwag.relay.selection import Found, SessionFilter
 from wigwag.relay.views import ConnectionView, ListenerAddress, SessionView
@@ -87,12 +88,38 @@ class FakeRelay:
         return CONNECTION
 
 
+class FakeDrain:
+    """A drain that only remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.state = DrainState.SERVING
+        self.graces: list[float | None] = []
+        self.too_late = False
+
+    async def start(self, grace: float | None) -> None:
+        self.graces.append(grace)
+        self.state = DrainState.DRAINING
+
+    async def cancel(self) -> None:
+        if self.too_late:
+            raise ConflictError("connections are being closed")
+        self.state = DrainState.SERVING
+
+    def view(self) -> DrainView:
+        return DrainView(state=self.state.value, sessions=3, connections=2, open_chunks=1, transactions=4)
+
+    @property
+    def deadline(self) -> float | None:
+        return 1_700_000_000.5 if self.state is not DrainState.SERVING else None
+
+
 class FakeRelayModule:
     """A module whose relay is fake; remembers what was asked of it."""
 
     def __init__(self, surroundings: object = None, *, sessions: int = 1) -> None:
         self.relay = FakeRelay(sessions)
-        self.router: APIRouter = relay_router(self.relay, self)
+        self.drain_control = FakeDrain()
+        self.router: APIRouter = relay_router(self.relay, self, self.drain_control)
         self.rpc_services: Sequence[RpcService] = ()
         self.can_serve = True
         self.calls: list[str] = []

@@ -8,40 +8,13 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from tests.support.fake_relay import FakeRelay
-from wigwag.errors import ConflictError
-from wigwag.relay.draining import DrainState, DrainView
+from tests.support.fake_relay import FakeDrain, FakeRelay
 from wigwag.relay.rpc import RelayServicer
 from wigwag.relay.session_journal import SessionJournal
 from wigwag.runtime.rpc import RpcServer, RpcServerOptions
 
 POD = "pod-1"
 ITEMS = "/wigwag.test.Items/Exchange"
-
-
-class FakeDrain:
-    """A drain that only remembers what was asked."""
-
-    def __init__(self) -> None:
-        self.state = DrainState.SERVING
-        self.graces: list[float | None] = []
-        self.too_late = False
-
-    async def start(self, grace: float | None) -> None:
-        self.graces.append(grace)
-        self.state = DrainState.DRAINING
-
-    async def cancel(self) -> None:
-        if self.too_late:
-            raise ConflictError("connections are being closed")
-        self.state = DrainState.SERVING
-
-    def view(self) -> DrainView:
-        return DrainView(state=self.state.value, sessions=3, connections=2, open_chunks=1, transactions=4)
-
-    @property
-    def deadline(self) -> float | None:
-        return 1_700_000_000.5 if self.state is not DrainState.SERVING else None
 
 
 class RelayService:

@@ -10,6 +10,7 @@ import typer
 
 from wigwag.errors import WigwagError
 
+from .cli_drain import drain
 from .cli_keys import keys
 from .cli_relay import certificates, connections, profiles, routes, sessions, trace
 from .cli_users import users
@@ -32,6 +33,7 @@ app.add_typer(routes, name="routes")
 app.add_typer(certificates, name="certificates")
 app.add_typer(keys, name="keys")
 app.command()(trace)
+app.command()(drain)
 
 
 @app.command()

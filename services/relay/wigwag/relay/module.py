@@ -142,9 +142,10 @@ class RelayModule:
             self.relay.tracing = self._tracing
             self._traces = Traces(self.relay, self._trace_directory, self._trace_max_bytes)
             stack.callback(self._traces.close)
-            self.router = relay_router(self.relay, self)
             self._drain = Drain(self.relay, pace=settings.drain_pace)
-            self._open_rpc(stack, runtime)
+            drain = self._drain_for_operators(stack, runtime)
+            self.router = relay_router(self.relay, self, drain)
+            self._open_rpc(runtime, drain)
             if self._store is not None:
                 await self._join(stack, self._store)
             await self._listen(stack)
@@ -226,17 +227,20 @@ class RelayModule:
         stack.callback(watching.cancel)
         logger.info("this pod has joined the cluster", pod=pod.id, links=address)
 
-    def _open_rpc(self, stack: AsyncExitStack, runtime: AsyncioRuntime) -> None:
+    def _drain_for_operators(self, stack: AsyncExitStack, runtime: AsyncioRuntime) -> DrainControl:
+        if self._drain_control is not None:
+            return self._drain_control
+        drain = OperatorsDrain(self, default_grace=self._shutdown_grace, wall=runtime.wall)
+        stack.callback(drain.close)
+        return drain
+
+    def _open_rpc(self, runtime: AsyncioRuntime, drain: DrainControl) -> None:
         # Not at the top: gRPC takes a moment to load, and commands that run no node load this module too.
         from .rpc import RelayServicer
 
         run = self.relay.instance.hex()
         journal = SessionJournal(run, runtime.wall)
         self.relay.observers.append(journal)
-        drain = self._drain_control
-        if drain is None:
-            drain = OperatorsDrain(self, default_grace=self._shutdown_grace, wall=runtime.wall)
-            stack.callback(drain.close)
         servicer = RelayServicer(self.relay, journal=journal, drain=drain, pod=run)
         self.rpc_services = (servicer.served(lambda: self.ready()[0]),)
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .cluster.asking import SessionsEverywhere, SessionsHere
+from .drain_control import DrainControl
+from .draining import DrainView
 from .selection import LARGEST_PAGE, SessionFilter
 from .views import ConnectionView, ListenerAddress, SessionView
 
@@ -116,13 +118,31 @@ class TraceSelector(BaseModel):
         return self
 
 
-def relay_router(relay: RelayUseCases, operations: RelayOperations) -> APIRouter:
+class DrainOrder(BaseModel):
+    """How to drain."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grace: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    """Seconds that open work may take; null: as the settings say."""
+
+
+class DrainProgress(BaseModel):
+    """How far a drain is."""
+
+    drain: DrainView
+    deadline: float | None
+    """Wall clock seconds at which what is left gets closed."""
+
+
+def relay_router(relay: RelayUseCases, operations: RelayOperations, drain: DrainControl) -> APIRouter:
     """Return the routes of ``/v1/relay``."""
     router = APIRouter(prefix="/v1/relay", tags=["relay"])
     _add_sessions(router, SessionsEverywhere(relay))
     _add_connections(router, relay, operations)
     _add_reloads(router, operations)
     _add_traces(router, operations)
+    _add_drain(router, drain)
     return router
 
 
@@ -190,6 +210,25 @@ def _add_reloads(router: APIRouter, operations: RelayOperations) -> None:
     async def reload_certificates() -> dict[str, str]:
         """Load all certificates again; by listener "reloaded", or why the old ones stay in use."""
         return operations.reload_certificates()
+
+
+def _add_drain(router: APIRouter, drain: DrainControl) -> None:
+    @router.get("/drain")
+    async def progress() -> DrainProgress:
+        """How far a drain is, or that this pod serves."""
+        return DrainProgress(drain=drain.view(), deadline=drain.deadline)
+
+    @router.post("/drain", status_code=202)
+    async def start(order: DrainOrder) -> DrainProgress:
+        """Begin a drain of this pod, or go on with the one that has begun; it stays drained until it is called off."""
+        await drain.start(order.grace)
+        return DrainProgress(drain=drain.view(), deadline=drain.deadline)
+
+    @router.delete("/drain")
+    async def cancel() -> DrainProgress:
+        """Call the drain off: the pod serves again."""
+        await drain.cancel()
+        return DrainProgress(drain=drain.view(), deadline=drain.deadline)
 
 
 def _add_traces(router: APIRouter, operations: RelayOperations) -> None:
