@@ -7,6 +7,13 @@ import pytest
 
 from tests.support.mariadb import running_mariadb
 from tests.support.postgresql import running_postgresql
+from tests.support.redis_server import (
+    RedisCluster,
+    RedisServer,
+    running_redis,
+    running_redis_cluster,
+    running_redis_tls,
+)
 from tests.support.sql import SqlServer
 
 SERVERS = [
@@ -35,3 +42,21 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'wigwag.sqlite3'}"
     server: SqlServer = request.getfixturevalue(request.param)
     return await server.new_database()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_tls() -> Iterator[tuple[str, str]]:
+    with running_redis_tls() as url_and_ca_file:
+        yield url_and_ca_file
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisCluster]:
+    with running_redis_cluster() as cluster:
+        yield cluster

@@ -1,0 +1,379 @@
+"""What the store on Redis does while servers are away, hang, come back empty, or forget scripts."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from tests.support.redis_server import RedisCluster, RedisServer, running_redis, running_redis_cluster
+from tests.support.stores import ALICE, claim, record
+from tests.support.waiting import until
+from wigwag.errors import StoreError
+from wigwag.store import Change, Gap, PeerBinding, Pod, Store
+from wigwag.store.redis import RedisStore
+
+pytestmark = pytest.mark.peer("redis-server")
+POD = Pod(id="relay-0.1", address="10.0.0.1:2857")
+TIMEOUT = 0.5
+HERE = PeerBinding("pod-a", 1)
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A server of the test's own, for it to mistreat."""
+    with running_redis() as started:
+        yield started
+
+
+Told = list[tuple[bool, str]]
+
+
+@pytest.fixture
+def told() -> Told:
+    return []
+
+
+@pytest.fixture
+async def store(server: RedisServer, told: Told) -> AsyncIterator[RedisStore]:
+    async with RedisStore(server.url, timeout=TIMEOUT, on_availability=lambda *news: told.append(news)) as opened:
+        yield opened
+
+
+async def until_done(operation: Callable[[], Awaitable[object]], timeout: float = 15.0) -> None:
+    """Try until it succeeds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    while loop.time() < deadline:
+        with suppress(StoreError):
+            await operation()
+            return
+        await asyncio.sleep(0.05)
+    await operation()
+
+
+def operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
+    """Every operation there is."""
+    wanted = record(now=time.time())
+    expires_at = wanted.expires_at
+    return {
+        "beat": lambda: store.beat(POD),
+        "leave": lambda: store.leave("x"),
+        "claim_owner": lambda: store.claim_owner(ALICE, "s1", expires_at=expires_at, most=9),
+        "release_owner": lambda: store.release_owner(ALICE, "s1"),
+        "claim_session": lambda: store.claim_session(wanted, must_exist=False, resume_window=60),
+        "extend_session": lambda: store.extend_session("s1", 1, expires_at=expires_at),
+        "suspend_session": lambda: store.suspend_session("s1", 1),
+        "end_session": lambda: store.end_session("s1", 1),
+        "find_sessions": lambda: store.find_sessions(["s1", "s2", "s3"]),
+        "put_sessions": lambda: store.put_sessions([wanted]),
+        "bind_peer": lambda: store.bind_peer("s1", "p", HERE, expires_at=expires_at),
+        "find_peer": lambda: store.find_peer("s1", "p"),
+        "unbind_peer": lambda: store.unbind_peer("s1", "p", HERE),
+        "acquire_lease": lambda: store.acquire_lease("l", "pod-a", seconds=3),
+        "put_status": lambda: store.put_status("x", b""),
+        "statuses": lambda: store.statuses(),
+    }
+
+
+async def took(operation: Callable[[], Awaitable[object]]) -> float:
+    """Return how many seconds an operation takes to fail."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(StoreError):
+        await operation()
+    return loop.time() - began
+
+
+async def test_it_opens_without_a_server_and_works_once_there_is_one(server: RedisServer, told: Told) -> None:
+    server.stop()
+    async with RedisStore(server.url, timeout=TIMEOUT, on_availability=lambda *news: told.append(news)) as store:
+        assert [available for available, _ in told] == [False]
+        assert str(server.port) in told[0][1]
+        server.start()
+        await until_done(lambda: store.beat(POD))
+        assert told[1:] == [(True, "")]
+
+
+async def test_every_operation_fails_while_the_server_is_stopped(store: RedisStore, server: RedisServer) -> None:
+    server.stop()
+    for name, operation in operations(store).items():
+        with pytest.raises(StoreError, match=f"redis 127.0.0.1:{server.port}"):
+            await operation()
+            pytest.fail(name)
+
+
+async def test_a_server_that_hangs_costs_its_callers_no_more_than_the_timeout(
+    store: RedisStore, server: RedisServer
+) -> None:
+    server.pause()
+    waits = await asyncio.gather(*(took(lambda: store.find_sessions(["s1"])) for _ in range(100)))
+    assert max(waits) < TIMEOUT + 1.0
+
+
+async def test_once_the_server_is_known_to_be_away_operations_fail_at_once(
+    store: RedisStore, server: RedisServer
+) -> None:
+    server.pause()
+    await took(lambda: store.beat(POD))
+    waits = [await took(operation) for operation in operations(store).values()]
+    assert max(waits) < TIMEOUT / 2
+
+
+async def test_one_at_a_time_finds_out_whether_the_server_is_back(store: RedisStore, server: RedisServer) -> None:
+    server.pause()
+    await took(lambda: store.beat(POD))
+    await asyncio.sleep(0.35)
+    waits = await asyncio.gather(*(took(lambda: store.statuses()) for _ in range(20)))
+    assert len([wait for wait in waits if wait > TIMEOUT / 2]) == 1
+
+
+async def test_a_server_that_goes_on_is_used_again_and_each_change_is_told_once(
+    store: RedisStore, server: RedisServer, told: Told
+) -> None:
+    server.pause()
+    for _ in range(3):
+        await took(lambda: store.beat(POD))
+    server.resume()
+    await until_done(lambda: store.beat(POD))
+    await store.beat(POD)
+    assert [available for available, _ in told] == [True, False, True]
+
+
+async def test_what_the_server_kept_is_there_after_its_restart(store: RedisStore, server: RedisServer) -> None:
+    claimed = await claim(store, record(now=time.time()))
+    server.restart(empty=False)
+    await until_done(lambda: store.beat(POD))
+    assert await store.find_sessions(["s1"]) == {"s1": claimed}
+    assert (await claim(store, record(now=time.time(), pod="pod-b"))).epoch > claimed.epoch
+
+
+async def test_a_server_that_comes_back_empty_is_filled_again(store: RedisStore, server: RedisServer) -> None:
+    now = time.time()
+    records = [await claim(store, record(f"s{number}", now=now)) for number in range(20)]
+    await store.claim_owner(ALICE, "s0", expires_at=now + 300, most=9)
+    before = (await store.beat(POD)).generation
+    server.restart(empty=True)
+    await until_done(lambda: store.beat(POD))
+    after = (await store.beat(POD)).generation
+    assert after != before
+    assert (await store.beat(POD)).generation == after
+    assert await store.find_sessions(["s0"]) == {}
+    assert await store.put_sessions(records) == []
+    assert await store.find_sessions(["s0", "s19"]) == {"s0": records[0], "s19": records[19]}
+    assert await store.claim_owner(ALICE, "new", expires_at=now + 300, most=9) == "s19"
+    assert (await claim(store, record("s7", now=now, pod="pod-b"))).epoch > records[7].epoch
+
+
+async def test_a_store_that_is_flushed_shows_another_generation(store: RedisStore, server: RedisServer) -> None:
+    before = (await store.beat(POD)).generation
+    with server.admin() as admin:
+        admin.flushall()
+    assert (await store.beat(POD)).generation != before
+
+
+async def test_scripts_that_the_server_forgot_are_sent_again(store: RedisStore, server: RedisServer) -> None:
+    now = time.time()
+    claimed = [await claim(store, record(f"s{number}", now=now)) for number in range(3)]
+    with server.admin() as admin:
+        admin.script_flush()
+    assert len(await store.find_sessions(["s0", "s1", "s2", "s3"])) == 3
+    with server.admin() as admin:
+        admin.script_flush()
+    await store.end_session("s0", claimed[0].epoch)
+    assert list(await store.find_sessions(["s0", "s1"])) == ["s1"]
+
+
+async def test_many_sessions_are_found_in_one_round_trip(store: RedisStore, server: RedisServer) -> None:
+    await store.find_sessions(["s0"])
+    with server.admin() as admin:
+        before = admin.info("stats")["total_reads_processed"]
+        await store.find_sessions([f"s{number}" for number in range(50)])
+        after = admin.info("stats")["total_reads_processed"]
+    assert after - before == 2  # the store's read and that of INFO
+
+
+async def test_a_server_that_became_a_replica_is_away_until_the_address_leads_to_the_primary(
+    store: RedisStore, server: RedisServer
+) -> None:
+    await store.beat(POD)
+    with running_redis() as primary, server.admin() as admin:
+        admin.replicaof("127.0.0.1", primary.port)
+        assert await took(lambda: store.beat(POD)) < TIMEOUT
+        admin.replicaof("NO", "ONE")
+        await until_done(lambda: store.beat(POD))
+
+
+async def test_a_full_server_refuses_and_says_so(store: RedisStore, server: RedisServer, told: Told) -> None:
+    with server.admin() as admin:
+        admin.config_set("maxmemory", "1")
+        with pytest.raises(StoreError, match="maxmemory"):
+            await claim(store, record(now=time.time()))
+        assert not told[-1][0]
+        admin.config_set("maxmemory", "0")
+        await until_done(lambda: claim(store, record(now=time.time())))
+        assert told[-1] == (True, "")
+
+
+async def test_one_broken_record_does_not_make_the_server_away(
+    store: RedisStore, server: RedisServer, told: Told
+) -> None:
+    with server.admin() as admin:
+        admin.set("wigwag:{s1}:session", "not a hash")
+    with pytest.raises(StoreError, match="WRONGTYPE"):
+        await store.find_sessions(["s1"])
+    await store.find_sessions(["s2"])
+    assert told == [(True, "")]
+
+
+async def test_an_operation_given_up_by_its_caller_leaves_the_store_usable(
+    store: RedisStore, server: RedisServer
+) -> None:
+    server.pause()
+    hanging = [asyncio.create_task(store.beat(POD)) for _ in range(20)]
+    await asyncio.sleep(0)
+    for task in hanging:
+        task.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+    server.resume()
+    await until_done(lambda: store.beat(POD))
+    claimed = await claim(store, record(now=time.time()))
+    assert await store.find_sessions(["s1"]) == {"s1": claimed}
+
+
+async def test_nothing_stays_for_ever(store: RedisStore, server: RedisServer) -> None:
+    for name, operation in operations(store).items():
+        with suppress(Exception):
+            await operation()
+            assert name
+    with server.admin() as admin:
+        keys = list(admin.scan_iter())
+        assert len(keys) >= 7
+        assert [key for key in keys if admin.ttl(key) < 0] == []
+
+
+# Notices
+
+
+async def test_a_lost_subscription_is_opened_again_with_a_gap(store: RedisStore, server: RedisServer) -> None:
+    notices = store.changes()
+    assert await anext(notices) == Gap()
+    with server.admin() as admin:
+        admin.client_kill_filter(_type="pubsub")
+    assert await anext(notices) == Gap()
+    first = await claim(store, record(now=time.time()))
+    await store.suspend_session("s1", first.epoch)
+    assert await anext(notices) == Change("s1", first.epoch, "pod-a")
+
+
+async def test_a_subscription_survives_a_server_that_is_away(store: RedisStore, server: RedisServer) -> None:
+    notices = store.changes()
+    assert await anext(notices) == Gap()
+    server.restart(empty=True)
+    async with asyncio.timeout(15):
+        assert await anext(notices) == Gap()
+
+
+async def test_a_subscription_to_a_server_that_hangs_is_given_up(store: RedisStore, server: RedisServer) -> None:
+    notices = store.changes()
+    assert await anext(notices) == Gap()
+    server.pause()
+    waiting = asyncio.ensure_future(anext(notices))
+    await asyncio.sleep(3 * TIMEOUT)
+    server.resume()
+    async with asyncio.timeout(15):
+        assert await waiting == Gap()
+
+
+async def test_a_message_of_a_stranger_counts_as_a_gap(store: RedisStore, server: RedisServer) -> None:
+    notices = store.changes()
+    assert await anext(notices) == Gap()
+    with server.admin() as admin:
+        for message in (b"\xff", b"[]", b'["s1", "x", ""]', b'{"a": 1}'):
+            admin.publish("wigwag:changes", message)
+            assert await anext(notices) == Gap()
+
+
+# A cluster
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RedisCluster]:
+    with running_redis_cluster(replicas=1) as started:
+        yield started
+
+
+@pytest.fixture
+async def clustered(cluster: RedisCluster) -> AsyncIterator[RedisStore]:
+    async with RedisStore(cluster.url, timeout=TIMEOUT) as opened:
+        yield opened
+
+
+async def test_sessions_are_spread_over_the_masters_of_a_cluster(
+    clustered: RedisStore, cluster: RedisCluster
+) -> None:
+    now = time.time()
+    for number in range(30):
+        await claim(clustered, record(f"s{number}", now=now))
+    assert len(await clustered.find_sessions([f"s{number}" for number in range(30)])) == 30
+    for master in cluster.masters:
+        with master.admin() as admin:
+            assert len(admin.keys("wigwag:{s*}:session")) > 0
+
+
+async def test_a_master_that_lost_everything_shows_in_the_generation(
+    clustered: RedisStore, cluster: RedisCluster
+) -> None:
+    before = (await clustered.beat(POD)).generation
+    assert (await clustered.beat(POD)).generation == before
+    for master in cluster.masters:
+        with master.admin() as admin:
+            admin.flushall()
+        after = (await clustered.beat(POD)).generation
+        assert after != before
+        before = after
+
+
+async def test_a_slot_that_moves_is_followed(clustered: RedisStore, cluster: RedisCluster) -> None:
+    claimed = await claim(clustered, record("moving", now=time.time()))
+    with cluster.masters[0].admin() as first, cluster.masters[1].admin() as second:
+        slot = int(first.execute_command("CLUSTER", "KEYSLOT", "moving"))
+        owner_of = {True: (first, second), False: (second, first)}
+        is_first = slot < 16384 // 3
+        if slot >= 2 * 16384 // 3:
+            pytest.fail("choose another session id")
+        source, target = owner_of[is_first]
+        source_id, target_id = (client.execute_command("CLUSTER", "MYID") for client in (source, target))
+        target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        port = cluster.masters[1 if is_first else 0].port
+        source.execute_command("MIGRATE", "127.0.0.1", port, "wigwag:{moving}:session", 0, 5000)
+        asked = await clustered.find_sessions(["moving", "s1"])
+        assert asked["moving"] == claimed
+        for client in (target, source):
+            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+    assert await clustered.find_sessions(["moving"]) == {"moving": claimed}
+    await clustered.end_session("moving", claimed.epoch)
+
+
+async def test_a_replica_takes_over_for_a_master_that_died(clustered: RedisStore, cluster: RedisCluster) -> None:
+    before = (await clustered.beat(POD)).generation
+    cluster.masters[0].stop()
+    names = [f"t{number}" for number in range(30)]
+    await until_done(lambda: clustered.find_sessions(names), timeout=30)
+    await until_done(lambda: clustered.beat(POD))
+    assert (await clustered.beat(POD)).generation != before
+    now = time.time()
+    assert [(await claim(clustered, record(name, now=now))).session_id for name in names] == names
+
+
+async def test_a_cluster_that_is_away_fails_within_the_timeout_and_is_found_again(cluster: RedisCluster) -> None:
+    for server in (*cluster.masters[1:], *cluster.replicas):
+        server.pause()
+    async with RedisStore(cluster.url, timeout=TIMEOUT) as store:
+        assert await took(lambda: store.beat(POD)) < TIMEOUT + 1.0
+        for server in (*cluster.masters[1:], *cluster.replicas):
+            server.resume()
+        await until_done(lambda: store.beat(POD), timeout=30)
+        await until(lambda: True)

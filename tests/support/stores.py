@@ -1,0 +1,99 @@
+"""What tests of the store need: a clock that goes where it is told, records, and stores to open by name."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from wigwag.store import Change, Gap, Owner, RecordState, SessionRecord, Store
+from wigwag.store.memory import MemoryStore
+from wigwag.store.redis import RedisStore
+
+ALICE = Owner("alice", "example.com", "msrp://alice.example:7777/a;tcp")
+BOB = Owner("bob", "example.com", "msrp://bob.example:7777/b;tcp")
+
+
+@dataclass(slots=True)
+class WallClock:
+    """A wall clock for a store."""
+
+    now: float = field(default_factory=time.time)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(slots=True)
+class Backend:
+    """Where state lives: each opened store is as another pod sees it."""
+
+    kind: str
+    url: str
+    options: dict[str, Any]
+    clock: WallClock
+    _memory: MemoryStore | None = None
+
+    def new(self, **options: Any) -> AbstractAsyncContextManager[Store]:
+        """Return a store, to be entered."""
+        if self.kind != "memory":
+            return RedisStore(self.url, **{"clock": self.clock, **self.options, **options})
+        if self._memory is None:  # a process that is alone: what it opens is the same
+            self._memory = MemoryStore(clock=self.clock)
+        return self._memory
+
+
+def record(
+    session_id: str = "s1",
+    *,
+    now: float,
+    pod: str = "pod-a",
+    connection: int = 1,
+    lifetime: float = 300.0,
+    owner: Owner = ALICE,
+    epoch: int = 0,
+    state: RecordState = RecordState.ACTIVE,
+) -> SessionRecord:
+    """Return a record as a pod would write it."""
+    return SessionRecord(
+        session_id=session_id,
+        uri=f"msrp://relay.example:2855/{session_id};tcp",
+        owner=owner,
+        client_uri=owner.client_uri.upper(),
+        client_host="",
+        listener="public",
+        created=now,
+        expires_at=now + lifetime,
+        pod=pod,
+        connection=connection,
+        epoch=epoch,
+        state=state,
+    )
+
+
+async def claim(store: Store, wanted: SessionRecord) -> SessionRecord:
+    """Claim a session without conditions and return its record."""
+    claimed = await store.claim_session(wanted, must_exist=False, resume_window=60.0)
+    assert claimed is not None
+    return claimed.record
+
+
+class Listener:
+    """Collects notices while it is entered; it listens once it is."""
+
+    def __init__(self, store: Store) -> None:
+        self._notices: AsyncIterator[Change | Gap] = store.changes()
+
+    async def __aenter__(self) -> "Listener":
+        assert await anext(self._notices) == Gap()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._notices.aclose()  # type: ignore[attr-defined]
+
+    async def next(self) -> Change | Gap:
+        """Return the next notice."""
+        return await anext(self._notices)
+
+
+Opener = Callable[..., AbstractAsyncContextManager[Store]]
