@@ -174,7 +174,12 @@ async def test_an_owner_is_released_from_no_session_but_the_one_named(store: Sto
 
 @pytest.mark.parametrize(
     ("one", "another"),
-    [(("a@b", "c"), ("a", "b@c")), (("}a", "c"), ("a", "c")), (("{x}", "c"), ("x", "c")), (("é", "c"), ("\udce9", "c"))],
+    [
+        (("a@b", "c"), ("a", "b@c")),
+        (("}a", "c"), ("a", "c")),
+        (("{x}", "c"), ("x", "c")),
+        (("é", "c"), ("\udce9", "c")),
+    ],
 )
 async def test_names_with_odd_characters_are_users_of_their_own(
     store: Store, clock: WallClock, one: tuple[str, str], another: tuple[str, str]
@@ -187,7 +192,7 @@ async def test_names_with_odd_characters_are_users_of_their_own(
         assert await found(store, wanted.session_id) == claimed
 
 
-# Sessions: claims
+# Claims of sessions
 
 
 async def test_a_new_session_is_written_as_it_is(store: Store, other: Store, clock: WallClock) -> None:
@@ -307,7 +312,7 @@ async def test_a_record_is_gone_a_margin_after_its_expiry(store: Store, clock: W
     assert await store.claim_session(record(now=clock.now), must_exist=True, resume_window=60) is None
 
 
-# Sessions: what an outdated owner may do
+# What an outdated owner of a session may do
 
 
 async def test_an_outdated_epoch_changes_nothing(store: Store, other: Store, clock: WallClock) -> None:
@@ -364,7 +369,7 @@ async def test_many_sessions_are_found_at_once(store: Store, clock: WallClock) -
     assert await store.find_sessions([]) == {}
 
 
-# Sessions: written again
+# Sessions that are written again
 
 
 async def test_a_pod_writes_its_sessions_again(store: Store, other: Store, clock: WallClock) -> None:
@@ -374,9 +379,7 @@ async def test_a_pod_writes_its_sessions_again(store: Store, other: Store, clock
     records = [replace(known, owner=owner) for known, owner in zip(records, owners, strict=True)]
     records[7] = replace(suspended, owner=owners[7])
     assert await store.put_sessions(iter(records)) == []
-    assert await other.find_sessions(["s0", "s7", "s599"]) == {
-        f"s{number}": records[number] for number in (0, 7, 599)
-    }
+    assert await other.find_sessions(["s0", "s7", "s599"]) == {f"s{number}": records[number] for number in (0, 7, 599)}
     assert await other.claim_owner(owners[599], "new", expires_at=clock.now + 300, most=1000) == "s599"
 
 

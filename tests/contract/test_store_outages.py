@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.redis_server import RedisCluster, RedisServer, running_redis, running_redis_cluster
 from tests.support.stores import ALICE, claim, record
@@ -77,6 +78,13 @@ def operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
     }
 
 
+async def failure_of(operation: Callable[[], Awaitable[object]]) -> str:
+    """Return why an operation fails."""
+    with pytest.raises(StoreError) as failure:
+        await operation()
+    return str(failure.value)
+
+
 async def took(operation: Callable[[], Awaitable[object]]) -> float:
     """Return how many seconds an operation takes to fail."""
     loop = asyncio.get_running_loop()
@@ -99,9 +107,8 @@ async def test_it_opens_without_a_server_and_works_once_there_is_one(server: Red
 async def test_every_operation_fails_while_the_server_is_stopped(store: RedisStore, server: RedisServer) -> None:
     server.stop()
     for name, operation in operations(store).items():
-        with pytest.raises(StoreError, match=f"redis 127.0.0.1:{server.port}"):
-            await operation()
-            pytest.fail(name)
+        reason = await failure_of(operation)
+        assert f"redis 127.0.0.1:{server.port}" in reason, name
 
 
 async def test_a_server_that_hangs_costs_its_callers_no_more_than_the_timeout(
@@ -162,7 +169,7 @@ async def test_a_server_that_comes_back_empty_is_filled_again(store: RedisStore,
     assert await store.find_sessions(["s0"]) == {}
     assert await store.put_sessions(records) == []
     assert await store.find_sessions(["s0", "s19"]) == {"s0": records[0], "s19": records[19]}
-    assert await store.claim_owner(ALICE, "new", expires_at=now + 300, most=9) == "s19"
+    assert await store.claim_owner(ALICE, "new", expires_at=now + 300, most=9) == "s0"
     assert (await claim(store, record("s7", now=now, pod="pod-b"))).epoch > records[7].epoch
 
 
@@ -244,12 +251,12 @@ async def test_an_operation_given_up_by_its_caller_leaves_the_store_usable(
 
 async def test_nothing_stays_for_ever(store: RedisStore, server: RedisServer) -> None:
     for name, operation in operations(store).items():
-        with suppress(Exception):
+        if name.partition("_")[0] in ("beat", "put", "claim", "bind", "acquire"):
             await operation()
-            assert name
     with server.admin() as admin:
-        keys = list(admin.scan_iter())
-        assert len(keys) >= 7
+        keys = [key.decode() for key in admin.scan_iter()]
+        kinds = {key.rpartition(":")[2] for key in keys}
+        assert kinds == {"seen", "pods", "status", "generation", "session", "peers", "sessions", "lease"}
         assert [key for key in keys if admin.ttl(key) < 0] == []
 
 
@@ -279,10 +286,11 @@ async def test_a_subscription_to_a_server_that_hangs_is_given_up(store: RedisSto
     notices = store.changes()
     assert await anext(notices) == Gap()
     server.pause()
-    waiting = asyncio.ensure_future(anext(notices))
-    await asyncio.sleep(3 * TIMEOUT)
-    server.resume()
     async with asyncio.timeout(15):
+        with capture_logs() as logs:
+            waiting = asyncio.ensure_future(anext(notices))
+            await until(lambda: [entry for entry in logs if entry["event"] == "notices of changes are lost"])
+        server.resume()
         assert await waiting == Gap()
 
 
@@ -310,9 +318,7 @@ async def clustered(cluster: RedisCluster) -> AsyncIterator[RedisStore]:
         yield opened
 
 
-async def test_sessions_are_spread_over_the_masters_of_a_cluster(
-    clustered: RedisStore, cluster: RedisCluster
-) -> None:
+async def test_sessions_are_spread_over_the_masters_of_a_cluster(clustered: RedisStore, cluster: RedisCluster) -> None:
     now = time.time()
     for number in range(30):
         await claim(clustered, record(f"s{number}", now=now))
@@ -337,18 +343,13 @@ async def test_a_master_that_lost_everything_shows_in_the_generation(
 
 async def test_a_slot_that_moves_is_followed(clustered: RedisStore, cluster: RedisCluster) -> None:
     claimed = await claim(clustered, record("moving", now=time.time()))
-    with cluster.masters[0].admin() as first, cluster.masters[1].admin() as second:
-        slot = int(first.execute_command("CLUSTER", "KEYSLOT", "moving"))
-        owner_of = {True: (first, second), False: (second, first)}
-        is_first = slot < 16384 // 3
-        if slot >= 2 * 16384 // 3:
-            pytest.fail("choose another session id")
-        source, target = owner_of[is_first]
+    with cluster.masters[2].admin() as source, cluster.masters[1].admin() as target:
+        slot = int(source.execute_command("CLUSTER", "KEYSLOT", "moving"))
         source_id, target_id = (client.execute_command("CLUSTER", "MYID") for client in (source, target))
         target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
         source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-        port = cluster.masters[1 if is_first else 0].port
-        source.execute_command("MIGRATE", "127.0.0.1", port, "wigwag:{moving}:session", 0, 5000)
+        key = "wigwag:{moving}:session"
+        source.execute_command("MIGRATE", "127.0.0.1", cluster.masters[1].port, key, 0, 5000)
         asked = await clustered.find_sessions(["moving", "s1"])
         assert asked["moving"] == claimed
         for client in (target, source):
@@ -376,4 +377,3 @@ async def test_a_cluster_that_is_away_fails_within_the_timeout_and_is_found_agai
         for server in (*cluster.masters[1:], *cluster.replicas):
             server.resume()
         await until_done(lambda: store.beat(POD), timeout=30)
-        await until(lambda: True)

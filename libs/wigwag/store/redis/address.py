@@ -1,17 +1,18 @@
 """Where Redis is and how it is to be talked to, read from a URL."""
 
-import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from wigwag.errors import ConfigurationError
+
+from .tls import TlsConnection, TlsFiles
 
 _SCHEMES: Final = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 _FILES: Final = ("ca_file", "cert_file", "key_file")
@@ -27,17 +28,16 @@ class RedisAddress:
     hosts: tuple[HostPort, ...]
     """One, or for a cluster as many as one likes: any of them tells about the others."""
     is_cluster: bool
-    is_tls: bool
     username: str | None
     password: str | None
     database: int
-    files: Mapping[str, str]
-    """``ca_file``, ``cert_file`` and ``key_file``, PEM, as far as they are given."""
+    tls: TlsFiles | None
+    """None without TLS."""
 
     @property
     def connection_class(self) -> type[Connection]:
         """The kind of connection."""
-        return SSLConnection if self.is_tls else Connection
+        return TlsConnection if self.tls is not None else Connection
 
     def options(self, timeout: float) -> dict[str, Any]:
         """Return the arguments of a connection but for host and port."""
@@ -54,15 +54,8 @@ class RedisAddress:
             "protocol": 2,
             "driver_info": None,
         }
-        if self.is_tls:
-            options |= {
-                "ssl_ca_certs": self.files.get("ca_file"),
-                "ssl_certfile": self.files.get("cert_file"),
-                "ssl_keyfile": self.files.get("key_file"),
-                "ssl_cert_reqs": "required",
-                "ssl_check_hostname": True,
-                "ssl_min_version": ssl.TLSVersion.TLSv1_2,
-            }
+        if self.tls is not None:
+            options["tls"] = self.tls
         return options
 
 
@@ -93,11 +86,10 @@ def parse_address(url: str, *, ca_file: str | Path | None = None) -> RedisAddres
     return RedisAddress(
         hosts=hosts,
         is_cluster=is_cluster,
-        is_tls=is_tls,
         username=username,
         password=password,
         database=_database(parts.path, is_cluster=is_cluster),
-        files=_files(query, ca_file, is_tls=is_tls),
+        tls=_tls(query, ca_file, is_tls=is_tls),
     )
 
 
@@ -125,26 +117,26 @@ def _database(path: str, *, is_cluster: bool) -> int:
     return int(text)
 
 
-def _files(query: Mapping[str, str], ca_file: str | Path | None, *, is_tls: bool) -> Mapping[str, str]:
+def _tls(query: Mapping[str, str], ca_file: str | Path | None, *, is_tls: bool) -> TlsFiles | None:
     if unknown := sorted(query.keys() - set(_FILES)):
         raise ConfigurationError(f"redis.url: does not know {', '.join(unknown)}; there are {', '.join(_FILES)}")
     files = {**query, **({"ca_file": str(ca_file)} if ca_file is not None else {})}
-    if files and not is_tls:
-        raise ConfigurationError(f"redis.url: {', '.join(sorted(files))} need rediss:// or rediss+cluster://")
-    _check_files(files)
-    return files
-
-
-def _check_files(files: Mapping[str, str]) -> None:
-    names: Sequence[str] = sorted(files)
-    for name in names:
-        try:
-            Path(files[name]).read_bytes()
-        except OSError as error:
-            raise ConfigurationError(f"redis.{name}: {files[name]} cannot be read: {error.strerror}") from error
+    if not is_tls:
+        if files:
+            raise ConfigurationError(f"redis.url: {', '.join(sorted(files))} needs rediss:// or rediss+cluster://")
+        return None
+    for name, path in files.items():
+        _check_readable(name, path)
+    tls = TlsFiles(files)
     try:
-        context = ssl.create_default_context(cafile=files.get("ca_file"))
-        if "cert_file" in files:
-            context.load_cert_chain(files["cert_file"], files.get("key_file"))
-    except ssl.SSLError as error:
-        raise ConfigurationError(f"redis.url: {', '.join(names)} cannot be used: {error.reason or error}") from error
+        tls.context()
+    except OSError as error:
+        raise ConfigurationError(f"redis.url: {', '.join(sorted(files))} cannot be used for TLS: {error}") from error
+    return tls
+
+
+def _check_readable(name: str, path: str) -> None:
+    try:
+        Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"redis.{name}: {path} cannot be read: {error.strerror}") from error

@@ -22,9 +22,9 @@ class Keys:
         self.channel = f"{prefix}:changes"
         self.pods = (f"{prefix}:{{pods}}:seen", f"{prefix}:{{pods}}:pods", f"{prefix}:{{pods}}:status")
 
-    def session(self, session_id: str) -> tuple[str, str]:
-        """A session's record and its peers."""
-        return self._tagged(session_id, "session"), self._tagged(session_id, "peers")
+    def session(self, session_id: str) -> str:
+        """A session's record."""
+        return self._tagged(session_id, "session")
 
     def peers(self, session_id: str) -> str:
         """A session's peers."""

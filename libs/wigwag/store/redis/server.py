@@ -14,7 +14,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from .address import HostPort, RedisAddress
 from .breaker import VENDOR_ERRORS, Breaker, Health, is_unfit
 
-MOST_CONNECTIONS: Final = 16
+MOST_CONNECTIONS: Final = 8
 """Connections to one server; more calls than that wait for their turn."""
 
 Answer = Any

@@ -112,7 +112,7 @@ class Cluster:
             pending = [index for index in pending if isinstance(answers[index], AskError | TryAgainError)]
             if not pending:
                 break
-            asked = await self._follow({index: answers[index] for index in pending}, deadline)
+            asked = await self._follow({index: answers[index] for index in pending}, asked, deadline)
         raise_first_error(answers)
         return answers
 
@@ -134,11 +134,15 @@ class Cluster:
         self._is_stale = self._is_stale or any(isinstance(result, StoreError) for result in results)
         raise_first_error(results)
 
-    async def _follow(self, redirects: Mapping[int, Any], deadline: float) -> dict[int, Server]:
+    async def _follow(
+        self, redirects: Mapping[int, Any], before: Mapping[int, Server], deadline: float
+    ) -> dict[int, Server]:
         """Prepare the next try; return which calls go to the server that takes a slot over."""
         asked = {}
         for index, redirect in redirects.items():
-            if isinstance(redirect, AskError) and not isinstance(redirect, MovedError):
+            if isinstance(redirect, TryAgainError) and index in before:
+                asked[index] = before[index]
+            elif isinstance(redirect, AskError) and not isinstance(redirect, MovedError):
                 asked[index] = self._server((redirect.host, redirect.port))
         if any(isinstance(redirect, MovedError) for redirect in redirects.values()):
             self._is_stale = True

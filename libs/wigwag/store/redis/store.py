@@ -63,6 +63,7 @@ _STATUSES: Final = Script("statuses")
 _CLAIM_SESSION: Final = Script("claim_session", "sessions")
 _CHANGE_SESSION: Final = Script("change_session", "sessions")
 _END_SESSION: Final = Script("end_session", "sessions")
+_FORGET: Final = Script("forget")
 _FIND_SESSION: Final = Script("find_session", "sessions")
 _PUT_SESSION: Final = Script("put_session", "sessions")
 _CLAIM_VALUE: Final = Script("claim_value", "expiring")
@@ -103,7 +104,6 @@ class RedisStore:
         self._clock = clock
         self._on_availability = on_availability
         self._opened: Servers | None = None
-        self._candidate = secrets.token_hex(8)
         self._markers: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
@@ -137,7 +137,7 @@ class RedisStore:
     async def _generation(self) -> str:
         """Return the markers of all servers; one that does not answer has lost nothing as far as one knows."""
         answers = await self._servers.run_on_each(
-            lambda tag: self._call(_GENERATION, (self._keys.generation(tag),), self._candidate)
+            lambda tag: self._call(_GENERATION, (self._keys.generation(tag),), secrets.token_hex(8))
         )
         self._markers |= {name: text(marker) for name, marker in answers.items()}
         present = [server.name for server in await self._servers.present()]
@@ -190,7 +190,9 @@ class RedisStore:
             text_of(record.created),
             *constant_pairs(record),
         )
-        if answer is None:
+        if answer == b"ended":
+            await self._forget_peers(record.session_id)
+        if not isinstance(answer, list):
             return None
         epoch, pairs = answer
         previous = record_of(record.session_id, pairs)
@@ -210,6 +212,10 @@ class RedisStore:
     async def end_session(self, session_id: str, epoch: int) -> None:
         """See ``Store.end_session``."""
         _raise_fenced(session_id, epoch, await self._run_session(_END_SESSION, session_id, str(epoch)))
+        await self._forget_peers(session_id)
+
+    async def _forget_peers(self, session_id: str) -> None:
+        await self._run(_FORGET, (self._keys.peers(session_id),))
 
     async def find_sessions(self, session_ids: Sequence[str]) -> Mapping[str, SessionRecord]:
         """See ``Store.find_sessions``."""
@@ -294,7 +300,7 @@ class RedisStore:
         return (await self._servers.run([self._session_call(script, session_id, *arguments)]))[0]
 
     def _session_call(self, script: Script, session_id: str, *arguments: str) -> Call:
-        return self._call(script, self._keys.session(session_id), self._keys.channel, session_id, *arguments)
+        return self._call(script, (self._keys.session(session_id),), self._keys.channel, session_id, *arguments)
 
     def _call(self, script: Script, keys: tuple[str, ...], *arguments: str | bytes) -> Call:
         now = text_of(self._clock()) if self._clock is not None else ""

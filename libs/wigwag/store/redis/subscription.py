@@ -7,8 +7,6 @@ from typing import Final
 
 import structlog
 from redis.asyncio import Connection
-from redis.exceptions import RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from wigwag.errors import StoreError
 from wigwag.store import Change, Gap
@@ -56,9 +54,7 @@ class Subscription:
             async with asyncio.timeout(self._timeout):
                 await connection.connect()  # type: ignore[no-untyped-call]
                 await connection.send_command("SUBSCRIBE", self._channel)
-                confirmation = await connection.read_response()
-            if isinstance(confirmation, RedisError):
-                raise confirmation
+                await connection.read_response()
             yield Gap()
             while True:
                 kind, *rest = await self._message(connection)
@@ -74,11 +70,8 @@ class Subscription:
         return servers[self._turn % len(servers)]
 
     async def _message(self, connection: Connection) -> Sequence[bytes]:
-        try:
-            message = await connection.read_response(timeout=self._timeout, disconnect_on_error=False)
-        except (TimeoutError, RedisTimeoutError):
+        message = await connection.read_response(timeout=self._timeout)
+        if message is None:  # silence
             await connection.send_command("PING")
-            message = await connection.read_response(timeout=self._timeout)
-        if isinstance(message, ResponseError):
-            raise message
+            message = await connection.read_response()
         return message if isinstance(message, list) else [message]

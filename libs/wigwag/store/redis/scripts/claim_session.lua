@@ -1,5 +1,5 @@
 -- ARGV: 4 must exist ("1"), 5 resume window, 6 dead since (or empty), 7 the record's own epoch, 8 expiry, 9 pod,
--- 10 connection, 11 uri, 12 created, 13... all other fields in pairs. Answers nil, or {epoch, pairs it replaced}.
+-- 10 connection, 11 uri, 12 created, 13... all other fields in pairs. Answers nil, "ended", or {epoch, pairs it replaced}.
 
 local function is_lapsed(current)
   local since
@@ -17,7 +17,7 @@ if not current and ARGV[4] == '1' then
 end
 if current and is_lapsed(current) then
   end_record(current)
-  return nil
+  return 'ended'
 end
 
 local uri, created, known = ARGV[11], ARGV[12], tonumber(ARGV[7])

@@ -2,7 +2,6 @@
 
 local record = load_record()
 if not record then
-  redis.call('DEL', KEYS[2])
   return nil
 end
 if record.epoch > tonumber(ARGV[4]) then

@@ -1,5 +1,6 @@
 -- Stands before the scripts about sessions. ARGV[2] is the channel of notices, ARGV[3] the session's id.
--- KEYS[1] is its record, a hash; KEYS[2] its peers.
+-- KEYS[1] is its record, a hash. Its peers are a key of their own, and a script with two keys fails while a cluster moves
+-- their slot: so they are forgotten by another script, after the session.
 
 local function tell(epoch, pod)
   redis.call('PUBLISH', ARGV[2], cjson.encode({ARGV[3], integer(epoch), pod}))
@@ -27,13 +28,14 @@ local function takes_over(current, pod, connection)
   return current ~= nil and (current.pod ~= pod or current.connection ~= connection)
 end
 
+-- All fields are written, so nothing is left of what was there. Not deleted first: after a write that needs no memory
+-- Redis lets a script have memory that there is not.
 local function write_record(fields, expires_at)
-  redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[1], unpack(fields))
   keep(KEYS[1], expires_at - now)
 end
 
 local function end_record(record)
-  redis.call('DEL', KEYS[1], KEYS[2])
+  redis.call('DEL', KEYS[1])
   tell(record.epoch, '')
 end
