@@ -166,6 +166,14 @@ async def test_sessions_that_have_expired_make_room(store: Store, clock: WallClo
     assert await store.claim_owner(ALICE, "s3", expires_at=clock.now + 300, most=2) == "s3"
 
 
+async def test_an_owner_who_comes_again_is_known_for_longer(store: Store, clock: WallClock) -> None:
+    await store.claim_owner(ALICE, "s1", expires_at=clock.now + 10, most=1)
+    await store.claim_owner(ALICE, "s2", expires_at=clock.now + 300, most=1)
+    await store.claim_owner(ALICE, "s3", expires_at=clock.now + 20, most=1)
+    clock.now += 299 + MARGIN
+    assert await store.claim_owner(ALICE, "s4", expires_at=clock.now + 10, most=1) == "s1"
+
+
 async def test_an_owner_is_released_from_no_session_but_the_one_named(store: Store, clock: WallClock) -> None:
     await store.claim_owner(ALICE, "s1", expires_at=clock.now + 300, most=1)
     await store.release_owner(ALICE, "s0")
