@@ -113,6 +113,13 @@ def test_servers_are_away_together_and_back_together(clock: Clock, health: Healt
     assert told[2:] == [(True, "")]
 
 
+def test_a_server_that_is_not_asked_any_more_is_not_away(breaker: Breaker, told: Told) -> None:
+    with breaker.attempt():
+        breaker.retire()
+        fail(breaker, ConnectionError("closed"))
+    assert told == [(True, "")]
+
+
 @pytest.mark.parametrize(
     ("answer", "is_so"),
     [

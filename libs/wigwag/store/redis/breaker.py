@@ -67,7 +67,7 @@ class Health:
         self._tell()
 
     def set_present(self, name: str) -> None:
-        """A server answers, or is none of ours any more."""
+        """A server answers, or is not asked any more."""
         self._away.pop(name, None)
         self._tell()
 
@@ -97,11 +97,17 @@ class Breaker:
         self._retry_at = 0.0
         self._is_probing = False
         self._failures = 0
+        self._is_retired = False
 
     @property
     def is_away(self) -> bool:
         """Whether the last call failed."""
         return bool(self._reason)
+
+    def retire(self) -> None:
+        """Forget the server: what still fails says nothing about those that are left."""
+        self._is_retired = True
+        self._health.set_present(self._name)
 
     @contextmanager
     def attempt(self) -> Iterator[Callable[[], None]]:
@@ -139,10 +145,12 @@ class Breaker:
 
     def _succeed(self) -> None:
         self._reason = ""
-        self._health.set_present(self._name)
+        if not self._is_retired:
+            self._health.set_present(self._name)
 
     def _fail(self, reason: str) -> None:
         self._reason = reason
         self._failures += 1
         self._retry_at = self._clock() + self._pause
-        self._health.set_away(self._name, reason)
+        if not self._is_retired:
+            self._health.set_away(self._name, reason)

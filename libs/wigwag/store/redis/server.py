@@ -63,7 +63,6 @@ class Server:
         self._client: Redis = Redis.from_pool(ConnectionPool(address.connection_class, **options))
         self._turns = asyncio.Semaphore(MOST_CONNECTIONS)
         self._breaker = Breaker(self.name, asyncio.get_running_loop().time, health)
-        self._health = health
 
     @property
     def is_away(self) -> bool:
@@ -131,7 +130,7 @@ class Server:
 
     async def close(self) -> None:
         """Close all connections."""
-        self._health.set_present(self.name)
+        self._breaker.retire()
         await self._client.aclose()
         await self._client.connection_pool.disconnect()
 
