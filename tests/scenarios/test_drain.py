@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.node import RunningNode, demo_environment, json_of, running_node
@@ -16,13 +17,14 @@ def node(tmp_path: Path) -> Iterator[RunningNode]:
 
 
 def test_a_drained_node_takes_no_client_until_it_is_called_off(node: RunningNode) -> None:
-    port = next(one["port"] for one in node.listeners() if one["kind"] == "tls")
+    listeners = httpx.get(f"{node.url}/v1/relay/listeners", trust_env=False).json()
+    port = next(one["bound_port"] for one in listeners if one["kind"] == "tls")
     drained = json_of(node.command("drain", "--grace", "5", "--json"))
     assert drained["drain"]["state"] == "drained"
     assert not node.is_ready()
     assert not accepts_connections("127.0.0.1", port)
     assert json_of(node.command("drain", "--cancel", "--json"))["drain"]["state"] == "serving"
-    wait_until(node.is_ready, "the node serves again")
+    wait_until(node.is_ready, seconds=10.0, what="the node serves again")
     result = node.command("demo", "--megabytes", "1")
     assert result.returncode == 0, result.stdout + result.stderr
 
