@@ -84,12 +84,24 @@ async def test_m03_an_end_line_split_at_any_position_gives_the_same_result() -> 
 
 @pytest.mark.parametrize(
     "body",
-    [b"-------other$\r\n", b"a\r\n-------other$\r\nb", b"\r\n-------t0011$\r\n", b"-------t001$"],
+    [b"-------other$\r\n", b"a\r\n-------other$\r\nb", b"\r\n-------t0011$\r\n"],
 )
 async def test_m04_another_end_line_inside_a_body_is_body(body: bytes) -> None:
     ends = await pair()
     assert kinds(ends.peer_sends(body)) == ["200"]
     assert [body_of(frame) for frame in ends.delivered()] == [body]
+
+
+async def test_m04_an_end_line_right_behind_the_blank_line_ends_an_empty_body_however_it_is_cut() -> None:
+    results = []
+    for position in range(0, 300, 7):
+        ends = await pair()
+        data = ends.frame(b"-------t001$")
+        ends.peer.receive(data[:position])
+        ends.peer.receive(data[position:])
+        results.append((masked(ends.delivered()), ends.peer.taken()))
+    assert body_of(results[0][0][0]) == b""
+    assert all(result == results[0] for result in results)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,8 @@ def forward(data: bytes, position: int, source: "Hop") -> tuple[int, Stop]:
         if message_id is None or start is None or fields.count(b"\r\n") != lines or source.refused:
             return position, Stop.OTHER
         body = frame.end()
+        if data.startswith(b"-------", body):
+            return position, Stop.OTHER  # Perhaps an end-line behind an empty body: the reference path's to judge.
         end_line = b"\r\n-------" + transaction_id
         after = data.find(b"\r", body)
         if not data.startswith(end_line, after):
