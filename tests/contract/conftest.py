@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.kafka_broker import Broker, running_kafka
 from tests.support.mariadb import running_mariadb
 from tests.support.postgresql import running_postgresql
 from tests.support.redis_server import (
@@ -60,3 +61,9 @@ def redis_tls() -> Iterator[tuple[str, str]]:
 def redis_cluster() -> Iterator[RedisCluster]:
     with running_redis_cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Broker]:
+    with running_kafka() as broker:
+        yield broker
