@@ -3,6 +3,7 @@
 import base64
 import importlib.resources
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -28,7 +29,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers={host}:{controller}
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}{more_listeners}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL
 controller.listener.names=CONTROLLER
 log.dirs={data}
 offsets.topic.replication.factor=1
@@ -52,21 +53,28 @@ class Broker:
     Args:
         command: Starts it.
         port: Where clients connect.
-        directory: Of its log file.
+        directory: Of its log file, and of its data in ``data``.
+        prepare: Makes the data directory.
     """
 
-    def __init__(self, command: Sequence[str | Path], port: int, directory: Path) -> None:
+    def __init__(
+        self, command: Sequence[str | Path], port: int, directory: Path, *, prepare: Sequence[str | Path] = ()
+    ) -> None:
         self.bootstrap_servers = f"{HOST}:{port}"
         self.ports: dict[str, int] = {}
         """Further listeners, by security protocol."""
         self._command = command
         self._port = port
         self._directory = directory
+        self._prepare = prepare
         self._stack = ExitStack()
         self._process: Process | None = None
 
     def start(self) -> None:
-        """Start it and wait until it listens."""
+        """Start it, with an empty log the first time, and wait until it listens."""
+        if self._prepare and not (self._directory / "data").exists():
+            done = subprocess.run(self._prepare, capture_output=True, text=True, timeout=120, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
         process = Process(self._command, log=self._directory / "broker.log", directory=self._directory)
         self._process = self._stack.enter_context(process)
         process.wait_for_port(HOST, self._port, seconds=START_SECONDS)
@@ -77,6 +85,10 @@ class Broker:
         os.kill(self._process.pid, signal.SIGKILL)
         self.close()
 
+    def erase(self) -> None:
+        """Take its data away; it does not run."""
+        shutil.rmtree(self._directory / "data")
+
     def pause(self) -> None:
         """Let it hang: connections stay open, nothing is answered."""
         assert self._process is not None
@@ -86,6 +98,11 @@ class Broker:
         """Let it go on."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not ended."""
+        return self._process is not None
 
     def close(self) -> None:
         """End it."""
@@ -120,19 +137,20 @@ def _missing(reason: str) -> NoReturn:
 
 
 @contextmanager
-def running_kafka(more: str = "", listeners: str = "") -> Iterator[Broker]:
+def running_kafka(more: str = "", listeners: Sequence[str] = (), scram_users: Sequence[str] = ()) -> Iterator[Broker]:
     """Run Apache Kafka in a directory of its own; skip the test when its jars can't be had.
 
     Args:
         more: Further properties.
-        listeners: Security protocols of further listeners, separated by blanks.
+        listeners: Security protocols of further listeners.
+        scram_users: As ``StorageTool`` takes them.
     """
     java, jars = find_program("java"), _jars()
     if java is None or jars is None:
         _missing("Apache Kafka is not installed: make peers")
     with tempfile.TemporaryDirectory(prefix="wigwag-kafka-") as name:
         directory, port = Path(name), free_port()
-        ports = {protocol: free_port() for protocol in listeners.split()}
+        ports = {protocol: free_port() for protocol in listeners}
         properties = directory / "server.properties"
         text = _PROPERTIES.format(
             host=HOST,
@@ -145,11 +163,9 @@ def running_kafka(more: str = "", listeners: str = "") -> Iterator[Broker]:
         program: list[str | Path] = [java, *_HEAP, *_LOGGING, "-cp", f"{jars}/*"]
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         storage = [*program, "kafka.tools.StorageTool", "format", "--standalone", "-t", identity, "-c", properties]
-        if "SCRAM" in more:
-            storage += ["--add-scram", "SCRAM-SHA-512=[name=wigwag,password=secret]"]
-        done = subprocess.run(storage, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        broker = Broker([*program, "kafka.Kafka", properties], port, directory)
+        for user in scram_users:
+            storage += ["--add-scram", user]
+        broker = Broker([*program, "kafka.Kafka", properties], port, directory, prepare=storage)
         broker.ports = ports
         broker.start()
         try:

@@ -220,12 +220,20 @@ class SqliteBus:
 
     async def _trim_for_ever(self) -> None:
         while True:
-            for topic in self._topics.with_retention():
-                try:
-                    await self._trim(topic.name, self._clock() - topic.retention)
-                except BusError as error:
-                    logger.warning("old records can't be deleted", topic=topic.name, reason=str(error))
             await asyncio.sleep(TRIM_INTERVAL)
+            try:
+                await self.trim()
+            except BusError as error:
+                logger.warning("old records can't be deleted", reason=str(error))
+
+    async def trim(self) -> None:
+        """Delete records that are older than their topic keeps them; done by itself once a minute.
+
+        Raises:
+            BusError: The file can't be written.
+        """
+        for topic in self._topics.with_retention():
+            await self._trim(topic.name, self._clock() - topic.retention)
 
     async def _trim(self, name: str, before: float) -> None:
         file = self._file
