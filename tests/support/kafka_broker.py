@@ -41,8 +41,11 @@ group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=true
 num.partitions=1
 log.cleaner.dedupe.buffer.size=2097152
+broker.session.timeout.ms=1500
+broker.heartbeat.interval.ms=300
 """
-_HEAP = ("-Xms128m", "-Xmx512m")
+_JVM = ("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+"""Starts fast, stays small."""
 # The broker's log is read when it does not start; what it says beside is of no use here.
 _LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",)
 
@@ -160,7 +163,7 @@ def running_kafka(more: str = "", listeners: Sequence[str] = (), scram_users: Se
             more_listeners="".join(f",{protocol}://{HOST}:{number}" for protocol, number in ports.items()),
         )
         properties.write_text(text + more)
-        program: list[str | Path] = [java, *_HEAP, *_LOGGING, "-cp", f"{jars}/*"]
+        program: list[str | Path] = [java, *_JVM, *_LOGGING, "-cp", f"{jars}/*"]
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         storage = [*program, "kafka.tools.StorageTool", "format", "--standalone", "-t", identity, "-c", properties]
         for user in scram_users:
