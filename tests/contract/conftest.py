@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kafka_broker import Broker, running_kafka
+from tests.support.kafka_broker import Broker, running_broker
 from tests.support.mariadb import running_mariadb
 from tests.support.postgresql import running_postgresql
 from tests.support.redis_server import (
@@ -65,5 +65,5 @@ def redis_cluster() -> Iterator[RedisCluster]:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Broker]:
-    with running_kafka() as broker:
+    with running_broker() as broker:
         yield broker

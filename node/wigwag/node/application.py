@@ -18,6 +18,7 @@ from wigwag.store import Store
 from wigwag.store.memory import MemoryStore
 
 from .admin import admin_application
+from .bus import open_bus
 from .data_directory import AdminNote, make_data_directory
 from .modules import CONSTRUCTORS, Module, Surroundings
 from .observing import Observing
@@ -65,7 +66,7 @@ class Node:
         self._rpc: RpcServer
 
     async def __aenter__(self) -> Self:
-        """Open the database and the store, then the services, then the admin API.
+        """Open the database, the store and the bus, then the services, then the admin API.
 
         Raises:
             WigwagError: Something can't be opened; what was open is closed again.
@@ -76,8 +77,9 @@ class Node:
             observing = await stack.enter_async_context(Observing(self.settings.telemetry, version("wigwag")))
             telemetry = observing.telemetry
             store = await stack.enter_async_context(open_store(self.settings.redis))
+            bus = await stack.enter_async_context(open_bus(self.settings))
             surroundings = Surroundings(
-                self.settings, database, store, observing.tracing, shares_ports=self._worker is not None
+                self.settings, database, store, bus, observing.tracing, shares_ports=self._worker is not None
             )
             for name in self._services:
                 module: Module = self._constructors[name](surroundings)

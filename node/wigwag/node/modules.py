@@ -14,6 +14,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+    from wigwag.bus import Bus
     from wigwag.database import Database
     from wigwag.runtime.rpc import RpcService
     from wigwag.store import Store
@@ -54,6 +55,7 @@ class Surroundings:
     settings: Settings
     database: "Database"
     store: "Store"
+    bus: "Bus"
     tracing: Tracing = field(default_factory=Tracing)
     shares_ports: bool = False
     """Whether other processes of this host listen on the same ports."""

@@ -95,6 +95,28 @@ class KafkaSettings(Section):
 
     bootstrap_servers: str | None = None
     """``host:port``, several with commas; None: an SQLite log."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """Whether connections are encrypted (``SSL``), and whether a user signs in (``SASL``)."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    """How the user signs in."""
+    username: str | None = None
+    password: Secret = None
+    ca_file: Path | None = None
+    """PEM certificates of who signed the brokers'; None: those that the system trusts."""
+    certificate_file: Path | None = None
+    """PEM certificate, with its chain, that brokers are shown; None: none."""
+    key_file: Path | None = None
+    """PEM key of that certificate; None: it stands in the same file."""
+    partitions: PositiveCount = 12
+    """Of topics that are made; never changed afterwards, since keys would move."""
+    replication: PositiveCount | None = None
+    """Of topics that are made; None: 3 with three brokers or more, else as many as there are."""
+
+    @model_validator(mode="after")
+    def _user_is_complete(self) -> Self:
+        if self.security_protocol.startswith("SASL") and (self.username is None or self.password is None):
+            raise ValueError(f"{self.security_protocol} needs username and password (or password_file)")
+        return self
 
 
 class BusSettings(Section):
@@ -102,6 +124,12 @@ class BusSettings(Section):
 
     sync: Literal["normal", "full"] = "normal"
     """Of the SQLite log: ``full`` survives power loss, ``normal`` a kill of the process."""
+    publish_timeout: PositiveSeconds = 10.0
+    """How long a record may take to become durable; then the operation it belongs to is refused."""
+    buffer: PositiveCount = 33_554_432
+    """Octets of records that may wait to become durable; more are refused at once."""
+    retention: PositiveSeconds = 604_800.0
+    """How long records are kept, consumed or not; of topics that are made, and that don't say otherwise."""
 
 
 class TelemetrySettings(Section):

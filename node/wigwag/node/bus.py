@@ -1,0 +1,65 @@
+"""The bus that the settings ask for: Kafka when its address is given, else a log in the data directory."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from wigwag.bus import Bus, BusError
+from wigwag.errors import ConfigurationError
+
+from .settings import Settings
+
+logger = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def open_bus(settings: Settings) -> AsyncGenerator[Bus, None]:
+    """Open the bus until the context ends.
+
+    Raises:
+        ConfigurationError: The data directory's log is another process's, or certificates can't be used.
+    """
+    bus = _kafka(settings) if settings.kafka.bootstrap_servers else _sqlite(settings)
+    try:
+        await bus.__aenter__()
+    except BusError as error:
+        raise ConfigurationError(f"{error} (processes share a bus through kafka.bootstrap_servers)") from error
+    try:
+        yield bus
+    finally:
+        await bus.__aexit__(None, None, None)
+
+
+def _sqlite(settings: Settings) -> Bus:
+    from wigwag.bus.sqlite import SqliteBus
+
+    return SqliteBus(
+        settings.node.data_dir / "bus.sqlite3",
+        sync=settings.bus.sync,
+        publish_timeout=settings.bus.publish_timeout,
+        buffer=settings.bus.buffer,
+        retention=settings.bus.retention,
+        on_availability=_log_availability,
+    )
+
+
+def _kafka(settings: Settings) -> Bus:
+    from wigwag.bus.kafka import KafkaBus
+    from wigwag.bus.kafka_options import KafkaOptions
+
+    options = KafkaOptions(**settings.kafka.model_dump())
+    return KafkaBus(
+        options,
+        publish_timeout=settings.bus.publish_timeout,
+        buffer=settings.bus.buffer,
+        retention=settings.bus.retention,
+        on_availability=_log_availability,
+    )
+
+
+def _log_availability(available: bool, detail: str) -> None:
+    if available:
+        logger.info("bus is there")
+    else:
+        logger.warning("bus is away", reason=detail)
