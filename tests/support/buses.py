@@ -24,7 +24,7 @@ class Adapter:
     """One kind of bus and where its log is.
 
     Args:
-        kind: ``sqlite`` or ``kafka``.
+        kind: ``sqlite``, ``kafka`` or ``tansu``.
         location: Path of the file, or bootstrap servers.
         is_shared: Whether several buses may be open at once.
     """

@@ -59,12 +59,14 @@ class Broker:
         port: Where clients connect.
         directory: Of its log file, and of its data in ``data``.
         prepare: Makes the data directory.
+        kind: What it is.
     """
 
     def __init__(
-        self, command: Sequence[str | Path], port: int, directory: Path, *, prepare: Sequence[str | Path] = ()
+        self, command: Sequence[str | Path], port: int, directory: Path, *, prepare: Sequence[str | Path] = (), kind: str = "kafka"
     ) -> None:
         self.bootstrap_servers = f"{HOST}:{port}"
+        self.kind = kind
         self.ports: dict[str, int] = {}
         """Further listeners, by security protocol."""
         self._command = command
@@ -120,7 +122,7 @@ def _jars() -> Path | None:
     if not JARS.is_dir() and maven is not None:
         # A folder of its own until it is complete: a fetch that is cut off must not be taken for all of it.
         with tempfile.TemporaryDirectory(prefix="kafka-", dir=_made(JARS.parent)) as part:
-            fetch = [maven, "-q", "-B", "-f", POM, "dependency:copy-dependencies", f"-DoutputDirectory={part}/jars"]
+            fetch: list[str | Path] = [maven, "-q", "-B", "-f", POM, "dependency:copy-dependencies", f"-DoutputDirectory={part}/jars"]
             done = subprocess.run(fetch, capture_output=True, timeout=600, check=False)
             if done.returncode == 0:
                 Path(part, "jars").rename(JARS)
@@ -136,11 +138,11 @@ def _made(directory: Path) -> Path:
 def running_broker() -> Iterator[Broker]:
     """Run Apache Kafka, or Tansu where Kafka's jars can't be had and nobody insists on them."""
     if os.environ.get("WIGWAG_REQUIRE_PEERS") == "1" or (find_program("java") and _jars()):
-        run = running_kafka
+        running = running_kafka()
     else:
         print("Apache Kafka is not here: the bus is tested on Tansu", file=sys.stderr)
-        run = running_tansu
-    with run() as broker:
+        running = running_tansu()
+    with running as broker:
         yield broker
 
 
@@ -206,7 +208,7 @@ def running_tansu() -> Iterator[Broker]:
             "--storage-engine",
             "memory://tansu/",
         ]
-        broker = Broker(command, port, Path(name))
+        broker = Broker(command, port, Path(name), kind="tansu")
         broker.start()
         try:
             yield broker

@@ -1,5 +1,6 @@
 """The bus that the settings ask for: Kafka when its address is given, else a log in the data directory."""
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -48,6 +49,8 @@ def _kafka(settings: Settings) -> Bus:
     from wigwag.bus.kafka import KafkaBus
     from wigwag.bus.kafka_options import KafkaOptions
 
+    # It says at ERROR, several times a second, what the bus says once; what it raises is logged where it arrives.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     options = KafkaOptions(**settings.kafka.model_dump())
     return KafkaBus(
         options,

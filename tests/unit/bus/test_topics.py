@@ -6,10 +6,10 @@ from wigwag.bus import DEAD_RETENTION, Message, OverloadedError, Topic
 from wigwag.bus.limits import Buffer
 from wigwag.bus.topics import Topics
 
+WRONG_NAMES = ["", "wigwag", "wigwag.one", "wigwag.one.", "other.one.two", "wigwag.One.two", "wigwag.a.b\n"]
 
-@pytest.mark.parametrize(
-    "name", ["", "wigwag", "wigwag.one", "wigwag.one.", "other.one.two", "wigwag.One.two", "wigwag.a.b\n"]
-)
+
+@pytest.mark.parametrize("name", WRONG_NAMES)
 def test_topic_is_named_by_what_and_which(name: str) -> None:
     with pytest.raises(ValueError, match=r"wigwag\.<what>\.<which>"):
         Topic(name)
@@ -18,7 +18,7 @@ def test_topic_is_named_by_what_and_which(name: str) -> None:
 def test_topic_has_a_partition_and_keeps_its_records_for_a_while() -> None:
     for arguments in ({"partitions": 0}, {"retention": 0.0}, {"retention": -1.0}):
         with pytest.raises(ValueError, match="have to be positive"):
-            Topic("wigwag.pager.inbound", **arguments)  # type: ignore[arg-type]
+            Topic("wigwag.pager.inbound", **arguments)
 
 
 def test_dead_letters_are_kept_for_a_month_or_as_long_as_the_topic() -> None:
