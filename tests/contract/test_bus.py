@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -430,7 +431,8 @@ async def test_replay_begins_at_an_offset_and_ends_at_what_was_there(bus: Bus, t
 @pytest.mark.usefixtures("knows_its_end")
 async def test_replay_begins_at_a_time(bus: Bus, topic: Topic) -> None:
     await bus.publish_many(topic.name, [Message(value, value.decode()) for value in numbered(10)])
-    await asyncio.sleep(0.01)  # the log tells times apart by the millisecond
+    published = time.time()
+    await until(lambda: time.time() > published + 0.002)  # the log tells times apart by the millisecond
     await bus.publish_many(topic.name, [Message(value, value.decode()) for value in numbered(10, 10)])
     everything = await replayed(bus.replay(topic.name, Earliest()))
     start = min(record.time for record in everything if record.value in numbered(10, 10))

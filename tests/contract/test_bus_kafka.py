@@ -82,12 +82,19 @@ def in_order(collector: Collector, key: str) -> bool:
     return firsts == sorted(firsts)
 
 
+async def _follow(bus: Bus, topic: Topic, values: set[bytes]) -> None:
+    async for record in bus.replay(topic.name, Earliest(), follow=True):
+        values.add(record.value)
+
+
 async def _trouble(adapter: Adapter, topic: Topic, trouble: Any) -> tuple[Load, list[bool]]:
     told: list[bool] = []
     options: dict[str, Any] = {"publish_timeout": 2.0, "on_availability": lambda is_there, _: told.append(is_there)}
     collector = Collector()
+    followed: set[bytes] = set()
     async with adapter.opened(topic, **options) as bus, bus.consume("group", [topic.name], collector):
         load = Load(bus, topic)
+        following = asyncio.create_task(_follow(bus, topic, followed))
         loading = asyncio.create_task(load.run())
         await load.until_goes_on()
         await until(lambda: collector.records, PATIENCE)
@@ -96,6 +103,9 @@ async def _trouble(adapter: Adapter, topic: Topic, trouble: Any) -> tuple[Load, 
         load.is_stopped = True
         await loading
         await until(lambda: set(load.acknowledged) <= set(collector.values), PATIENCE)
+        await until(lambda: set(load.acknowledged) <= followed, PATIENCE)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
     assert all(in_order(collector, key) for key in "abc")
     return load, told
 

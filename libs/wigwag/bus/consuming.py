@@ -27,6 +27,7 @@ from . import (
     Handler,
     Message,
     Record,
+    RecordTooLargeError,
     UnprocessableError,
 )
 
@@ -143,6 +144,10 @@ class Processing:
         for attempt in count():
             try:
                 await self._bury(record, letter)
+            except RecordTooLargeError:
+                # It fits no more with its reason; where it stands says enough to find it.
+                letter = Message(b"", letter.key, letter.headers)
+                continue
             except WigwagError:
                 if stopping.is_set():
                     return False

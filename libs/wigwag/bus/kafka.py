@@ -193,19 +193,21 @@ class KafkaBus:
         return await self._append(self._topics[topic].name, messages)
 
     async def _append(self, topic: str, messages: Sequence[Message]) -> Sequence[Position]:
-        with self._buffer.hold(messages):
-            try:
-                async with asyncio.timeout(self._publish_timeout):
-                    acknowledged = await _send(await self._usable(topic), topic, messages)
-            except MessageSizeTooLargeError as error:
-                raise RecordTooLargeError(f"Kafka takes no record of this size on {topic}: {error}") from error
-            except VENDOR_ERRORS as error:
-                self.counters.publish_failures += len(messages)
-                detail = f"{topic} took no record within {self._publish_timeout:g} s: {error!r}"
-                self._is_suspect = self._producer is not None
-                self._look_now.set()
-                self._tell_availability(False, detail)
-                raise BusError(detail) from error
+        release = self._buffer.take(messages)
+        try:
+            async with asyncio.timeout(self._publish_timeout):
+                acknowledged = await _send(await self._usable(topic), topic, messages)
+        except MessageSizeTooLargeError as error:
+            raise RecordTooLargeError(f"Kafka takes no record of this size on {topic}: {error}") from error
+        except VENDOR_ERRORS as error:
+            self.counters.publish_failures += len(messages)
+            detail = f"{topic} took no record within {self._publish_timeout:g} s: {error!r}"
+            self._is_suspect = self._producer is not None
+            self._look_now.set()
+            self._tell_availability(False, detail)
+            raise BusError(detail) from error
+        finally:
+            release()
         self.counters.published += len(messages)
         return [Position(topic, one.partition, one.offset) for one in acknowledged]
 

@@ -1,7 +1,7 @@
 """Limits that hold for every adapter: sizes of records, and how much may wait to become durable."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 from wigwag.errors import OverloadedError
@@ -42,9 +42,8 @@ class Buffer:
         self._capacity = capacity
         self._held = 0
 
-    @contextmanager
-    def hold(self, messages: Sequence[Message]) -> Iterator[None]:
-        """Count the messages while the block runs.
+    def take(self, messages: Sequence[Message]) -> Callable[[], None]:
+        """Count the messages; returns what to call, once, when they don't wait any more.
 
         Raises:
             OverloadedError: They don't fit beside what waits already.
@@ -54,10 +53,10 @@ class Buffer:
         if self._held and self._held + size > self._capacity:
             raise OverloadedError(f"the bus is full: {self._held} of {self._capacity} octets wait to become durable")
         self._held += size
-        try:
-            yield
-        finally:
-            self._held -= size
+        return partial(self._release, size)
+
+    def _release(self, size: int) -> None:
+        self._held -= size
 
 
 def _envelope(message: Message) -> int:

@@ -119,18 +119,20 @@ class SqliteBus:
 
     async def _append(self, topic: str, messages: Sequence[Message]) -> Sequence[Position]:
         file, now = self._file, self._clock()
-        with self._buffer.hold(messages):
-            try:
-                async with asyncio.timeout(self._publish_timeout):
-                    first = await file.submit(
-                        lambda connection: append(connection, file.topic(connection, topic), messages, now),
-                        lambda: self._appended(topic),
-                    )
-            except (BusError, TimeoutError) as error:
-                self.counters.publish_failures += len(messages)
-                detail = str(error) or f"{self._path.name} was not written within {self._publish_timeout:g} s"
-                self._tell_availability(False, detail)
-                raise BusError(detail) from error
+        release = self._buffer.take(messages)
+        written = file.submit(
+            lambda connection: append(connection, file.topic(connection, topic), messages, now),
+            on_commit=lambda: self._appended(topic),
+            on_end=release,
+        )
+        try:
+            async with asyncio.timeout(self._publish_timeout):
+                first = await written
+        except (BusError, TimeoutError) as error:
+            self.counters.publish_failures += len(messages)
+            detail = str(error) or f"{self._path.name} was not written within {self._publish_timeout:g} s"
+            self._tell_availability(False, detail)
+            raise BusError(detail) from error
         self.counters.published += len(messages)
         self._tell_availability(True, "")
         return [Position(topic, 0, first + number) for number in range(len(messages))]

@@ -29,20 +29,35 @@ _MOST_AT_ONCE: Final = 2_000
 """Requests in one transaction: the first of them waits for the last."""
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Request:
     work: Work[Any]
     future: "asyncio.Future[Any]"
     on_commit: Callable[[], None]
+    on_end: Callable[[], None]
+
+    def run(self, connection: sqlite3.Connection) -> object:
+        return _SKIPPED if self.future.cancelled() else self.work(connection)
 
     def succeed(self, result: object) -> None:
+        self.on_end()
+        if result is _SKIPPED:
+            return
         if not self.future.done():
             self.future.set_result(result)
         self.on_commit()
 
     def fail(self, reason: str) -> None:
+        self.on_end()
         if not self.future.done():
             self.future.set_exception(BusError(reason))
+
+
+_SKIPPED: Final = object()
 
 
 class LogFile:
@@ -106,15 +121,18 @@ class LogFile:
 
     # Writing
 
-    def submit(self, work: Work[T], on_commit: Callable[[], None] = lambda: None) -> "asyncio.Future[T]":
+    def submit(
+        self, work: Work[T], *, on_commit: Callable[[], None] = _nothing, on_end: Callable[[], None] = _nothing
+    ) -> "asyncio.Future[T]":
         """Run ``work`` in the writer's next transaction; the result is there once that is committed.
 
         Args:
             work: Is given the connection. It is skipped when the future is cancelled before its turn.
             on_commit: Called in the loop after the commit, also when nobody waits for the future any more.
+            on_end: Called in the loop once the request is gone, whatever came of it.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._requests.put(_Request(work, future, on_commit))
+        self._requests.put(_Request(work, future, on_commit, on_end))
         return future
 
     def topic(self, connection: sqlite3.Connection, name: str) -> LogTopic:
@@ -134,8 +152,7 @@ class LogFile:
         request = self._requests.get()
         batch: list[_Request] = []
         while request is not None:
-            if not request.future.cancelled():
-                batch.append(request)
+            batch.append(request)
             if len(batch) >= _MOST_AT_ONCE:
                 return batch, False
             try:
@@ -149,7 +166,7 @@ class LogFile:
             connection.execute("BEGIN IMMEDIATE")
             if self._topics_are_stale:
                 self._reload(connection)
-            results = [request.work(connection) for request in batch]
+            results = [request.run(connection) for request in batch]
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait have to be told
             self._topics_are_stale = True

@@ -43,14 +43,17 @@ def record(offset: int, key: str = "key") -> Record:
 class Cemetery:
     """Takes dead letters, after some failures."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failures: int = 0, largest: int = 1_000) -> None:
         self.letters: list[Message] = []
         self.failures = failures
+        self.largest = largest
 
     async def bury(self, record: Record, letter: Message) -> None:
         if self.failures:
             self.failures -= 1
             raise BusError("away")
+        if len(letter.value) > self.largest:
+            raise RecordTooLargeError
         self.letters.append(letter)
 
 
@@ -156,6 +159,19 @@ async def test_record_is_not_finished_before_its_dead_letter_is_durable() -> Non
     assert work.committable is None
     await until(lambda: work.committable == 1)
     assert (len(cemetery.letters), counters.dead, counters.consumed) == (1, 1, 0)
+
+
+async def test_dead_letter_that_does_not_fit_goes_without_its_value() -> None:
+    cemetery = Cemetery(largest=0)
+
+    async def handle(record: Record) -> None:
+        raise UnprocessableError("no")
+
+    work = partition(handler=handle, bury=cemetery.bury)
+    work.begin(record(0))
+    await until(lambda: work.committable == 1)
+    (letter,) = cemetery.letters
+    assert (letter.value, letter.headers[DEAD_REASON]) == (b"", b"no")
 
 
 async def test_temporary_failures_do_not_count_as_faults_of_the_record() -> None:

@@ -40,15 +40,17 @@ def test_topic_of_dead_letters_comes_by_itself() -> None:
 
 def test_buffer_takes_again_once_something_has_left() -> None:
     buffer, half = Buffer(1_000), [Message(b"x" * 400, "key")]
-    with buffer.hold(half), pytest.raises(OverloadedError, match="531 of 1000 octets"), buffer.hold(half):
-        pass
-    with buffer.hold(half):
-        pass
+    release = buffer.take(half)
+    with pytest.raises(OverloadedError, match="531 of 1000 octets"):
+        buffer.take(half)
+    release()
+    buffer.take(half)
 
 
 def test_batch_larger_than_the_buffer_is_taken_when_nothing_waits() -> None:
     buffer, large = Buffer(1_000), [Message(b"x" * 5_000, "key")]
-    with buffer.hold(large), pytest.raises(OverloadedError), buffer.hold([Message(b"", "")]):
-        pass
-    with buffer.hold(large):
-        pass
+    release = buffer.take(large)
+    with pytest.raises(OverloadedError):
+        buffer.take([Message(b"", "")])
+    release()
+    buffer.take(large)
