@@ -209,6 +209,7 @@ class KafkaBus:
         finally:
             release()
         self.counters.published += len(messages)
+        self._tell_availability(True, "")
         return [Position(topic, one.partition, one.offset) for one in acknowledged]
 
     # Consuming
