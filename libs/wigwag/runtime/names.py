@@ -67,6 +67,25 @@ LISTENER_COUNTERS = tuple(
 )
 """Counted by each listener, under the name's last part."""
 
+BUS_COUNTERS = tuple(
+    Metric(f"wigwag.bus.{name}", unit, description)
+    for name, unit, description in (
+        ("published", "{record}", "Records that became durable"),
+        ("publish_failures", "{record}", "Records whose publisher got an error; they may have been taken"),
+        ("consumed", "{record}", "Records that their handler processed"),
+        ("retried", "{call}", "Calls of handlers that were repeated"),
+        ("dead", "{record}", "Records that went to the dead letters"),
+    )
+)
+"""Counted by the bus, under the name's last part."""
+BUS_LAG = Metric(
+    "wigwag.bus.lag",
+    "{record}",
+    "Records that consumers of this process have still to handle",
+    GAUGE,
+    ("group", "topic"),
+)
+
 NODE_LOOP_LAG_MAX = Metric(
     "wigwag.node.loop_lag.max", "s", "Longest delay of a due callback of the event loop, last 10 to 20 seconds", GAUGE
 )
@@ -99,6 +118,8 @@ METRICS = (
     RELAY_UNSENT,
     RELAY_CONNECTIONS_REFUSED,
     *LISTENER_COUNTERS,
+    *BUS_COUNTERS,
+    BUS_LAG,
     NODE_LOOP_LAG_MAX,
     NODE_LOOP_LAG_MEAN,
     NODE_CPU_TIME,
@@ -146,8 +167,11 @@ SPANS = (RELAY_SEND, RELAY_DELIVER, RPC_SERVE, RPC_CALL)
 
 LOG_FIELDS = {
     "admin": "URL of the admin API",
+    "brokers": "How many brokers Kafka has",
     "connection": "Number of a connection in this process",
     "endpoint": "Where telemetry is exported to",
+    "found": "What there is",
+    "group": "Group of consumers",
     "ids": "Signing keys by id, the signing one first",
     "links": "Where other pods connect",
     "listener": "Name of a listener",
@@ -155,18 +179,22 @@ LOG_FIELDS = {
     "method": "Path of a gRPC method",
     "pod": "Another pod",
     "path": "Path of a request to the admin API",
+    "position": "Topic, partition and offset of a record",
     "reason": "Why",
     "remote": "Address of the other side",
     "rpc": "Address and port of gRPC",
+    "replication": "On how many brokers each record is",
     "seconds": "Length of time",
     "session": "Session part of a relay URI",
     "services": "Services of this process",
     "signal": "Name of the signal",
     "span": "Shown as trace_id and span_id",
     "status": "Exit status",
+    "topic": "Topic of the bus",
     "uri": "MSRP URI",
     "user": "User name",
     "waiting": "Items that are not acknowledged",
+    "wanted": "What the settings ask for",
     "worker": "Number of a worker process",
 }
 """Fields of log lines, beside event, level, logger, timestamp, exception, trace_id and span_id."""

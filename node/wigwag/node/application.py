@@ -18,7 +18,7 @@ from wigwag.store import Store
 from wigwag.store.memory import MemoryStore
 
 from .admin import admin_application
-from .bus import open_bus
+from .bus import bus_readings, open_bus
 from .data_directory import AdminNote, make_data_directory
 from .modules import CONSTRUCTORS, Module, Surroundings
 from .observing import Observing
@@ -78,6 +78,7 @@ class Node:
             telemetry = observing.telemetry
             store = await stack.enter_async_context(open_store(self.settings.redis))
             bus = await stack.enter_async_context(open_bus(self.settings))
+            telemetry.register(lambda: bus_readings(bus))
             surroundings = Surroundings(
                 self.settings, database, store, bus, observing.tracing, shares_ports=self._worker is not None
             )

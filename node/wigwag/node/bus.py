@@ -1,13 +1,15 @@
 """The bus that the settings ask for: Kafka when its address is given, else a log in the data directory."""
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 import structlog
 
 from wigwag.bus import Bus, BusError
 from wigwag.errors import ConfigurationError
+from wigwag.runtime.instruments import Reading
+from wigwag.runtime.names import BUS_COUNTERS, BUS_LAG
 
 from .settings import Settings
 
@@ -30,6 +32,14 @@ async def open_bus(settings: Settings) -> AsyncGenerator[Bus, None]:
         yield bus
     finally:
         await bus.__aexit__(None, None, None)
+
+
+def bus_readings(bus: Bus) -> Iterable[Reading]:
+    """Yield the bus's metrics."""
+    for metric in BUS_COUNTERS:
+        yield metric.read(getattr(bus.counters, metric.name.rpartition(".")[2]))
+    for (group, topic), lag in bus.lag().items():
+        yield BUS_LAG.read(lag, group=group, topic=topic)
 
 
 def _sqlite(settings: Settings) -> Bus:

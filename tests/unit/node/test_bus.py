@@ -1,13 +1,16 @@
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from tests.support.waiting import until
+from wigwag.bus import Record, Topic
 from wigwag.bus.kafka import KafkaBus
 from wigwag.bus.sqlite import SqliteBus
 from wigwag.errors import ConfigurationError
-from wigwag.node.bus import open_bus
+from wigwag.node.bus import bus_readings, open_bus
 from wigwag.node.settings import Settings
 
 
@@ -49,3 +52,21 @@ def test_user_who_signs_in_has_a_name_and_a_password(tmp_path: Path) -> None:
 async def test_password_is_shown_nowhere(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, security_protocol="SASL_SSL", username="wigwag", password="secret-word")
     assert "secret-word" not in repr(settings)
+
+
+async def test_metrics_tell_what_the_bus_did_and_what_its_consumers_have_still_to_do(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+
+    async def handle(record: Record) -> None:
+        await go_on.wait()
+
+    topic = Topic("wigwag.test.metrics")
+    async with open_bus(settings_in(tmp_path)) as bus:
+        bus.declare(topic)
+        await bus.publish(topic.name, b"value", key="key")
+        async with bus.consume("group", [topic.name], handle):
+            await until(lambda: bus.lag())
+            found = {reading.metric.name: (reading.value, dict(reading.attributes)) for reading in bus_readings(bus)}
+            go_on.set()
+    assert found["wigwag.bus.published"] == (1, {})
+    assert found["wigwag.bus.lag"] == (1, {"group": "group", "topic": topic.name})
