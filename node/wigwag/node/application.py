@@ -77,7 +77,9 @@ class Node:
             observing = await stack.enter_async_context(Observing(self.settings.telemetry, version("wigwag")))
             telemetry = observing.telemetry
             store = await stack.enter_async_context(open_store(self.settings.redis))
-            bus = await stack.enter_async_context(open_bus(self.settings))
+            bus = await stack.enter_async_context(
+                open_bus(self.settings, worker=self._worker.number if self._worker else 1)
+            )
             telemetry.register(lambda: bus_readings(bus))
             surroundings = Surroundings(
                 self.settings, database, store, bus, observing.tracing, shares_ports=self._worker is not None

@@ -17,13 +17,17 @@ logger = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def open_bus(settings: Settings) -> AsyncGenerator[Bus, None]:
+async def open_bus(settings: Settings, *, worker: int = 1) -> AsyncGenerator[Bus, None]:
     """Open the bus until the context ends.
+
+    Args:
+        settings: All settings.
+        worker: Number of this process among those that share the data directory; each has a log of its own.
 
     Raises:
         ConfigurationError: The data directory's log is another process's, or certificates can't be used.
     """
-    bus = _kafka(settings) if settings.kafka.bootstrap_servers else _sqlite(settings)
+    bus = _kafka(settings) if settings.kafka.bootstrap_servers else _sqlite(settings, worker)
     try:
         await bus.__aenter__()
     except BusError as error:
@@ -42,11 +46,11 @@ def bus_readings(bus: Bus) -> Iterable[Reading]:
         yield BUS_LAG.read(lag, group=group, topic=topic)
 
 
-def _sqlite(settings: Settings) -> Bus:
+def _sqlite(settings: Settings, worker: int) -> Bus:
     from wigwag.bus.sqlite import SqliteBus
 
     return SqliteBus(
-        settings.node.data_dir / "bus.sqlite3",
+        settings.node.data_dir / ("bus.sqlite3" if worker == 1 else f"bus-{worker}.sqlite3"),
         sync=settings.bus.sync,
         publish_timeout=settings.bus.publish_timeout,
         buffer=settings.bus.buffer,
