@@ -328,7 +328,7 @@ async def test_failure_of_a_dependency_is_retried_in_order_until_it_works(bus: B
 async def test_members_that_come_and_go_share_the_work_and_lose_nothing(
     adapter: Adapter, bus: Bus, topic: Topic
 ) -> None:
-    values, one, two = numbered(600), Collector(), Collector()
+    values, one, two = numbered(400), Collector(), Collector()
     publishing = asyncio.create_task(_publish_slowly(bus, topic, values))
     async with bus.consume("group", [topic.name], one):
         await until(lambda: one.records, PATIENCE)

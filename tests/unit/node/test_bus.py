@@ -1,4 +1,5 @@
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ async def test_second_process_is_told_how_processes_share_a_bus(tmp_path: Path) 
 
 async def test_workers_that_share_the_data_directory_have_a_log_each(tmp_path: Path) -> None:
     async with open_bus(settings_in(tmp_path)), open_bus(settings_in(tmp_path), worker=2):
-        assert {path.name for path in tmp_path.glob("*.sqlite3")} == {"bus.sqlite3", "bus-2.sqlite3"}
+        assert {"bus.sqlite3", "bus-2.sqlite3"} <= set(os.listdir(tmp_path))
 
 
 async def test_certificates_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> None:
