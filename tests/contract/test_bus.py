@@ -1,10 +1,7 @@
 """What every bus has to do: the log in an SQLite file, and Kafka."""
 
 import asyncio
-import json
 import os
-import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -15,7 +12,7 @@ import pytest
 from tests.support.bus_process import GROUP, IN_FLIGHT
 from tests.support.buses import PATIENCE, Adapter, Collector, new_topic, numbered, replayed
 from tests.support.kafka_broker import Broker
-from tests.support.processes import Process
+from tests.support.victim import Victim
 from tests.support.waiting import until
 from wigwag.bus import (
     DEAD_GROUP,
@@ -351,32 +348,8 @@ async def _publish_slowly(bus: Bus, topic: Topic, values: list[bytes]) -> None:
 
 
 @pytest.fixture
-def victim(adapter: Adapter, topic: Topic, tmp_path: Path) -> "Victim":
+def victim(adapter: Adapter, topic: Topic, tmp_path: Path) -> Victim:
     return Victim(adapter, topic, tmp_path)
-
-
-class Victim:
-    """A process that works on the bus until it is killed."""
-
-    def __init__(self, adapter: Adapter, topic: Topic, directory: Path) -> None:
-        self._adapter = adapter
-        self._topic = topic
-        self._directory = directory
-
-    async def run(self, what: str, count: int) -> list[dict[str, str]]:
-        """Run it until it has written ``count`` rows, kill it, return all rows."""
-        file = self._directory / what
-        arguments: list[str | Path] = [what, self._adapter.kind, self._adapter.location, self._topic.name, file]
-        command: list[str | Path] = [sys.executable, "-m", "tests.support.bus_process", *arguments]
-        file.touch()
-        with Process(command, log=self._directory / "log") as process:
-            try:
-                await until(lambda: file.read_bytes().count(b"\n") >= count, PATIENCE)
-            except AssertionError as error:
-                raise AssertionError(process.log_tail()) from error
-            os.kill(process.pid, signal.SIGKILL)
-        # The last line may be cut by the kill.
-        return [json.loads(line) for line in file.read_text().split("\n")[:-1]]
 
 
 async def test_consumer_killed_in_mid_batch_loses_nothing_and_repeats_a_bounded_number(
@@ -405,7 +378,7 @@ async def test_publisher_that_is_killed_loses_nothing_that_was_acknowledged(
     acknowledged = await victim.run("publish", 2_000)
     async with adapter.opened(topic) as bus:
         found = await replayed(bus.replay(topic.name, Earliest()))
-    assert {row["value"] for row in acknowledged} <= {record.value.decode() for record in found}
+    assert {row["value"] for row in acknowledged} <= {record.value.decode().rstrip() for record in found}
     positions = [record.position for record in found]
     assert len(positions) == len(set(positions))
     for key in {record.key for record in found}:

@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 from tests.support.buses import Adapter, Collector, new_topic, numbered, replayed
+from tests.support.victim import Victim
 from tests.support.waiting import until
 from wigwag.bus import Bus, BusError, Earliest, FromOffsets, FromTime, Message, OverloadedError, Topic
 from wigwag.bus.sqlite import SqliteBus
 from wigwag.bus.sqlite_tables import PAGE_OCTETS, append
+
+KILLS = 8
 
 
 @pytest.fixture
@@ -73,6 +76,20 @@ async def test_consumer_goes_on_when_its_offsets_can_be_written_again(adapter: A
         async with bus.consume("group", [topic.name], collector):
             await collector.until_has(b"0")
             await until(lambda: bus.lag()["group", topic.name] == 0)
+
+
+async def test_publishers_that_are_killed_again_and_again_lose_nothing_and_share_no_offset(
+    adapter: Adapter, topic: Topic, tmp_path: Path
+) -> None:
+    victim = Victim(adapter, topic, tmp_path)
+    for _ in range(KILLS):
+        acknowledged = await victim.run("publish", 500)
+    async with adapter.opened(topic) as bus:
+        found = {record.offset: record.value.decode().rstrip() async for record in bus.replay(topic.name, Earliest())}
+    assert sorted(found) == list(range(len(found)))
+    offsets = [int(row["offset"]) for row in acknowledged]
+    assert len(offsets) == len(set(offsets))
+    assert all(found.get(int(row["offset"])) == row["value"] for row in acknowledged)
 
 
 async def test_second_process_is_refused_by_name(adapter: Adapter, topic: Topic) -> None:

@@ -14,7 +14,9 @@ from wigwag.bus import Bus, Message, Record, Topic
 
 GROUP = "victims"
 IN_FLIGHT = 32
-PUBLISHERS = 20
+PUBLISHERS = 100
+VALUE_OCTETS = 2_000
+"""Large batches take longer to commit, so that more kills hit them."""
 
 
 async def publish(bus: Bus, topic: str, file: TextIO) -> None:
@@ -23,9 +25,9 @@ async def publish(bus: Bus, topic: str, file: TextIO) -> None:
     async def one(name: int) -> None:
         number = 0
         while True:
-            batch = [Message(f"{name} {number + step}".encode(), str(name)) for step in range(3)]
+            batch = [Message(f"{name} {number + step}".ljust(VALUE_OCTETS).encode(), str(name)) for step in range(3)]
             for position, message in zip(await bus.publish_many(topic, batch), batch, strict=True):
-                _write(file, {"value": message.value.decode(), "offset": position.offset})
+                _write(file, {"value": message.value.decode().rstrip(), "offset": position.offset})
             number += 3
 
     await asyncio.gather(*(one(name) for name in range(PUBLISHERS)))
