@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from wigwag.bus import Bus, BusError
+from wigwag.bus import Bus, BusError, OnAvailability
 from wigwag.errors import ConfigurationError
 from wigwag.runtime.instruments import Reading
 from wigwag.runtime.names import BUS_COUNTERS, BUS_LAG
@@ -17,17 +17,25 @@ logger = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def open_bus(settings: Settings, *, worker: int = 1) -> AsyncGenerator[Bus, None]:
+async def open_bus(
+    settings: Settings, *, worker: int = 1, on_availability: OnAvailability = lambda available, detail: None
+) -> AsyncGenerator[Bus, None]:
     """Open the bus until the context ends.
 
     Args:
         settings: All settings.
         worker: Number of this process among those that share the data directory; each has a log of its own.
+        on_availability: Told when the bus is away and when it is there again; the log tells it too.
 
     Raises:
         ConfigurationError: The data directory's log is another process's, or certificates can't be used.
     """
-    bus = _kafka(settings) if settings.kafka.bootstrap_servers else _sqlite(settings, worker)
+
+    def tell(available: bool, detail: str) -> None:
+        _log_availability(available, detail)
+        on_availability(available, detail)
+
+    bus = _kafka(settings, tell) if settings.kafka.bootstrap_servers else _sqlite(settings, worker, tell)
     try:
         await bus.__aenter__()
     except BusError as error:
@@ -46,7 +54,7 @@ def bus_readings(bus: Bus) -> Iterable[Reading]:
         yield BUS_LAG.read(lag, group=group, topic=topic)
 
 
-def _sqlite(settings: Settings, worker: int) -> Bus:
+def _sqlite(settings: Settings, worker: int, on_availability: OnAvailability) -> Bus:
     from wigwag.bus.sqlite import SqliteBus
 
     return SqliteBus(
@@ -55,11 +63,11 @@ def _sqlite(settings: Settings, worker: int) -> Bus:
         publish_timeout=settings.bus.publish_timeout,
         buffer=settings.bus.buffer,
         retention=settings.bus.retention,
-        on_availability=_log_availability,
+        on_availability=on_availability,
     )
 
 
-def _kafka(settings: Settings) -> Bus:
+def _kafka(settings: Settings, on_availability: OnAvailability) -> Bus:
     from wigwag.bus.kafka import KafkaBus
     from wigwag.bus.kafka_options import KafkaOptions
 
@@ -71,7 +79,7 @@ def _kafka(settings: Settings) -> Bus:
         publish_timeout=settings.bus.publish_timeout,
         buffer=settings.bus.buffer,
         retention=settings.bus.retention,
-        on_availability=_log_availability,
+        on_availability=on_availability,
     )
 
 
