@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 import grpc.aio
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from wigwag.api.relay.v1 import relay_pb2, relay_pb2_grpc, session_pb2
 from wigwag.errors import InvalidRequestError
@@ -15,27 +14,15 @@ from .cluster.asking import SessionsEverywhere, SessionsHere
 from .drain_control import DrainControl
 from .draining import DrainState
 from .selection import DEFAULT_PAGE, LARGEST_PAGE, SessionFilter
-from .session_journal import JournalEntry, SessionJournal
-from .views import SessionChange, SessionView
+from .session_journal import SessionJournal
+from .session_messages import STATES, change_message, session_message, timestamp
+from .views import SessionView
 
 BATCH = 64
 """Changes in one frame."""
 LONGEST_GRACE = 86_400.0
 SERVICE = relay_pb2.DESCRIPTOR.services_by_name["RelayService"]
 
-_STATES: Mapping[str, session_pb2.SessionState] = {
-    "active": session_pb2.SESSION_STATE_ACTIVE,
-    "suspended": session_pb2.SESSION_STATE_SUSPENDED,
-    "ended": session_pb2.SESSION_STATE_ENDED,
-}
-_CHANGES: Mapping[SessionChange, session_pb2.SessionChangeKind] = {
-    SessionChange.GRANTED: session_pb2.SESSION_CHANGE_KIND_GRANTED,
-    SessionChange.REFRESHED: session_pb2.SESSION_CHANGE_KIND_REFRESHED,
-    SessionChange.SUSPENDED: session_pb2.SESSION_CHANGE_KIND_SUSPENDED,
-    SessionChange.RESUMED: session_pb2.SESSION_CHANGE_KIND_RESUMED,
-    SessionChange.MOVED: session_pb2.SESSION_CHANGE_KIND_MOVED,
-    SessionChange.ENDED: session_pb2.SESSION_CHANGE_KIND_ENDED,
-}
 _DRAIN_STATES: Mapping[str, relay_pb2.DrainState] = {
     DrainState.SERVING.value: relay_pb2.DRAIN_STATE_SERVING,
     DrainState.DRAINING.value: relay_pb2.DRAIN_STATE_DRAINING,
@@ -108,7 +95,7 @@ class RelayServicer(relay_pb2_grpc.RelayServiceServicer):
                     yield frame
             elif entries:
                 position = entries[-1].sequence
-                changes = [self._change(entry) for entry in entries if _is_of(wanted, entry.view)]
+                changes = [change_message(entry, self._pod) for entry in entries if _is_of(wanted, entry.view)]
                 if changes:
                     token = self._journal.token(position)
                     yield relay_pb2.WatchSessionsResponse(changes=changes, resume_token=token)
@@ -133,15 +120,6 @@ class RelayServicer(relay_pb2_grpc.RelayServiceServicer):
     def _present(self, view: SessionView) -> session_pb2.SessionChange:
         return session_pb2.SessionChange(
             kind=session_pb2.SESSION_CHANGE_KIND_PRESENT, session=session_message(view, self._pod)
-        )
-
-    def _change(self, entry: JournalEntry) -> session_pb2.SessionChange:
-        return session_pb2.SessionChange(
-            sequence=entry.sequence,
-            kind=_CHANGES[entry.change],
-            change_time=_timestamp(entry.time),
-            session=session_message(entry.view, self._pod),
-            reason=entry.reason,
         )
 
     async def Drain(self, request: relay_pb2.DrainRequest, context: Context) -> relay_pb2.DrainResponse:
@@ -171,45 +149,18 @@ class RelayServicer(relay_pb2_grpc.RelayServiceServicer):
             connections=view.connections,
             open_chunks=view.open_chunks,
             open_transactions=view.transactions,
-            deadline=_timestamp(deadline) if deadline is not None else None,
+            deadline=timestamp(deadline) if deadline is not None else None,
         )
-
-
-def session_message(view: SessionView, pod: str) -> session_pb2.Session:
-    """Return a session as the contract has it."""
-    return session_pb2.Session(
-        id=view.id,
-        user=view.user,
-        realm=view.realm,
-        client_uri=view.client_uri,
-        state=_STATES[view.state],
-        listener=view.listener,
-        remote=view.remote,
-        connection_id=view.connection_id or 0,
-        create_time=_timestamp(view.created),
-        expire_time=_timestamp(view.expires),
-        messages_in=view.messages_in,
-        messages_out=view.messages_out,
-        bytes_in=view.bytes_in,
-        bytes_out=view.bytes_out,
-        reports=view.reports,
-        failures=view.failures,
-        pod=view.pod or pod,
-    )
 
 
 def _is_of(wanted: SessionFilter, view: SessionView) -> bool:
     return wanted.matches(view.user, view.realm, view.state)
 
 
-def _timestamp(seconds: float) -> Timestamp:
-    return Timestamp(seconds=int(seconds), nanos=int(seconds % 1 * 1_000_000_000))
-
-
 def _state_name(state: int) -> str:
     if state == session_pb2.SESSION_STATE_UNSPECIFIED:
         return ""
-    for name, number in _STATES.items():
+    for name, number in STATES.items():
         if number == state:
             return name
     raise InvalidRequestError(f"state {state} is unknown")

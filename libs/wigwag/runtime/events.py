@@ -1,0 +1,50 @@
+"""Events on the bus: their topics, and the envelope that each travels in (``proto/wigwag/api/events/v1``)."""
+
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from wigwag.api.events.v1.envelope_pb2 import Envelope
+from wigwag.api.events.v1.message_pb2 import MessageStateChanged
+from wigwag.api.events.v1.relay_pb2 import RelaySessionEvent
+from wigwag.api.events.v1.status_pb2 import StatusChanged
+from wigwag.bus import Topic
+
+STATUS: Final = Topic("wigwag.status.changed")
+"""Changes of status numbers; key: pod."""
+RELAY_SESSIONS: Final = Topic("wigwag.relay.sessions")
+"""What happens to relay sessions; key: session."""
+MESSAGE_STATES: Final = Topic("wigwag.messages.states")
+"""States of the ledger's messages; key: conversation."""
+
+Payload = StatusChanged | RelaySessionEvent | MessageStateChanged
+
+
+def envelope(payload: Payload, *, event_id: str, at: float, pod: str, version: int = 0) -> bytes:
+    """Return an event as it stands on the bus.
+
+    Args:
+        payload: What happened.
+        event_id: Equal in every copy of the event.
+        at: When, in seconds since the epoch.
+        pod: Where.
+        version: Of two events about the same thing the higher one is the later; 0: not counted.
+    """
+    occurred_at = Timestamp()
+    occurred_at.FromNanoseconds(int(at * 1e9))
+    found = Envelope(event_id=event_id, type=_TYPES[type(payload)], occurred_at=occurred_at, pod=pod, version=version)
+    match payload:
+        case StatusChanged():
+            found.status_changed.CopyFrom(payload)
+        case RelaySessionEvent():
+            found.relay_session.CopyFrom(payload)
+        case MessageStateChanged():
+            found.message_state_changed.CopyFrom(payload)
+    return found.SerializeToString()
+
+
+_TYPES: Final[dict[type, str]] = {
+    StatusChanged: "wigwag.status.changed",
+    RelaySessionEvent: "wigwag.relay.session_changed",
+    MessageStateChanged: "wigwag.message.state_changed",
+}
