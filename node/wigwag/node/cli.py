@@ -14,6 +14,7 @@ from .cli_drain import drain
 from .cli_keys import keys
 from .cli_relay import certificates, connections, profiles, routes, sessions, trace
 from .cli_users import users
+from .cli_verify import verify
 from .options import ConfigOption, JsonOption, settings_of
 from .terminal import print_error, print_json, print_table
 
@@ -32,6 +33,7 @@ app.add_typer(profiles, name="profiles")
 app.add_typer(routes, name="routes")
 app.add_typer(certificates, name="certificates")
 app.add_typer(keys, name="keys")
+app.add_typer(verify, name="verify")
 app.command()(trace)
 app.command()(drain)
 
