@@ -1,0 +1,322 @@
+"""Relay pods as processes of their own that are one relay: one name, one set of keys, ports of their own."""
+
+import json
+import os
+import random
+import resource
+import secrets
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.certificates import Authority
+from tests.support.endpoint_plan import Relay
+from tests.support.node import WIGWAG, clean_environment, toml
+from tests.support.processes import accepts_connections, wait_until
+from wigwag.relay.config import RelaySettings
+
+NAME = "relay.test"
+"""The cluster's name, in no DNS: clients know the pods' addresses."""
+ADVERTISED = {"tcp": 2855, "tls": 2856}
+"""Ports in Use-Path; nothing listens there: a cluster has something in front that spreads connections."""
+HOST = "127.0.0.1"
+DOMAIN = "wigwag.example"
+USERNAME, PASSWORD = "alice", "secret"
+START_SECONDS = 60.0
+END_SECONDS = 60.0
+
+HAS_CLUSTER_SETTINGS = "cluster" in RelaySettings.model_fields
+"""Whether several pods can be one relay."""
+_QUIET_PORTS = range(12_000, 32_000)
+"""Not given to outgoing connections by the kernel: a pod that was killed finds its ports free."""
+
+
+class PodError(AssertionError):
+    """A pod did not start, or ended by itself; the text holds the end of its log."""
+
+
+def quiet_port() -> int:
+    """Return a loopback port that nothing listens on, and that no outgoing connection will take."""
+    while accepts_connections(HOST, port := random.choice(_QUIET_PORTS)):
+        pass
+    return port
+
+
+def shared_settings(
+    *, redis_url: str | None, kafka: str | None, link_port: int, link_address: tuple[str, int] | None
+) -> dict[str, Any]:
+    """Return what makes several pods one relay.
+
+    Args:
+        redis_url: The store.
+        kafka: Bootstrap servers of the bus.
+        link_port: Where the pod listens for other pods.
+        link_address: Where they reach it, when something is in between; None: there.
+    """
+    settings: dict[str, Any] = {}
+    if redis_url is not None:
+        settings["redis"] = {"url": redis_url}
+    if kafka is not None:
+        settings["kafka"] = {"bootstrap_servers": kafka}
+    if HAS_CLUSTER_SETTINGS:
+        cluster: dict[str, Any] = {"host": HOST, "port": link_port}
+        if link_address is not None:
+            cluster |= {"advertised_host": link_address[0], "advertised_port": link_address[1]}
+        settings["cluster"] = cluster
+    return settings
+
+
+class Pod:
+    """One relay process, which keeps its ports and data directory when it is started again.
+
+    Args:
+        name: Its name, for logs.
+        directory: For its settings, data and log.
+        settings: All settings but where it listens and keeps data.
+        environment: More variables, such as LD_PRELOAD.
+        descriptors: Limit of its open files.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        settings: Mapping[str, Any],
+        *,
+        environment: Mapping[str, str] | None = None,
+        descriptors: int | None = None,
+    ) -> None:
+        self.name = name
+        self.directory = directory
+        self.log = directory / "pod.log"
+        self.ports = {kind: quiet_port() for kind in ADVERTISED}
+        self._admin_port = quiet_port()
+        self._settings = settings
+        self._environment = clean_environment(environment or {})
+        self._limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (descriptors,) * 2) if descriptors else None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its admin API."""
+        return f"http://{HOST}:{self._admin_port}"
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it, without waiting."""
+        self.directory.mkdir(exist_ok=True)
+        file = self.directory / "wigwag.toml"
+        file.write_text(toml(self._all_settings()))
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [WIGWAG, "run", "relay", "--config", file],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                cwd=self.directory,
+                preexec_fn=self._limit,
+            )
+
+    def _all_settings(self) -> dict[str, Any]:
+        relay = dict(self._settings["relay"])
+        relay["listeners"] = [{**one, "port": self.ports[one["kind"]]} for one in relay["listeners"]]
+        node = {"data_dir": str(self.directory / "data"), "log_format": "json", **self._settings.get("node", {})}
+        return {**self._settings, "relay": relay, "node": node, "admin": {"port": self._admin_port}}
+
+    def is_ready(self) -> bool:
+        """Whether it takes clients.
+
+        Raises:
+            PodError: It has ended.
+        """
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise PodError(f"{self.name} ended with {self._process.returncode}:\n{self.log_tail()}")
+        try:
+            return httpx.get(f"{self.url}/readyz", trust_env=False, timeout=2.0).status_code == 200
+        except (OSError, httpx.HTTPError):
+            return False
+
+    def wait_until_ready(self) -> None:
+        """Wait until it takes clients.
+
+        Raises:
+            PodError: It ended, or did not get ready.
+        """
+        try:
+            wait_until(self.is_ready, seconds=START_SECONDS, what=f"ready {self.name}")
+        except TimeoutError as error:
+            raise PodError(f"{error}\n{self.log_tail()}") from error
+
+    def ask(self, path: str) -> Any:
+        """Ask its admin API; returns the answer's JSON."""
+        return httpx.get(f"{self.url}{path}", trust_env=False, timeout=5.0).raise_for_status().json()
+
+    def log_tail(self, lines: int = 30) -> str:
+        """Return the end of its log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once (kill -9)."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def terminate(self) -> None:
+        """Ask it to drain and end (SIGTERM), without waiting."""
+        self._signal(signal.SIGTERM)
+
+    def wait_until_ended(self, seconds: float = END_SECONDS) -> int:
+        """Wait until it has ended; returns its exit status."""
+        assert self._process is not None
+        return self._process.wait(seconds)
+
+    def pause(self) -> None:
+        """Let it do nothing (SIGSTOP)."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it continue (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        """End it, whatever state it is in."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+
+class Cluster:
+    """Pods that are one relay.
+
+    Args:
+        directory: For everything they write.
+        pods: How many.
+        redis_url: The store; a function of the pod's number where something is in between.
+        kafka: Bootstrap servers of the bus; None: none.
+        relay: More settings of the relay.
+        link_ports: Where each pod listens for others; None: ports that are free now.
+        link_addresses: Where others reach each pod; None: at its own port.
+        environment: More variables of the pods.
+        descriptors: Limit of open files of each pod.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        pods: int,
+        *,
+        redis_url: str | Sequence[str] | None = None,
+        kafka: str | None = None,
+        relay: Mapping[str, Any] | None = None,
+        link_ports: Sequence[int] | None = None,
+        link_addresses: Sequence[tuple[str, int]] | None = None,
+        environment: Mapping[str, str] | None = None,
+        descriptors: int | None = None,
+    ) -> None:
+        self.authority = Authority.create(directory)
+        self._base = self._base_settings(directory, relay or {})
+        self.pods: list[Pod] = []
+        for number in range(pods):
+            shared = shared_settings(
+                redis_url=redis_url if redis_url is None or isinstance(redis_url, str) else redis_url[number],
+                kafka=kafka,
+                link_port=link_ports[number] if link_ports else quiet_port(),
+                link_address=link_addresses[number] if link_addresses else None,
+            )
+            settings = {**self._base, **{name: value for name, value in shared.items() if name != "cluster"}}
+            if pods > 1 and "cluster" in shared:
+                settings["relay"] = {**self._base["relay"], "cluster": shared["cluster"]}
+            name = f"pod{number}"
+            pod = Pod(name, directory / name, settings, environment=environment, descriptors=descriptors)
+            self.pods.append(pod)
+
+    def _base_settings(self, directory: Path, relay: Mapping[str, Any]) -> dict[str, Any]:
+        keys = directory / "signing-keys"
+        keys.write_text(f"A:{secrets.token_hex(32)}\n")
+        keys.chmod(0o600)
+        certificate = self.authority.issue(NAME, file="relay")
+        common = {"domain": DOMAIN, "advertised_host": NAME, "host": HOST}
+        listeners: list[dict[str, Any]] = [
+            {**common, "name": kind, "kind": kind, "advertised_port": port} for kind, port in ADVERTISED.items()
+        ]
+        listeners[0]["plain_auth"] = True
+        listeners[1]["certificates"] = [certificate]
+        user = {"username": USERNAME, "domain": DOMAIN, "password": PASSWORD}
+        return {"users": [user], "relay": {"listeners": listeners, "signing_keys_file": str(keys), **relay}}
+
+    def endpoint_relay(self, kind: str = "tcp", pods: Sequence[Pod] | None = None) -> Relay:
+        """Return the relay as endpoints are told of it.
+
+        Args:
+            kind: ``tcp`` or ``tls``.
+            pods: Those that they may connect to; None: all.
+        """
+        return Relay(
+            uri=f"{'msrps' if kind == 'tls' else 'msrp'}://{NAME}:{ADVERTISED[kind]};tcp",
+            addresses=tuple((HOST, pod.ports[kind]) for pod in pods or self.pods),
+            ca_file=self.authority.ca_file if kind == "tls" else None,
+            username=USERNAME,
+            password=PASSWORD,
+        )
+
+    def start(self) -> None:
+        """Start all pods and wait until they are ready."""
+        for pod in self.pods:
+            pod.start()
+        for pod in self.pods:
+            pod.wait_until_ready()
+
+    def logs(self) -> str:
+        """Return the ends of all pods' logs."""
+        return "\n".join(f"--- {pod.name}\n{pod.log_tail()}" for pod in self.pods)
+
+
+@contextmanager
+def running(cluster: Cluster) -> Iterator[Cluster]:
+    """Start the pods; they are ended when the block ends, and their logs are part of what went wrong in it.
+
+    Raises:
+        AssertionError: That of the block, with the ends of the logs as a note.
+    """
+    try:
+        cluster.start()
+        yield cluster
+    except BaseException as error:
+        error.add_note(cluster.logs())
+        raise
+    finally:
+        for pod in cluster.pods:
+            pod.end()
+
+
+def tracebacks(cluster: Cluster) -> list[str]:
+    """Return the lines of all logs in which an unexpected error shows."""
+    found = []
+    for pod in cluster.pods:
+        for line in pod.log.read_text(errors="replace").splitlines():
+            if "Traceback" in line or '"level":"error"' in line.replace(" ", ""):
+                found.append(f"{pod.name}: {line}")
+    return found
+
+
+def log_events(pod: Pod, event: str) -> list[dict[str, Any]]:
+    """Return the lines of a pod's log about an event."""
+    lines = [line for line in pod.log.read_text().splitlines() if line.startswith("{")]
+    return [record for record in map(json.loads, lines) if record.get("event") == event]
