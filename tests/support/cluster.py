@@ -208,9 +208,10 @@ class Cluster:
     Args:
         directory: For everything they write.
         pods: How many.
-        redis_url: The store; a function of the pod's number where something is in between.
+        redis_url: The store, or what each pod calls it where something is in between.
         kafka: Bootstrap servers of the bus; None: none.
         relay: More settings of the relay.
+        node: Settings of the process.
         link_ports: Where each pod listens for others; None: ports that are free now.
         link_addresses: Where others reach each pod; None: at its own port.
         environment: More variables of the pods.
@@ -225,13 +226,14 @@ class Cluster:
         redis_url: str | Sequence[str] | None = None,
         kafka: str | None = None,
         relay: Mapping[str, Any] | None = None,
+        node: Mapping[str, Any] | None = None,
         link_ports: Sequence[int] | None = None,
         link_addresses: Sequence[tuple[str, int]] | None = None,
         environment: Mapping[str, str] | None = None,
         descriptors: int | None = None,
     ) -> None:
         self.authority = Authority.create(directory)
-        self._base = self._base_settings(directory, relay or {})
+        self._base = self._base_settings(directory, relay or {}) | {"node": dict(node or {})}
         self.pods: list[Pod] = []
         for number in range(pods):
             shared = shared_settings(

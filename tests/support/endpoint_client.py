@@ -20,6 +20,8 @@ REFRESH_AFTER = 0.8
 """Part of the granted time after which the client AUTHs again."""
 REFRESH_AGAIN = 30.0
 """Seconds until a refresh is tried again."""
+TRANSACTION_TIMEOUT = 30.0
+"""Seconds in which a SEND has to be answered (RFC 4975 section 7.1.1)."""
 _FOREVER = 1e9
 
 
@@ -82,7 +84,7 @@ class EndpointClient:
         except (OSError, TimeoutError) as error:
             self._world.note(f"{self.name} at {self._address[1]}: {error!r}")
             if self.standing is not None:
-                self._end("gave up", "granted too late")
+                self._end("left", "granted too late")
             if self._wire is not None:
                 self._wire.abort()
             return None
@@ -147,7 +149,9 @@ class EndpointClient:
         oldest = next(iter(self.messages.unanswered.values()), None)
         if oldest is not None and now - oldest.since > self._plan.answer_timeout:
             wire = self.standing.wire
-            self._end("gave up", f"{oldest.message_id} was not answered")
+            # Before the RFC's 30 s it is impatience of ours, not a debt of the relay's.
+            due = self._plan.answer_timeout >= TRANSACTION_TIMEOUT
+            self._end("gave up" if due else "left", f"{oldest.message_id} was not answered")
             wire.abort()
         elif now > self.standing.refresh_at:
             self.standing.refresh_at = now + REFRESH_AGAIN

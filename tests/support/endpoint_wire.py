@@ -73,9 +73,10 @@ class Wire(asyncio.Protocol):
                 raise AssertionError(f"the relay wrote {event}")
 
     def write(self, data: bytes) -> None:
-        """Write; what can't leave waits here."""
+        """Write; what can't leave waits here, until the connection is lost."""
         assert self._transport is not None
-        self._transport.write(data)
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def abort(self) -> None:
         """End the connection at once; nothing more is told."""

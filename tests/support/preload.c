@@ -1,6 +1,6 @@
 /* Faults of the operating system for one process: a wall clock that is wrong, a disk that is full.
  *
- * Loaded with LD_PRELOAD. WIGWAG_TEST_FAULTS names a file that holds struct faults; whoever writes it changes the
+ * Loaded with LD_PRELOAD. TEST_FAULTS names a file that holds struct faults; whoever writes it changes the
  * process while it runs. The monotonic clock stays right, as it does when an administrator sets the clock. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,7 +27,7 @@ static const volatile struct faults *faults;
 
 __attribute__((constructor)) static void map_faults(void)
 {
-    const char *path = getenv("WIGWAG_TEST_FAULTS");
+    const char *path = getenv("TEST_FAULTS");
     int file = path ? open(path, O_RDONLY) : -1;
     if (file < 0)
         return;

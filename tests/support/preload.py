@@ -35,7 +35,7 @@ class SystemFaults:
     @property
     def environment(self) -> Mapping[str, str]:
         """Variables of a process that is to have faults."""
-        return {"LD_PRELOAD": str(self._library), "WIGWAG_TEST_FAULTS": str(self._switches)}
+        return {"LD_PRELOAD": str(self._library), "TEST_FAULTS": str(self._switches)}
 
     def set_clock(self, offset: int) -> None:
         """Let the wall clock be wrong by so many seconds."""

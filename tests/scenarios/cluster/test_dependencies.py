@@ -1,0 +1,59 @@
+"""What all pods share is taken away and comes back empty: what runs goes on, and all recovers by itself."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.cluster import Cluster, running
+from tests.support.load import LONG, RATE, Load, load
+
+OUTAGE = 20.0 if LONG else 5.0
+"""Seconds."""
+
+
+def all_are_ready(running: Load) -> bool:
+    return all(pod.is_ready() for pod in running.cluster.pods)
+
+
+def test_redis_goes_and_comes_back_empty_and_traffic_goes_on(cluster: Cluster, redis: Any, tmp_path: Path) -> None:
+    with load(cluster, tmp_path / "load") as running:
+        running.go_on(RATE)
+        redis.stop()
+        running.go_on_until(OUTAGE, lambda: all_are_ready(running))
+        redis.restart(empty=True)
+        running.go_on_until(OUTAGE, lambda: all_are_ready(running))
+        # What the pods wrote again is good enough for the clients of one that is killed.
+        victim = cluster.pods[0]
+        victim.kill()
+        victim.start()
+        victim.wait_until_ready()
+        running.wait_until_ready()
+        running.go_on(RATE)
+        counts = running.finish(f"Redis away for {OUTAGE:g} s, then empty, then a kill")
+    assert counts["clients set up again"] == 0
+    assert counts["refused"] == 0
+
+
+def test_a_client_lost_while_redis_is_away_comes_back_afterwards(cluster: Cluster, redis: Any, tmp_path: Path) -> None:
+    with load(cluster, tmp_path / "load", jitter=0.1) as running:
+        running.go_on(RATE)
+        redis.stop()
+        running.processes[0].tell("move 10")
+        running.go_on_until(OUTAGE, lambda: all_are_ready(running))
+        redis.restart(empty=True)
+        running.wait_until_ready()
+        running.go_on(RATE)
+        counts = running.finish("10 clients moved while Redis was away")
+    assert counts["connections lost"] == 0
+    assert counts["connections left"] == 10
+
+
+def test_kafka_goes_and_comes_back_and_traffic_does_not_care(redis: Any, kafka: Any, tmp_path: Path) -> None:
+    pods = Cluster(tmp_path, 3, redis_url=redis.url, kafka=kafka.bootstrap_servers)
+    with running(pods) as cluster, load(cluster, tmp_path / "load") as traffic:
+        traffic.go_on(RATE)
+        kafka.kill()
+        traffic.go_on_until(OUTAGE, lambda: all_are_ready(traffic))
+        kafka.start()
+        traffic.go_on_until(OUTAGE, lambda: all_are_ready(traffic))
+        counts = traffic.finish(f"Kafka away for {OUTAGE:g} s")
+    assert counts["delivered"] == counts["sent"]

@@ -1,0 +1,57 @@
+"""Every pod is told to end and started again, one after the other, under load: nothing is lost."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cluster import Cluster, running
+from tests.support.load import LONG, RATE, load, most_per_second
+from wigwag.runtime.recording import Lost, Opened
+
+GRACE = 30.0 if LONG else 6.0
+PACE = 50.0
+"""Connections per second of each endpoint process."""
+
+
+@pytest.fixture
+def draining_cluster(redis: Any, tmp_path: Path) -> Iterator[Cluster]:
+    with running(Cluster(tmp_path, 3, redis_url=redis.url, node={"shutdown_grace": GRACE})) as pods:
+        yield pods
+
+
+def test_a_rolling_restart_loses_nothing(draining_cluster: Cluster, tmp_path: Path) -> None:
+    with load(draining_cluster, tmp_path / "load", pace=PACE) as running:
+        for pod in draining_cluster.pods:
+            running.go_on(RATE)
+            pod.terminate()
+            assert pod.wait_until_ended() == 0
+            pod.start()
+            pod.wait_until_ready()
+            running.wait_until_ready()
+        running.go_on(RATE)
+        counts = running.finish("rolling restart")
+        recordings = running.recordings()
+    print(f"busiest second: {most_per_second(recordings, Lost)} lost, {most_per_second(recordings, Opened)} connected")
+    assert counts["clients set up again"] == 0
+    assert counts["answered, then the connection was lost"] == 0
+    assert counts["reported as failed"] == counts["refused"] == 0
+    assert most_per_second(recordings, Opened) <= 2 * 2 * PACE
+
+
+def test_one_pod_that_drains_answers_or_closes_but_loses_nothing_it_answered(tmp_path: Path) -> None:
+    with (
+        running(Cluster(tmp_path, 1, node={"shutdown_grace": 2.0})) as cluster,
+        load(cluster, tmp_path / "load", count=20, rate=100) as traffic,
+    ):
+        traffic.go_on(100)
+        (pod,) = cluster.pods
+        pod.terminate()
+        assert pod.wait_until_ended() == 0
+        pod.start()
+        pod.wait_until_ready()
+        traffic.wait_until_ready()
+        traffic.go_on(100)
+        counts = traffic.finish("one pod drains")
+    assert counts["answered, then the connection was lost"] == 0
