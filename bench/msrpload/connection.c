@@ -20,7 +20,7 @@
 
 void loop_init(struct loop *loop, const struct options *options)
 {
-    *loop = (struct loop){.options = options, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+    *loop = (struct loop){.options = options, .port = options->port, .epoll = epoll_create1(EPOLL_CLOEXEC)};
     loop->last_marked = &loop->marked;
     if (!options->tls)
         return;
@@ -59,7 +59,7 @@ static void bind_source(struct connection *connection, int index)
 static void start_connecting(struct connection *connection)
 {
     const struct options *options = connection->loop->options;
-    struct sockaddr_in target = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options->port)};
+    struct sockaddr_in target = {.sin_family = AF_INET, .sin_port = htons((uint16_t)connection->loop->port)};
     int one = 1;
     connection->socket = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (connection->socket < 0)

@@ -45,6 +45,7 @@ struct loop {
     int epoll;
     SSL_CTX *tls;
     const struct options *options;
+    int port;            /* of connections opened from now on */
     struct connection *marked, **last_marked, *dead;
     void (*before_flush)(struct loop *loop); /* last chance to send in a turn; or NULL */
     int opened;

@@ -34,7 +34,7 @@ int run_idle(const struct options *options)
     struct clients clients = {0};
     struct process_tree relay;
     char text[128];
-    process_tree_find(&relay, options->tree);
+    process_tree_find(&relay, options->trees, options->tree_count);
     loop_init(&clients.loop, options);
     long memory = process_tree_memory(&relay);
     double cpu = process_tree_cpu(&relay);

@@ -53,7 +53,8 @@ static bool turn_for(struct measurement *measurement, double seconds)
 
 static void measure(struct measurement *measurement, double seconds)
 {
-    process_tree_find(&measurement->relay, measurement->traffic.loop.options->tree);
+    const struct options *options = measurement->traffic.loop.options;
+    process_tree_find(&measurement->relay, options->trees, options->tree_count);
     double relay = process_tree_cpu(&measurement->relay), own = own_process_cpu();
     measurement->running = true;
     measurement->began = now_ns();

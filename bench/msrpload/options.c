@@ -18,10 +18,10 @@ static const char USAGE[] =
     "  --user NAME --password TEXT   (alice, secret)    --users N: NAME1 to NAMEn in turn\n"
     "  --source-addresses N          connect from 127.0.0.1 to 127.0.0.N in turn\n"
     "  --digest-uri                  uri= in Authorization, as Kamailio demands\n"
-    "  --tree PID                    relay whose CPU and memory are read, with its children\n"
+    "  --tree PID                    relay whose CPU and memory are read, with its children; several add up\n"
     "  --cpu N                       CPU the generator stays on\n"
     "  --duration S --warm-up S      measured time and time before it (load, setup)\n"
-    "  --pairs N --window N --size BYTES                                (load)\n"
+    "  --pairs N --window N --size BYTES --sender-port N                (load)\n"
     "  --connections N --no-auth                                        (idle)\n"
     "  --concurrency N                                                  (idle, setup)\n"
     "  --total BYTES --chunk BYTES --reader-rate BYTES/S --probe-interval S --own-probe-connection  (stream)\n";
@@ -29,7 +29,8 @@ static const char USAGE[] =
 enum option_id {
     OPT_MODE = 256, OPT_HOST, OPT_PORT, OPT_TLS, OPT_USER, OPT_PASSWORD, OPT_USERS, OPT_SOURCES, OPT_DIGEST_URI,
     OPT_NO_AUTH, OPT_TREE, OPT_CPU, OPT_DURATION, OPT_WARM_UP, OPT_PAIRS, OPT_WINDOW, OPT_SIZE, OPT_CONNECTIONS,
-    OPT_CONCURRENCY, OPT_TOTAL, OPT_CHUNK, OPT_READER_RATE, OPT_OWN_PROBE, OPT_PROBE_INTERVAL, OPT_HELP
+    OPT_CONCURRENCY, OPT_TOTAL, OPT_CHUNK, OPT_READER_RATE, OPT_OWN_PROBE, OPT_PROBE_INTERVAL, OPT_SENDER_PORT,
+    OPT_HELP
 };
 
 static const struct option LONG_OPTIONS[] = {
@@ -41,6 +42,7 @@ static const struct option LONG_OPTIONS[] = {
     {"size", 1, 0, OPT_SIZE}, {"connections", 1, 0, OPT_CONNECTIONS}, {"concurrency", 1, 0, OPT_CONCURRENCY},
     {"total", 1, 0, OPT_TOTAL}, {"chunk", 1, 0, OPT_CHUNK}, {"reader-rate", 1, 0, OPT_READER_RATE},
     {"own-probe-connection", 0, 0, OPT_OWN_PROBE}, {"probe-interval", 1, 0, OPT_PROBE_INTERVAL},
+    {"sender-port", 1, 0, OPT_SENDER_PORT},
     {"help", 0, 0, OPT_HELP}, {0, 0, 0, 0},
 };
 
@@ -78,6 +80,13 @@ static double seconds(const char *text)
     return value;
 }
 
+static void add_tree(struct options *options, int pid)
+{
+    if (options->tree_count == MAX_TREES)
+        fail("more than %d process trees", MAX_TREES);
+    options->trees[options->tree_count++] = pid;
+}
+
 static void apply(struct options *options, int id, char *value)
 {
     switch (id) {
@@ -91,7 +100,8 @@ static void apply(struct options *options, int id, char *value)
     case OPT_SOURCES: options->source_addresses = (int)number(value, 1); break;
     case OPT_DIGEST_URI: options->digest_uri = true; break;
     case OPT_NO_AUTH: options->authenticate = false; break;
-    case OPT_TREE: options->tree = (int)number(value, 1); break;
+    case OPT_TREE: add_tree(options, (int)number(value, 1)); break;
+    case OPT_SENDER_PORT: options->sender_port = (int)number(value, 1); break;
     case OPT_CPU: options->cpu = (int)number(value, 0); break;
     case OPT_DURATION: options->duration = seconds(value); break;
     case OPT_WARM_UP: options->warm_up = seconds(value); break;

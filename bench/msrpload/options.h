@@ -4,19 +4,23 @@
 
 #include "common.h"
 
+#define MAX_TREES 16
+
 enum mode { MODE_LOAD, MODE_IDLE, MODE_SETUP, MODE_STREAM };
 
 struct options {
     enum mode mode;
     const char *host;
     int port;
+    int sender_port;           /* load: where senders connect; 0: where receivers do */
     bool tls;
     const char *username, *password;
     int users;                 /* more than 1: username1, username2, ... in turn */
     int source_addresses;      /* connect from 127.0.0.1, 127.0.0.2, ... in turn */
     bool digest_uri;
     bool authenticate;
-    int tree;                  /* process id of the relay */
+    int trees[MAX_TREES];      /* process ids of the relay */
+    int tree_count;
     int cpu;                   /* to stay on; -1: any */
     double duration, warm_up;  /* seconds */
     int pairs, window;

@@ -101,7 +101,9 @@ static const struct connection_handlers HANDLERS = {
 
 static void receiver_ready(struct pair *pair)
 {
-    pair->sender.session.connection = connection_open(&pair->traffic->loop, &HANDLERS, &pair->sender);
+    struct loop *loop = &pair->traffic->loop;
+    loop->port = loop->options->sender_port ? loop->options->sender_port : loop->options->port;
+    pair->sender.session.connection = connection_open(loop, &HANDLERS, &pair->sender);
 }
 
 static void on_opened(struct connection *connection)
@@ -180,6 +182,7 @@ static void start_pair(struct traffic *traffic)
     pair->traffic = traffic;
     pair->receiver.pair = pair->sender.pair = pair;
     pair->receiver.receives = true;
+    traffic->loop.port = traffic->loop.options->port;
     pair->receiver.session.connection = connection_open(&traffic->loop, &HANDLERS, &pair->receiver);
 }
 

@@ -43,11 +43,10 @@ static void add_children(const char *task, void *context)
     fclose(children);
 }
 
-void process_tree_find(struct process_tree *tree, int root)
+void process_tree_find(struct process_tree *tree, const int *roots, int count)
 {
-    tree->count = 0;
-    if (root)
-        tree->pids[tree->count++] = root;
+    for (tree->count = 0; tree->count < count; tree->count++)
+        tree->pids[tree->count] = roots[tree->count];
     for (int i = 0; i < tree->count; i++)
         each_thread(tree->pids[i], add_children, tree);
 }

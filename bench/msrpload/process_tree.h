@@ -11,8 +11,8 @@ struct process_tree {
     int count;
 };
 
-/* Find the descendants of `root`; an empty tree when root is 0. */
-void process_tree_find(struct process_tree *tree, int root);
+/* Find the descendants of all `roots`; an empty tree when there is none. */
+void process_tree_find(struct process_tree *tree, const int *roots, int count);
 
 /* Seconds on a CPU of all threads since they began, from the scheduler's own counters. */
 double process_tree_cpu(const struct process_tree *tree);

@@ -26,7 +26,7 @@ int run_setup(const struct options *options)
     struct client *slots = allocate_zeroed((size_t)options->concurrency, sizeof *slots);
     struct process_tree relay;
     char text[128];
-    process_tree_find(&relay, options->tree);
+    process_tree_find(&relay, options->trees, options->tree_count);
     loop_init(&clients.loop, options);
     for (int i = 0; i < options->concurrency; i++) {
         slots[i].session.index = i;

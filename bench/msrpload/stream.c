@@ -296,7 +296,7 @@ int run_stream(const struct options *options)
     stream->content = (struct unit){.sent_at = now_ns(), .length = options->total};
     stream->long_message.stream = stream->probe.stream = stream->shared.stream = stream->own.stream = stream;
     stream->probe.role = SMALL_MESSAGES;
-    process_tree_find(&stream->relay, options->tree);
+    process_tree_find(&stream->relay, options->trees, options->tree_count);
     if (connect_all(stream)) {
         memset(&stream->latencies, 0, sizeof stream->latencies);
         stream->rss_before = stream->rss_peak = process_tree_rss(&stream->relay);

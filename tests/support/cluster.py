@@ -81,6 +81,7 @@ class Pod:
         settings: All settings but where it listens and keeps data.
         environment: More variables, such as LD_PRELOAD.
         descriptors: Limit of its open files.
+        cpu: CPU that it stays on; None: any.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Pod:
         *,
         environment: Mapping[str, str] | None = None,
         descriptors: int | None = None,
+        cpu: int | None = None,
     ) -> None:
         self.name = name
         self.directory = directory
@@ -99,7 +101,7 @@ class Pod:
         self._admin_port = quiet_port()
         self._settings = settings
         self._environment = clean_environment(environment or {})
-        self._limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (descriptors,) * 2) if descriptors else None
+        self._prepare = partial(_prepare, descriptors, cpu)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -126,7 +128,7 @@ class Pod:
                 stderr=log,
                 env=self._environment,
                 cwd=self.directory,
-                preexec_fn=self._limit,
+                preexec_fn=self._prepare,
             )
 
     def _all_settings(self) -> dict[str, Any]:
@@ -202,6 +204,14 @@ class Pod:
             self._process.wait()
 
 
+def _prepare(descriptors: int | None, cpu: int | None) -> None:
+    """Bound a child process before it becomes a pod."""
+    if descriptors is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+
+
 class Cluster:
     """Pods that are one relay.
 
@@ -216,6 +226,7 @@ class Cluster:
         link_addresses: Where others reach each pod; None: at its own port.
         environment: More variables of the pods.
         descriptors: Limit of open files of each pod.
+        cpus: CPUs that the pods stay on, in turn; None: any.
     """
 
     def __init__(
@@ -231,6 +242,7 @@ class Cluster:
         link_addresses: Sequence[tuple[str, int]] | None = None,
         environment: Mapping[str, str] | None = None,
         descriptors: int | None = None,
+        cpus: Sequence[int] | None = None,
     ) -> None:
         self.authority = Authority.create(directory)
         self._base = self._base_settings(directory, relay or {}) | {"node": dict(node or {})}
@@ -246,8 +258,9 @@ class Cluster:
             if pods > 1 and "cluster" in shared:
                 settings["relay"] = {**self._base["relay"], "cluster": shared["cluster"]}
             name = f"pod{number}"
-            pod = Pod(name, directory / name, settings, environment=environment, descriptors=descriptors)
-            self.pods.append(pod)
+            cpu = cpus[number % len(cpus)] if cpus else None
+            place = directory / name
+            self.pods.append(Pod(name, place, settings, environment=environment, descriptors=descriptors, cpu=cpu))
 
     def _base_settings(self, directory: Path, relay: Mapping[str, Any]) -> dict[str, Any]:
         keys = directory / "signing-keys"
