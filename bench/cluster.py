@@ -18,7 +18,7 @@ from rich.console import Console
 
 from bench import cluster_report, generator
 from bench.cluster_report import Figure, Row
-from tests.support.cluster import HAS_CLUSTER_SETTINGS, PASSWORD, USERNAME, Cluster, Pod, running
+from tests.support.cluster import PASSWORD, USERNAME, Cluster, Pod, running
 from tests.support.redis_server import running_redis
 
 KEPT_ROUNDS = 15
@@ -50,9 +50,6 @@ def main() -> int:
     """Measure all rows."""
     options = _options()
     console = Console(width=None if sys.stdout.isatty() else 200)
-    if not HAS_CLUSTER_SETTINGS:
-        console.print("relay.cluster is not a setting yet: several pods are several relays", style="red")
-        return 2
     if len(os.sched_getaffinity(0)) < 2:
         console.print("two CPUs are needed: one for pods, one for load generators", style="red")
         return 2

@@ -19,7 +19,6 @@ from tests.support.certificates import Authority
 from tests.support.endpoint_plan import Relay
 from tests.support.node import WIGWAG, clean_environment, toml
 from tests.support.processes import accepts_connections, wait_until
-from wigwag.relay.config import RelaySettings
 
 NAME = "relay.test"
 """The cluster's name, in no DNS: clients know the pods' addresses."""
@@ -31,8 +30,6 @@ USERNAME, PASSWORD = "alice", "secret"
 START_SECONDS = 60.0
 END_SECONDS = 60.0
 
-HAS_CLUSTER_SETTINGS = "cluster" in RelaySettings.model_fields
-"""Whether several pods can be one relay."""
 _QUIET_PORTS = range(12_000, 32_000)
 """Not given to outgoing connections by the kernel: a pod that was killed finds its ports free."""
 
@@ -49,26 +46,23 @@ def quiet_port() -> int:
 
 
 def shared_settings(
-    *, redis_url: str | None, kafka: str | None, link_port: int, link_address: tuple[str, int] | None
+    name: str, *, redis_url: str, kafka: str | None, link_port: int, link_address: tuple[str, int] | None
 ) -> dict[str, Any]:
-    """Return what makes several pods one relay.
+    """Return what makes several pods one relay, by section.
 
     Args:
+        name: The pod's name.
         redis_url: The store.
         kafka: Bootstrap servers of the bus.
         link_port: Where the pod listens for other pods.
         link_address: Where they reach it, when something is in between; None: there.
     """
-    settings: dict[str, Any] = {}
-    if redis_url is not None:
-        settings["redis"] = {"url": redis_url}
+    cluster: dict[str, Any] = {"name": name, "host": HOST, "port": link_port}
+    if link_address is not None:
+        cluster |= {"advertised_host": link_address[0], "advertised_port": link_address[1]}
+    settings: dict[str, Any] = {"redis": {"url": redis_url}, "relay": {"cluster": cluster}}
     if kafka is not None:
         settings["kafka"] = {"bootstrap_servers": kafka}
-    if HAS_CLUSTER_SETTINGS:
-        cluster: dict[str, Any] = {"host": HOST, "port": link_port}
-        if link_address is not None:
-            cluster |= {"advertised_host": link_address[0], "advertised_port": link_address[1]}
-        settings["cluster"] = cluster
     return settings
 
 
@@ -248,19 +242,21 @@ class Cluster:
         self._base = self._base_settings(directory, relay or {}) | {"node": dict(node or {})}
         self.pods: list[Pod] = []
         for number in range(pods):
-            shared = shared_settings(
-                redis_url=redis_url if redis_url is None or isinstance(redis_url, str) else redis_url[number],
-                kafka=kafka,
-                link_port=link_ports[number] if link_ports else quiet_port(),
-                link_address=link_addresses[number] if link_addresses else None,
-            )
-            settings = {**self._base, **{name: value for name, value in shared.items() if name != "cluster"}}
-            if pods > 1 and "cluster" in shared:
-                settings["relay"] = {**self._base["relay"], "cluster": shared["cluster"]}
             name = f"pod{number}"
+            settings = dict(self._base)
+            if redis_url is not None:
+                shared = shared_settings(
+                    name,
+                    redis_url=redis_url if isinstance(redis_url, str) else redis_url[number],
+                    kafka=kafka,
+                    link_port=link_ports[number] if link_ports else quiet_port(),
+                    link_address=link_addresses[number] if link_addresses else None,
+                )
+                settings |= shared | {"relay": self._base["relay"] | shared["relay"]}
             cpu = cpus[number % len(cpus)] if cpus else None
             place = directory / name
-            self.pods.append(Pod(name, place, settings, environment=environment, descriptors=descriptors, cpu=cpu))
+            pod = Pod(name, place, settings, environment=environment, descriptors=descriptors, cpu=cpu)
+            self.pods.append(pod)
 
     def _base_settings(self, directory: Path, relay: Mapping[str, Any]) -> dict[str, Any]:
         keys = directory / "signing-keys"

@@ -7,27 +7,20 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import HAS_CLUSTER_SETTINGS, Cluster, running
+from tests.support.cluster import Cluster, running
 
 PODS = 3
 
 
-@pytest.fixture(scope="session")
-def several_pods() -> None:
-    """Skip what needs more than one pod where there is no way to join them."""
-    if not HAS_CLUSTER_SETTINGS:
-        pytest.skip("relay.cluster is not a setting yet: several pods are several relays")
-
-
 @pytest.fixture
-def redis(several_pods: None) -> Iterator[Any]:
+def redis() -> Iterator[Any]:
     """A Redis server that a scenario may stop and start."""
     with import_module("tests.support.redis_server").running_redis() as server:
         yield server
 
 
 @pytest.fixture
-def kafka(several_pods: None) -> Iterator[Any]:
+def kafka() -> Iterator[Any]:
     """A broker that a scenario may kill and start."""
     with import_module("tests.support.kafka_broker").running_kafka() as broker:
         yield broker
