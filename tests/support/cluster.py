@@ -32,6 +32,7 @@ END_SECONDS = 60.0
 
 _QUIET_PORTS = range(12_000, 32_000)
 """Not given to outgoing connections by the kernel: a pod that was killed finds its ports free."""
+_given: set[int] = set()
 
 
 class PodError(AssertionError):
@@ -39,9 +40,10 @@ class PodError(AssertionError):
 
 
 def quiet_port() -> int:
-    """Return a loopback port that nothing listens on, and that no outgoing connection will take."""
-    while accepts_connections(HOST, port := random.choice(_QUIET_PORTS)):
+    """Return a loopback port that nothing listens on, that no outgoing connection takes, and that was not given yet."""
+    while accepts_connections(HOST, port := random.choice(_QUIET_PORTS)) or port in _given:
         pass
+    _given.add(port)
     return port
 
 

@@ -18,7 +18,7 @@ from tests.support.endpoints import LAST_OUTCOME, Status
 from tests.support.node import WIGWAG, clean_environment
 from tests.support.processes import wait_until
 from wigwag.runtime.evidence import Kind
-from wigwag.runtime.recording import read_recording
+from wigwag.runtime.recording import Closed, ConnectionName, Finished, Lost, Opened, Recording, read_recording
 from wigwag.runtime.verification import Verdict, verify
 
 END_SECONDS = 20.0
@@ -123,8 +123,21 @@ def settle(endpoints: Sequence[EndpointProcess], *, all_of_it: bool = False) -> 
 def _is_settled(endpoints: Sequence[EndpointProcess]) -> bool:
     if any(process.status.sending or process.status.unanswered for process in endpoints):
         return False
-    recordings = [read_recording(process.plan.recording) for process in endpoints]
-    return not any(found.kind in _NOT_YET for found in verify(recordings, allow_unfinished=True).violations)
+    recordings = [_as_if_finished(read_recording(process.plan.recording)) for process in endpoints]
+    return not any(found.kind in _NOT_YET for found in verify(recordings).violations)
+
+
+def _as_if_finished(recording: Recording) -> Recording:
+    """Return the recording as it would be if its endpoint ended now."""
+    records, standing = list(recording.records), dict[str, None]()
+    for record in records:
+        if isinstance(record, Opened):
+            standing[record.connection] = None
+        elif isinstance(record, Lost):
+            standing.pop(record.connection, None)
+    for connection in standing:
+        records.append(Closed(number=len(records) + 1, time=0, connection=ConnectionName(connection)))
+    return Recording(recording.name, (*records, Finished(number=len(records) + 1, time=0)))
 
 
 def judged(endpoints: Sequence[EndpointProcess]) -> Verdict:

@@ -69,7 +69,8 @@ class Load:
         """
         settle(self.processes, all_of_it=LONG)
         counts = verified(self.processes)
-        assert tracebacks(self.cluster) == []
+        unexpected = tracebacks(self.cluster)
+        assert not unexpected, "\n".join(unexpected[:20])
         print(f"\n{name}: {json.dumps({what: count for what, count in counts.items() if count})}")
         return counts
 

@@ -152,7 +152,8 @@ class TcpProxy:
         try:
             if self._refusing:
                 return
-            with contextlib.suppress(OSError):
+            # A server's callback must not end as cancelled: asyncio would complain.
+            with contextlib.suppress(OSError, asyncio.CancelledError):
                 await self._relay(reader, writer)
         finally:
             self._writers.discard(writer)
