@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format peers lock proto proto-accept clean bench-%
+.PHONY: help run test scenarios check format peers lock proto proto-accept clean bench-%
 
 help: ## show the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -22,6 +22,9 @@ run: $(STAMP) ## run every service embedded, with demo users and a self-made cer
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest
+
+scenarios: $(STAMP) ## run the scenarios of many pods in their full length
+	WIGWAG_SCENARIOS=long $(BIN)/python -m pytest -s tests/scenarios/cluster
 
 check: $(STAMP) ## lint, types, import contracts, generated files clean
 	$(BIN)/ruff check .

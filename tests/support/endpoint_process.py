@@ -19,7 +19,7 @@ from tests.support.node import WIGWAG, clean_environment
 from tests.support.processes import wait_until
 from wigwag.runtime.evidence import Kind
 from wigwag.runtime.recording import Closed, ConnectionName, Finished, Lost, Opened, Recording, read_recording
-from wigwag.runtime.verification import Verdict, verify
+from wigwag.runtime.verification import verify
 
 END_SECONDS = 20.0
 _BROKEN = 3
@@ -45,6 +45,7 @@ class EndpointProcess:
                 cwd=Path(__file__).resolve().parents[2],
             )
         self._status = Status(clients=len(plan.clients), ready=0, sending=False, sent=0, unanswered=0)
+        self.killed = False
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
 
@@ -73,7 +74,7 @@ class EndpointProcess:
         Raises:
             AssertionError: It has ended with an error; the text holds its log.
         """
-        if self.process.poll():
+        if not self.killed and self.process.poll():
             tail = "\n".join(self.log.read_text().splitlines()[-30:])
             raise AssertionError(f"{self.plan.name} ended with {self.process.returncode}:\n{tail}")
         return self._status
@@ -90,6 +91,7 @@ class EndpointProcess:
 
     def kill(self) -> None:
         """End it without a warning: its recording stays unfinished."""
+        self.killed = True
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
@@ -108,23 +110,27 @@ def settle(endpoints: Sequence[EndpointProcess], *, all_of_it: bool = False) -> 
     """Let all processes stop sending, wait for the outcomes, and let them finish.
 
     Args:
-        endpoints: All processes of the run.
+        endpoints: All processes of the run; those that were killed are left alone.
         all_of_it: Whether to wait even when nothing is open any more, to see what comes too much.
     """
-    for process in endpoints:
+    living = [process for process in endpoints if process.process.poll() is None]
+    for process in living:
         process.tell("stop")
     deadline = time.monotonic() + LAST_OUTCOME
-    while time.monotonic() < deadline and (all_of_it or not _is_settled(endpoints)):
+    while time.monotonic() < deadline and (all_of_it or not _is_settled(endpoints, living)):
         time.sleep(1.0)
-    for process in endpoints:
+    for process in living:
         process.finish()
 
 
-def _is_settled(endpoints: Sequence[EndpointProcess]) -> bool:
-    if any(process.status.sending or process.status.unanswered for process in endpoints):
+def _is_settled(endpoints: Sequence[EndpointProcess], living: Sequence[EndpointProcess]) -> bool:
+    if any(process.status.sending or process.status.unanswered for process in living):
         return False
-    recordings = [_as_if_finished(read_recording(process.plan.recording)) for process in endpoints]
-    return not any(found.kind in _NOT_YET for found in verify(recordings).violations)
+    recordings = [read_recording(process.plan.recording) for process in endpoints]
+    seen = [
+        _as_if_finished(one) if process in living else one for process, one in zip(endpoints, recordings, strict=True)
+    ]
+    return not any(found.kind in _NOT_YET for found in verify(seen, allow_unfinished=True).violations)
 
 
 def _as_if_finished(recording: Recording) -> Recording:
@@ -140,20 +146,16 @@ def _as_if_finished(recording: Recording) -> Recording:
     return Recording(recording.name, (*records, Finished(number=len(records) + 1, time=0)))
 
 
-def judged(endpoints: Sequence[EndpointProcess]) -> Verdict:
-    """Return what the verifier finds in the recordings of all processes."""
-    return verify([read_recording(process.plan.recording) for process in endpoints])
-
-
 def verified(endpoints: Sequence[EndpointProcess]) -> dict[str, int]:
-    """Run ``wigwag verify relay`` as an operator does; returns its counts.
+    """Run ``wigwag verify relay`` as an operator does; returns its counts. A process may have been killed.
 
     Raises:
         AssertionError: A promise was broken; the text is what the command printed.
     """
     files = [str(process.plan.recording) for process in endpoints]
+    options = ["--allow-unfinished"] if any(process.killed for process in endpoints) else []
     ended = subprocess.run(
-        [WIGWAG, "verify", "relay", "--json", "--endpoints", *files],
+        [WIGWAG, "verify", "relay", "--json", *options, "--endpoints", *files],
         capture_output=True, text=True, timeout=120, check=False, env=clean_environment({}),
     )  # fmt: skip
     assert ended.returncode in (0, _BROKEN), ended.stderr

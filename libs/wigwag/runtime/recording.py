@@ -190,7 +190,7 @@ class Recording:
     """The records of one file, in order.
 
     Args:
-        name: The file's name, for evidence.
+        name: The file, for evidence.
         records: Its records.
         torn: Whether its last line was cut off and left out.
     """
@@ -216,7 +216,7 @@ def read_recording(path: Path) -> Recording:
     except OSError as error:
         raise RecordingError(f"{path} can't be read: {error}") from error
     whole, _, rest = data.rpartition(b"\n")
-    return Recording(path.name, tuple(_records(path.name, whole.splitlines())), torn=bool(rest))
+    return Recording(str(path), tuple(_records(str(path), whole.splitlines())), torn=bool(rest))
 
 
 def _records(name: str, lines: Iterable[bytes]) -> Iterable[Record]:

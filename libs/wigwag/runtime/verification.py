@@ -187,10 +187,17 @@ def _reordered(evidence: Evidence) -> Iterator[Violation]:
             entry, direction = Entry(recording.name, record), (record.sender, record.receiver)
             last = furthest.get(direction)
             if last is not None and place < last[0]:
-                text = f"{record.message_id} was received after {last[1].record.message_id}, which was sent later"
-                yield Violation(Kind.REORDERED, text, (str(last[1]), str(entry)))
+                yield _overtaken(evidence, last[1], entry)
             else:
                 furthest[direction] = (place, entry)
+
+
+def _overtaken(evidence: Evidence, first: Entry[Received], second: Entry[Received]) -> Violation:
+    sends = [evidence.messages[one.record.sender, one.record.message_id].sends[0].sent for one in (second, first)]
+    text = f"{second.record.message_id} was received after {first.record.message_id}, which was sent later"
+    if sends[0].record.connection != sends[1].record.connection:
+        text += " over another connection"
+    return Violation(Kind.REORDERED, text, tuple(map(str, (*sends, first, second))))
 
 
 def _places(evidence: Evidence) -> dict[tuple[str, str, int], int]:

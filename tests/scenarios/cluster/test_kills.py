@@ -3,8 +3,11 @@
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.support.cluster import Cluster
 from tests.support.load import LONG, RATE, Load, load
+from tests.support.processes import wait_until
 
 KILLS = 20 if LONG else 4
 SEED = 20
@@ -40,6 +43,18 @@ def test_no_promise_is_broken_toward_foreign_endpoints_which_are_set_up_again(cl
         kill_again_and_again(running, KILLS // 4 or 1)
         counts = running.finish(f"{KILLS // 4 or 1} kills, foreign endpoints")
     assert counts["clients set up again"] == counts["connections lost"] > 0
+
+
+@pytest.mark.skipif(not LONG, reason="takes as long as what is sent to lost clients is held: make scenarios")
+def test_what_was_sent_to_clients_that_are_killed_is_reported(cluster: Cluster, tmp_path: Path) -> None:
+    with load(cluster, tmp_path / "load") as running:
+        running.go_on(RATE)
+        running.processes[1].kill()
+        wanted = running.processes[0].status.sent + RATE
+        wait_until(lambda: running.processes[0].status.sent >= wanted, seconds=30, what="more messages")
+        counts = running.finish("one endpoint process killed")
+    assert counts["connections cut with their endpoint"] == 100
+    assert counts["reported as failed"] > 0
 
 
 def test_one_pod_that_is_killed_loses_only_what_its_connections_lose(one_pod: Cluster, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def forged(recordings: list[Recording], forge: Forge, chance: random.Random) -> 
 def write(recordings: list[Recording], directory: Path) -> list[Path]:
     files = []
     for recording in recordings:
-        file = directory / recording.name
+        file = directory / Path(recording.name).name
         file.write_bytes(b"".join(msgspec.json.encode(record) + b"\n" for record in recording.records))
         files.append(file)
     return files
