@@ -10,7 +10,7 @@ from tests.support.cluster import Cluster, running
 from tests.support.load import LONG, load
 from tests.support.preload import SystemFaults
 
-SPAN = 20.0 if LONG else 3.0
+SPAN = 20.0 if LONG else 2.0
 HOUR = 3600
 DESCRIPTORS = 64
 COUNT, RATE = 20, 100.0

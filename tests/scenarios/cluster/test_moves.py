@@ -25,18 +25,3 @@ def test_messages_reach_a_client_that_moved_within_a_second_and_in_order(cluster
     assert counts["connections left"] == MOVES * AT_ONCE * 2
     assert counts["clients set up again"] == counts["connections lost"] == 0
     assert slowest < LONGEST
-
-
-def test_at_one_pod_too(one_pod: Cluster, tmp_path: Path) -> None:
-    with load(one_pod, tmp_path / "load", count=20, rate=100, jitter=0.05) as running:
-        for _ in range(3):
-            running.go_on(100)
-            for process in running.processes:
-                process.tell("move 5 half-open")
-        running.wait_until_ready()
-        running.go_on(100)
-        counts = running.finish("30 moves at one pod")
-        slowest = slowest_delivery(running.recordings())
-    assert counts["connections left"] == 30
-    assert counts["clients set up again"] == counts["connections lost"] == 0
-    assert slowest < LONGEST

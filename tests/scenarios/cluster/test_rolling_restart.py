@@ -38,20 +38,3 @@ def test_a_rolling_restart_loses_nothing(draining_cluster: Cluster, tmp_path: Pa
     assert counts["answered, then the connection was lost"] == 0
     assert counts["reported as failed"] == counts["refused"] == 0
     assert most_per_second(recordings, Opened) <= 2 * 2 * PACE
-
-
-def test_one_pod_that_drains_answers_or_closes_but_loses_nothing_it_answered(tmp_path: Path) -> None:
-    with (
-        running(Cluster(tmp_path, 1, node={"shutdown_grace": 2.0})) as cluster,
-        load(cluster, tmp_path / "load", count=20, rate=100) as traffic,
-    ):
-        traffic.go_on(100)
-        (pod,) = cluster.pods
-        pod.terminate()
-        assert pod.wait_until_ended() == 0
-        pod.start()
-        pod.wait_until_ready()
-        traffic.wait_until_ready()
-        traffic.go_on(100)
-        counts = traffic.finish("one pod drains")
-    assert counts["answered, then the connection was lost"] == 0
