@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.support.cluster import Cluster, running
 from tests.support.load import LONG, RATE, Load, load
+from tests.support.redis_server import RedisServer
 
 OUTAGE = 20.0 if LONG else 5.0
 """Seconds."""
@@ -14,7 +15,9 @@ def all_are_ready(running: Load) -> bool:
     return all(pod.is_ready() for pod in running.cluster.pods)
 
 
-def test_redis_goes_and_comes_back_empty_and_traffic_goes_on(cluster: Cluster, redis: Any, tmp_path: Path) -> None:
+def test_redis_goes_and_comes_back_empty_and_traffic_goes_on(
+    cluster: Cluster, redis: RedisServer, tmp_path: Path
+) -> None:
     with load(cluster, tmp_path / "load") as running:
         running.go_on(RATE)
         redis.stop()
@@ -33,7 +36,9 @@ def test_redis_goes_and_comes_back_empty_and_traffic_goes_on(cluster: Cluster, r
     assert counts["refused"] == 0
 
 
-def test_a_client_lost_while_redis_is_away_comes_back_afterwards(cluster: Cluster, redis: Any, tmp_path: Path) -> None:
+def test_a_client_lost_while_redis_is_away_comes_back_afterwards(
+    cluster: Cluster, redis: RedisServer, tmp_path: Path
+) -> None:
     with load(cluster, tmp_path / "load", jitter=0.1) as running:
         running.go_on(RATE)
         redis.stop()
@@ -47,7 +52,7 @@ def test_a_client_lost_while_redis_is_away_comes_back_afterwards(cluster: Cluste
     assert counts["connections left"] == 10
 
 
-def test_kafka_goes_and_comes_back_and_traffic_does_not_care(redis: Any, kafka: Any, tmp_path: Path) -> None:
+def test_kafka_goes_and_comes_back_and_traffic_does_not_care(redis: RedisServer, kafka: Any, tmp_path: Path) -> None:
     pods = Cluster(tmp_path, 3, redis_url=redis.url, kafka=kafka.bootstrap_servers)
     with running(pods) as cluster, load(cluster, tmp_path / "load") as traffic:
         traffic.go_on(RATE)

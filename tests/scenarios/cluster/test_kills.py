@@ -2,13 +2,13 @@
 
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.cluster import Cluster, running
 from tests.support.load import LONG, RATE, Load, load
 from tests.support.processes import wait_until
+from tests.support.redis_server import RedisServer
 
 KILLS = 20 if LONG else 3
 SEED = 20
@@ -39,7 +39,9 @@ def test_no_promise_is_broken_by_kills_and_clients_that_resume_need_no_re_invite
     assert counts["refused"] == 0
 
 
-def test_no_promise_is_broken_toward_foreign_endpoints_which_are_set_up_again(redis: Any, tmp_path: Path) -> None:
+def test_no_promise_is_broken_toward_foreign_endpoints_which_are_set_up_again(
+    redis: RedisServer, tmp_path: Path
+) -> None:
     """They take a new URI with each connection; what was on its way to the old one is reported after a while."""
     pods = Cluster(tmp_path, 3, redis_url=redis.url, relay={"suspended_hold": 20.0 if LONG else 3.0})
     kills = KILLS // 4 or 1

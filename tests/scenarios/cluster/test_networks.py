@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.cluster import HOST, Cluster, quiet_port, running
 from tests.support.load import LONG, RATE, load
+from tests.support.redis_server import RedisServer
 from tests.support.tcp_proxy import Faults, TcpProxy, tcp_proxy
 
 PODS = 3
@@ -36,7 +36,7 @@ class Networks:
 
 
 @pytest.fixture
-def networks(redis: Any, tmp_path: Path) -> Iterator[Networks]:
+def networks(redis: RedisServer, tmp_path: Path) -> Iterator[Networks]:
     with ExitStack() as stack:
         ports = [quiet_port() for _ in range(PODS)]
         links = [stack.enter_context(tcp_proxy((HOST, port))) for port in ports]

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.cluster import Cluster, running
 from tests.support.load import LONG, RATE, load, most_per_second
+from tests.support.redis_server import RedisServer
 from wigwag.runtime.recording import Lost, Opened
 
 GRACE = 30.0 if LONG else 6.0
@@ -16,7 +16,7 @@ PACE = 50.0
 
 
 @pytest.fixture
-def draining_cluster(redis: Any, tmp_path: Path) -> Iterator[Cluster]:
+def draining_cluster(redis: RedisServer, tmp_path: Path) -> Iterator[Cluster]:
     with running(Cluster(tmp_path, 3, redis_url=redis.url, node={"shutdown_grace": GRACE})) as pods:
         yield pods
 
