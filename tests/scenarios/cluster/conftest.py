@@ -1,14 +1,12 @@
 """Clusters for scenarios: pods as processes, a real Redis, all on loopback."""
 
 from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.cluster import Cluster, running
+from tests.support.kafka_broker import Broker, running_kafka
 from tests.support.redis_server import RedisServer, running_redis
 
 PODS = 3
@@ -22,11 +20,9 @@ def redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def kafka() -> Iterator[Any]:
+def kafka() -> Iterator[Broker]:
     """A broker that a scenario may kill and start."""
-    if find_spec("tests.support.kafka_broker") is None:
-        pytest.skip("tests.support.kafka_broker is not there yet")
-    with import_module("tests.support.kafka_broker").running_kafka() as broker:
+    with running_kafka() as broker:
         yield broker
 
 

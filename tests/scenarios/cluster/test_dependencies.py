@@ -1,9 +1,9 @@
 """What all pods share is taken away and comes back empty: what runs goes on, and all recovers by itself."""
 
 from pathlib import Path
-from typing import Any
 
 from tests.support.cluster import Cluster, running
+from tests.support.kafka_broker import Broker
 from tests.support.load import LONG, RATE, Load, load
 from tests.support.redis_server import RedisServer
 
@@ -52,7 +52,7 @@ def test_a_client_lost_while_redis_is_away_comes_back_afterwards(
     assert counts["connections left"] == 10
 
 
-def test_kafka_goes_and_comes_back_and_traffic_does_not_care(redis: RedisServer, kafka: Any, tmp_path: Path) -> None:
+def test_kafka_goes_and_comes_back_and_traffic_does_not_care(redis: RedisServer, kafka: Broker, tmp_path: Path) -> None:
     pods = Cluster(tmp_path, 3, redis_url=redis.url, kafka=kafka.bootstrap_servers)
     with running(pods) as cluster, load(cluster, tmp_path / "load") as traffic:
         traffic.go_on(RATE)
