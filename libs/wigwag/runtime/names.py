@@ -176,6 +176,7 @@ LOG_FIELDS = {
     "links": "Where other pods connect",
     "listener": "Name of a listener",
     "lost": "Spans that could not be exported",
+    "message": "Identifier of a message in the ledger",
     "method": "Path of a gRPC method",
     "pod": "Another pod",
     "path": "Path of a request to the admin API",
