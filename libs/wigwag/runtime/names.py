@@ -98,6 +98,12 @@ NODE_DESCRIPTORS = Metric("wigwag.node.descriptors", "{descriptor}", "Open file 
 NODE_DESCRIPTOR_LIMIT = Metric(
     "wigwag.node.descriptors.limit", "{descriptor}", "File descriptors that the process may have open", GAUGE
 )
+NODE_READY = Metric(
+    "wigwag.node.ready", "{pod}", "1 when this pod can serve at least one hosted function, else 0", GAUGE
+)
+NODE_STATUS = Metric(
+    "wigwag.node.status", "{status}", "Status number: below 0 not ready, above 0 ready", GAUGE, ("group", "identifier")
+)
 NODE_UPTIME = Metric("wigwag.node.uptime", "s", "Time since the node was opened", GAUGE)
 
 TELEMETRY_SPANS = Metric(
@@ -126,6 +132,8 @@ METRICS = (
     NODE_MEMORY,
     NODE_DESCRIPTORS,
     NODE_DESCRIPTOR_LIMIT,
+    NODE_READY,
+    NODE_STATUS,
     NODE_UPTIME,
     TELEMETRY_SPANS,
     TELEMETRY_METRIC_EXPORTS,
@@ -169,15 +177,17 @@ LOG_FIELDS = {
     "admin": "URL of the admin API",
     "brokers": "How many brokers Kafka has",
     "connection": "Number of a connection in this process",
+    "details": "Of a status, in words",
     "endpoint": "Where telemetry is exported to",
     "found": "What there is",
-    "group": "Group of consumers",
+    "group": "Group of the status tree, or of consumers",
+    "identifier": "Identifier of the status tree",
     "ids": "Signing keys by id, the signing one first",
     "links": "Where other pods connect",
     "listener": "Name of a listener",
     "lost": "Spans that could not be exported",
     "message": "Identifier of a message in the ledger",
-    "method": "Path of a gRPC method",
+    "method": "Path of a gRPC method, or command of the management interface",
     "pod": "Another pod",
     "path": "Path of a request to the admin API",
     "position": "Topic, partition and offset of a record",
@@ -190,12 +200,13 @@ LOG_FIELDS = {
     "services": "Services of this process",
     "signal": "Name of the signal",
     "span": "Shown as trace_id and span_id",
-    "status": "Exit status",
+    "status": "Exit status, or status number",
     "topic": "Topic of the bus",
     "uri": "MSRP URI",
     "user": "User name",
     "waiting": "Items that are not acknowledged",
     "wanted": "What the settings ask for",
+    "was": "Status number before",
     "worker": "Number of a worker process",
 }
 """Fields of log lines, beside event, level, logger, timestamp, exception, trace_id and span_id."""

@@ -1,6 +1,6 @@
 """The admin API's application: health, metrics, the services' routers, errors as problem+json (RFC 9457)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from wigwag.errors import WigwagError
 from wigwag.runtime.error_table import http_status
+from wigwag.runtime.readiness import Readiness
 from wigwag.runtime.telemetry import Telemetry
 
 from .guard import Guard
@@ -32,7 +33,13 @@ class HostedService(Protocol):
 
 
 def admin_application(
-    settings: AdminSettings, modules: Mapping[str, HostedService], telemetry: Telemetry, *, version: str
+    settings: AdminSettings,
+    modules: Mapping[str, HostedService],
+    telemetry: Telemetry,
+    *,
+    version: str,
+    readiness: Readiness,
+    routers: Iterable[APIRouter] = (),
 ) -> Callable[..., Any]:
     """Return the ASGI application.
 
@@ -41,6 +48,8 @@ def admin_application(
         modules: The hosted services by name.
         telemetry: What /metrics shows.
         version: The program's version, for the OpenAPI document.
+        readiness: What /readyz tells.
+        routers: Parts of the API that belong to no service.
     """
     application = FastAPI(
         title="Wigwag",
@@ -52,13 +61,13 @@ def admin_application(
         responses={"default": {"description": "application/problem+json (RFC 9457)"}},
     )
     _add_error_handlers(application)
-    application.include_router(_node_router(modules, telemetry))
-    for module in modules.values():
-        application.include_router(module.router)
+    application.include_router(_node_router(modules, telemetry, readiness))
+    for router in [*routers, *(module.router for module in modules.values())]:
+        application.include_router(router)
     return Guard(application, settings)
 
 
-def _node_router(modules: Mapping[str, HostedService], telemetry: Telemetry) -> APIRouter:
+def _node_router(modules: Mapping[str, HostedService], telemetry: Telemetry, readiness: Readiness) -> APIRouter:
     router = APIRouter(tags=["node"])
 
     @router.get("/healthz")
@@ -69,11 +78,12 @@ def _node_router(modules: Mapping[str, HostedService], telemetry: Telemetry) -> 
     @router.get("/readyz")
     async def readyz(request: Request) -> JSONResponse:
         """At least one hosted function can be served; details for those who may read."""
-        states = {name: module.ready() for name, module in modules.items()}
-        ready = any(is_ready for is_ready, _ in states.values())
+        ready, states = readiness.ready, readiness.services()
         content: dict[str, Any] = {"ready": ready}
         if request.scope["wigwag.authorized"]:
-            content["services"] = {name: {"ready": state, **details} for name, (state, details) in states.items()}
+            content["services"] = {
+                name: {"ready": states.get(name, False), **module.ready()[1]} for name, module in modules.items()
+            }
         return JSONResponse(content, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
     @router.get("/metrics", response_class=Response)

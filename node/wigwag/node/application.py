@@ -3,15 +3,24 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import structlog
 
+from wigwag.bus import Bus
 from wigwag.database import Database
+from wigwag.relay.cluster.pods import pod_id
+from wigwag.runtime.clock import wall
+from wigwag.runtime.management import Commands
+from wigwag.runtime.status_commands import status_commands
+from wigwag.runtime.status_events import StatusEvents
+from wigwag.runtime.status_publisher import BusStatusPublisher
+from wigwag.runtime.status_sharing import StatusSharing
 from wigwag.runtime.telemetry import Telemetry
 from wigwag.runtime.tracing import Tracing
 from wigwag.store import Store
@@ -20,14 +29,15 @@ from wigwag.store.memory import MemoryStore
 from .admin import admin_application
 from .bus import bus_readings, open_bus
 from .data_directory import AdminNote, make_data_directory
+from .mi import mi_router
+from .mi_core import core_commands, statistics_commands
 from .modules import CONSTRUCTORS, Module, Surroundings
+from .node_status import BUS, STORE, Availability, NodeStatus
 from .observing import Observing
 from .server import AdminServer
 from .settings import RedisSettings, Settings
+from .status_api import status_router
 from .workers import Worker
-
-if TYPE_CHECKING:
-    from wigwag.runtime.rpc import RpcServer
 
 logger = structlog.get_logger(__name__)
 
@@ -59,11 +69,13 @@ class Node:
         self.modules: dict[str, Module] = {}
         self.admin_url = ""
         self.rpc_target = ""
+        self.pod = pod_id(self.settings.relay.cluster)
+        self.status = NodeStatus(services, public_groups=settings.node.status_groups, now=wall)
+        self._started = wall()
         self._services = services
         self._constructors = constructors
         self._draining = False
         self._stack = AsyncExitStack()
-        self._rpc: RpcServer
 
     async def __aenter__(self) -> Self:
         """Open the database, the store and the bus, then the services, then the admin API.
@@ -71,41 +83,74 @@ class Node:
         Raises:
             WigwagError: Something can't be opened; what was open is closed again.
         """
+        self.status.initialising()
         async with AsyncExitStack() as stack:
             make_data_directory(self.settings.node.data_dir)
             database = await stack.enter_async_context(Database(self.settings.database_url))
             observing = await stack.enter_async_context(Observing(self.settings.telemetry, version("wigwag")))
             telemetry = observing.telemetry
-            store = await stack.enter_async_context(open_store(self.settings.redis))
-            bus = await stack.enter_async_context(
-                open_bus(self.settings, worker=self._worker.number if self._worker else 1)
-            )
+            store = await stack.enter_async_context(open_store(self.settings.redis, self.status.availability(STORE)))
+            bus = await self._open_bus(stack)
             telemetry.register(lambda: bus_readings(bus))
             surroundings = Surroundings(
-                self.settings, database, store, bus, observing.tracing, shares_ports=self._worker is not None
+                self.settings,
+                database,
+                store,
+                bus,
+                self.status.tree,
+                self.pod,
+                observing.tracing,
+                shares_ports=self._worker is not None,
             )
             for name in self._services:
                 module: Module = self._constructors[name](surroundings)
                 await stack.enter_async_context(module)
                 telemetry.register(module.readings)
                 self.modules[name] = module
-            views = {name: _Draining(self, module) for name, module in self.modules.items()}
-            await self._open_rpc(stack, views, observing.tracing)
-            await self._open_admin(stack, telemetry, views)
+            telemetry.register(self.status.readings)
+            sharing = StatusSharing(self.status.tree, self.pod, store, now=wall)
+            await stack.enter_async_context(_beside(sharing.run()))
+            await self._open_rpc(stack, observing.tracing)
+            await self._open_admin(stack, telemetry, sharing)
+            self.status.running()
             self._stack = stack.pop_all()
         logger.info("node is running", services=list(self.modules), admin=self.admin_url, rpc=self.rpc_target)
         return self
 
-    async def _open_rpc(self, stack: AsyncExitStack, views: "Mapping[str, _Draining]", tracing: Tracing) -> None:
+    async def _open_bus(self, stack: AsyncExitStack) -> Bus:
+        servers = self.settings.kafka.bootstrap_servers
+        place = f"Kafka at {servers}" if servers else "a log in the data directory"
+        tell = self.status.availability(BUS, place, ready=True)
+        worker = self._worker.number if self._worker is not None else 1
+        bus = await stack.enter_async_context(open_bus(self.settings, worker=worker, on_availability=tell))
+        events = StatusEvents(self.status.tree, BusStatusPublisher(bus, self.pod))
+        await stack.enter_async_context(_beside(events.run()))
+        return bus
+
+    async def _open_rpc(self, stack: AsyncExitStack, tracing: Tracing) -> None:
         # Commands that run no node are spared the time that gRPC takes to load.
         from .rpc import rpc_server
 
-        self._rpc = await stack.enter_async_context(rpc_server(self.settings.rpc, views, tracing))
-        self.rpc_target = self._rpc.target
+        readiness = self.status.readiness
+        services = [
+            replace(service, ready=partial(readiness.is_ready, name))
+            for name, module in self.modules.items()
+            for service in module.rpc_services
+        ]
+        rpc = await stack.enter_async_context(rpc_server(self.settings.rpc, services, tracing))
+        readiness.observe(lambda name, ready: rpc.health_changed())
+        self.rpc_target = rpc.target
 
-    async def _open_admin(self, stack: AsyncExitStack, telemetry: Telemetry, views: "Mapping[str, _Draining]") -> None:
+    async def _open_admin(self, stack: AsyncExitStack, telemetry: Telemetry, sharing: StatusSharing) -> None:
         settings = self.settings.admin
-        application = admin_application(settings, views, telemetry, version=version("wigwag"))
+        application = admin_application(
+            settings,
+            self.modules,
+            telemetry,
+            version=version("wigwag"),
+            readiness=self.status.readiness,
+            routers=[mi_router(self._commands(sharing)), status_router(sharing)],
+        )
         server = await stack.enter_async_context(AdminServer(settings, application))
         self.admin_url = server.url
         if self._worker is not None and self._worker.number > 1:
@@ -114,10 +159,20 @@ class Node:
         note.write(server.url, self.rpc_target)
         stack.callback(note.remove)
 
+    def _commands(self, sharing: StatusSharing) -> Commands:
+        commands, started = Commands(), self._started
+        readings = [module.readings for module in self.modules.values()]
+        commands.add(*core_commands(commands, version=version("wigwag"), started=started, now=wall))
+        commands.add(*statistics_commands([*readings, self.status.readings], started=started, now=wall))
+        commands.add(*status_commands(sharing, self.status.tree))
+        for module in self.modules.values():
+            commands.add(*module.commands)
+        return commands
+
     async def drain(self) -> None:
         """Take nothing new, finish what is open; not longer than ``node.shutdown_grace``."""
         self._draining = True
-        self._rpc.health_changed()
+        self.status.terminating()
         grace = self.settings.node.shutdown_grace
         logger.info("draining", seconds=grace)
         try:
@@ -142,34 +197,38 @@ class Node:
         logger.info("node has ended")
 
 
-def open_store(settings: RedisSettings) -> AbstractAsyncContextManager[Store]:
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run ``work`` for the length of the block; afterwards it has ended."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def open_store(settings: RedisSettings, on_availability: Availability) -> AbstractAsyncContextManager[Store]:
     """Return the store, to be entered: Redis where there is a URL, else the process itself.
+
+    Args:
+        settings: Where it is.
+        on_availability: Told whether it answers.
 
     Raises:
         ConfigurationError: The URL can't be used.
     """
     if settings.url is None:
-        return MemoryStore()
+        return MemoryStore(on_availability=on_availability)
     from wigwag.store.redis import RedisStore
 
-    return RedisStore(settings.url, ca_file=settings.ca_file, timeout=settings.timeout, prefix=settings.prefix)
-
-
-class _Draining:
-    """A module as the admin API sees it: not ready once the node drains."""
-
-    def __init__(self, node: Node, module: Module) -> None:
-        self._node = node
-        self._module = module
-        self.router = module.router
-        self.rpc_services = [replace(service, ready=self._can_serve) for service in module.rpc_services]
-
-    def _can_serve(self) -> bool:
-        return self.ready()[0]
-
-    def ready(self) -> tuple[bool, Mapping[str, Any]]:
-        is_ready, details = self._module.ready()
-        return is_ready and not self._node.draining, details
+    return RedisStore(
+        settings.url,
+        ca_file=settings.ca_file,
+        timeout=settings.timeout,
+        prefix=settings.prefix,
+        on_availability=on_availability,
+    )
 
 
 async def serve(node: Node, on_running: Callable[[Node], None] = lambda node: None) -> None:

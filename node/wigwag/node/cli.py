@@ -12,7 +12,9 @@ from wigwag.errors import WigwagError
 
 from .cli_drain import drain
 from .cli_keys import keys
+from .cli_mi import mi
 from .cli_relay import certificates, connections, profiles, routes, sessions, trace
+from .cli_status import status
 from .cli_users import users
 from .cli_verify import verify
 from .options import ConfigOption, JsonOption, settings_of
@@ -34,6 +36,8 @@ app.add_typer(routes, name="routes")
 app.add_typer(certificates, name="certificates")
 app.add_typer(keys, name="keys")
 app.add_typer(verify, name="verify")
+app.add_typer(status, name="status")
+app.command()(mi)
 app.command()(trace)
 app.command()(drain)
 

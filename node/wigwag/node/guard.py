@@ -6,10 +6,10 @@ A service on loopback is within reach of every web page that the operator looks 
 
 import hmac
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from .settings import AdminSettings, Role, is_loopback
 
@@ -20,6 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LARGEST_BODY = 1_048_576
+MI_PATH = "/mi"
 _OPEN = frozenset({"/healthz", "/readyz"})
 _READING = frozenset({"GET", "HEAD"})
 
@@ -36,7 +37,8 @@ class Guard:
     """ASGI middleware in front of the admin API.
 
     Args:
-        application: What is guarded; finds ``scope["wigwag.authorized"]``: whether the caller may read everything.
+        application: What is guarded; finds ``scope["wigwag.authorized"]``: whether the caller may read everything,
+            and ``scope["wigwag.role"]``: what he may do, if anything.
         settings: Tokens and names.
     """
 
@@ -54,7 +56,8 @@ class Guard:
         try:
             self._check_host(headers)
             self._check_size(headers)
-            scope["wigwag.authorized"] = self._authorize(scope["method"], scope["path"], headers)
+            role = scope["wigwag.role"] = self._role(headers, scope)
+            scope["wigwag.authorized"] = self._authorize(scope["method"], scope["path"], role)
         except RefusedError as refusal:
             await _refuse(send, refusal)
             return
@@ -83,30 +86,38 @@ class Guard:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has a length, {LARGEST_BODY} bytes at most"
             )
 
-    def _authorize(self, method: str, path: str, headers: list[tuple[str, str]]) -> bool:
+    @staticmethod
+    def _authorize(method: str, path: str, role: Role | None) -> bool:
         """Return whether the caller may read; raise when the request needs more than that."""
-        if not self._tokens:
-            return True
-        role = self._role(headers)
         if path in _OPEN and method in _READING:
             return role is not None
         if role is None:
             raise RefusedError(HTTPStatus.UNAUTHORIZED, "a bearer token is needed, and this is none that is known")
-        if method not in _READING and role != "operate":
+        # A command of MI may only read: it asks for the role itself.
+        if method not in _READING and role != "operate" and path != MI_PATH:
             raise RefusedError(HTTPStatus.FORBIDDEN, "the token's role is read; this needs operate")
         return True
 
-    def _role(self, headers: list[tuple[str, str]]) -> Role | None:
+    def _role(self, headers: list[tuple[str, str]], scope: Scope) -> Role | None:
         """Return the role of the presented token; every known one is compared, in the same time."""
+        if not self._tokens:
+            return "operate"
         found: Role | None = None
-        for value in _values(headers, "authorization"):
-            scheme, _, presented = value.partition(" ")
-            if scheme.lower() != "bearer":
-                continue
+        for presented in _presented(headers, scope):
             for token, role in self._tokens:
-                if hmac.compare_digest(presented.strip().encode(), token) and found != "operate":
+                if hmac.compare_digest(presented.encode(), token) and found != "operate":
                     found = role
         return found
+
+
+def _presented(headers: list[tuple[str, str]], scope: Scope) -> Iterator[str]:
+    for value in _values(headers, "authorization"):
+        scheme, _, presented = value.partition(" ")
+        if scheme.lower() == "bearer":
+            yield presented.strip()
+    if scope["path"] == MI_PATH:
+        # opensips-cli sends no headers of ours; elsewhere a token in a URL would only end up in somebody's log.
+        yield from parse_qs(scope["query_string"].decode("latin-1")).get("token", ())
 
 
 def _values(headers: list[tuple[str, str]], name: str) -> list[str]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import StoredCredentials
+from wigwag.runtime.management import Command
+from wigwag.runtime.status import StatusTree
 from wigwag.runtime.telemetry import Readings
 from wigwag.runtime.tracing import Tracing
 
@@ -35,8 +37,12 @@ class Module(Protocol):
     def readings(self) -> Readings:
         """Its metrics."""
 
+    @property
+    def commands(self) -> Sequence[Command]:
+        """Its MI commands."""
+
     def ready(self) -> tuple[bool, Mapping[str, Any]]:
-        """Whether it can serve, and details for an operator."""
+        """Whether it can serve, as ``main`` of its group of the status tree says, and details for an operator."""
 
     async def drain(self, grace: float) -> None:
         """Accept nothing new and finish what is open, within ``grace`` seconds."""
@@ -56,6 +62,10 @@ class Surroundings:
     database: "Database"
     store: "Store"
     bus: "Bus"
+    status: StatusTree
+    """Where it tells how it is; its own group has its name, and ``main`` there says whether it can serve."""
+    pod: str
+    """Id of this process among all pods."""
     tracing: Tracing = field(default_factory=Tracing)
     shares_ports: bool = False
     """Whether other processes of this host listen on the same ports."""
@@ -74,6 +84,8 @@ def _relay(surroundings: Surroundings) -> Module:
         data_dir=settings.node.data_dir,
         trace_directory=settings.trace_directory,
         trace_max_bytes=settings.trace.max_bytes,
+        status=surroundings.status,
+        pod=surroundings.pod,
         tracing=surroundings.tracing,
         store=surroundings.store if settings.redis.url is not None else None,
         reuse_port=surroundings.shares_ports,

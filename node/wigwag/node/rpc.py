@@ -1,7 +1,6 @@
 """gRPC of the node: the services of all modules behind one address."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from wigwag.runtime.grpc_tracing import trace_interceptors
 from wigwag.runtime.rpc import RpcServer, RpcServerOptions, RpcService
@@ -10,16 +9,8 @@ from wigwag.runtime.tracing import Tracing
 from .settings import RpcSettings
 
 
-class HostedService(Protocol):
-    """What the node needs of a service that it hosts."""
-
-    @property
-    def rpc_services(self) -> Sequence[RpcService]:
-        """What it serves over gRPC."""
-
-
-def rpc_server(settings: RpcSettings, modules: Mapping[str, HostedService], tracing: Tracing) -> RpcServer:
-    """Return the server, to be entered; its health is that of the modules.
+def rpc_server(settings: RpcSettings, services: Sequence[RpcService], tracing: Tracing) -> RpcServer:
+    """Return the server, to be entered; its health is that of the services.
 
     Whoever gets past authorization operates this node, so the trace that he names is honoured.
     """
@@ -32,5 +23,4 @@ def rpc_server(settings: RpcSettings, modules: Mapping[str, HostedService], trac
         default_timeout=settings.default_timeout,
         max_calls=settings.max_calls,
     )
-    services = [service for module in modules.values() for service in module.rpc_services]
     return RpcServer(options, services, interceptors=[trace_interceptors(tracing).server])

@@ -92,6 +92,7 @@ def _address(listener: ListenerSettings) -> str:
 def _suggest(out: Console) -> None:
     lines = {
         "wigwag demo": "two clients, TLS, texts and a file of 20 MiB through this node",
+        "wigwag status": "how every part of it is",
         "wigwag sessions list": "who is there",
         "wigwag user add carol@localhost": "one more user",
         "wigwag trace alice@localhost": "her traffic as pcap, without bodies and credentials",

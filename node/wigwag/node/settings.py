@@ -68,6 +68,8 @@ class NodeSettings(Section):
     """Processes that share the listeners' ports on this host, each a pod; more than one needs ``redis.url``."""
     shutdown_grace: Seconds = 30.0
     """Seconds that SIGTERM leaves for open chunks to end before connections are closed."""
+    status_groups: tuple[str, ...] = ()
+    """Groups of the status tree that operators write to through MI, as OpenSIPS's ``script_sr_group``."""
 
 
 class DatabaseSettings(Section):

@@ -14,6 +14,8 @@ from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import SigningKeys, StoredCredentials
 from wigwag.runtime.credentials import CredentialSource, FileCredentials, FirstOf, HookCredentials
 from wigwag.runtime.http_hook import HttpHook
+from wigwag.runtime.management import Command
+from wigwag.runtime.status import StatusTree
 from wigwag.runtime.telemetry import Reading, Readings
 from wigwag.runtime.tracing import Tracing
 from wigwag.store import Pod, Store, StoreError
@@ -33,10 +35,12 @@ from .draining import Drain, DrainView
 from .hop import Hop
 from .keys import FILE_NAME, KeyFile
 from .metrics import admission_readings, listener_readings, relay_readings
+from .mi import drain_commands, relay_commands
 from .route_hook import HttpRouteHook
 from .routing import RoutingTable
 from .service import Relay
 from .session_journal import SessionJournal
+from .status import RelayStatus
 from .trace import Selector, Traces
 from .views import ListenerAddress
 from .web import ProfileChange, ProfileReload, TraceView, relay_router
@@ -69,9 +73,11 @@ class RelayModule:
         trace_max_bytes: Largest trace file.
         tracing: Begins spans of traced messages.
         store: The store that all pods share; None: this process is the whole relay.
+        pod: Id of this pod; None: it makes one up.
         reuse_port: Whether other processes of this host listen on the same ports.
         shutdown_grace: Seconds that a drain takes at most unless an operator says otherwise.
         drain_control: What operators drain with; None: they drain the relay alone.
+        status: Where it tells how it is.
     """
 
     def __init__(
@@ -84,7 +90,9 @@ class RelayModule:
         trace_directory: Path,
         trace_max_bytes: int,
         tracing: Tracing,
+        status: StatusTree,
         store: Store | None = None,
+        pod: str | None = None,
         reuse_port: bool = False,
         shutdown_grace: float = 30.0,
         drain_control: DrainControl | None = None,
@@ -97,9 +105,11 @@ class RelayModule:
         self._trace_max_bytes = trace_max_bytes
         self._tracing = tracing
         self._store = store
+        self._pod = pod or pod_id(settings.cluster)
         self._reuse_port = reuse_port
         self._shutdown_grace = shutdown_grace
         self._drain_control = drain_control
+        self._status = RelayStatus(status)
         self._stack = AsyncExitStack()
         self._listeners: list[Listener] = []
         self._profiles = ProfileTable()
@@ -113,6 +123,7 @@ class RelayModule:
         self.relay: Relay
         self.router: APIRouter
         self.rpc_services: Sequence[RpcService]
+        self.commands: Sequence[Command]
         self._traces: Traces
         self._outgoing: OutgoingConnections
 
@@ -129,6 +140,7 @@ class RelayModule:
             settings = self._settings
             self._outgoing = OutgoingConnections(settings, lambda: self._profiles, self._own_addresses)
             self._keys = self._key_file.load_or_make(runtime.random, runtime.wall())
+            self._status.keys(self._keys.ids)
             hook = await self._hook(stack, settings.route_hook)
             self.relay = Relay(
                 settings,
@@ -137,7 +149,7 @@ class RelayModule:
                 source=await self._credential_source(stack),
                 connector=self._outgoing,
                 table=await self._routing_table(),
-                hook=HttpRouteHook(hook) if hook is not None else None,
+                hook=self._status.watched_hook(HttpRouteHook(hook)) if hook is not None else None,
             )
             self.relay.tracing = self._tracing
             self._traces = Traces(self.relay, self._trace_directory, self._trace_max_bytes)
@@ -145,6 +157,7 @@ class RelayModule:
             self._drain = Drain(self.relay, pace=settings.drain_pace)
             drain = self._drain_for_operators(stack, runtime)
             self.router = relay_router(self.relay, self, drain)
+            self.commands = [*relay_commands(self.relay, self), *drain_commands(drain)]
             self._open_rpc(runtime, drain)
             if self._store is not None:
                 await self._join(stack, self._store)
@@ -152,6 +165,7 @@ class RelayModule:
             stack.push_async_callback(self._outgoing.close)
             ticker = asyncio.create_task(self._tick())
             stack.callback(ticker.cancel)
+            self._status.serving()
             self._stack = stack.pop_all()
         return self
 
@@ -178,13 +192,14 @@ class RelayModule:
             }
             for listener in self._listeners
         }
-        return bool(self._listeners) and not self.relay.draining, {"listeners": details}
+        return self._status.ready, {"listeners": details}
 
     async def drain(self, grace: float) -> None:
         """Accept nothing new, let what is open end and send clients away within ``grace`` seconds; see ``Drain``.
 
         Cancelling it calls it off: the relay serves again.
         """
+        self._status.draining()
         for listener in self._listeners:
             listener.stop_accepting()
         try:
@@ -198,6 +213,8 @@ class RelayModule:
         self._drain.call_off()
         for listener in self._listeners:
             listener.accept_again()
+            self._status.listening(listener)
+        self._status.serving()
 
     def drain_view(self) -> DrainView:
         """Return how far a drain is."""
@@ -214,7 +231,7 @@ class RelayModule:
             raise ConfigurationError(f"relay.cluster, {error}") from error
         listener = PodListener(settings, lambda: cluster.links.accept(cluster))
         address = await listener.start(stack)
-        pod = Pod(id=pod_id(settings), address=address)
+        pod = Pod(id=self._pod, address=address)
         cluster = relay.cluster = Cluster(relay, pod=pod, store=store, keys=self._keys, connector=connector)
         stack.push_async_callback(connector.close)
         stack.push_async_callback(cluster.leave)
@@ -245,10 +262,14 @@ class RelayModule:
         self.rpc_services = (servicer.served(lambda: self.ready()[0]),)
 
     async def _credential_source(self, stack: AsyncExitStack) -> CredentialSource:
-        sources: list[CredentialSource] = [FileCredentials(self._file_credentials), Subscribers(self._database)]
+        watched = self._status.watched
+        sources: list[CredentialSource] = [
+            watched("settings", FileCredentials(self._file_credentials), f"{len(self._file_credentials)} users"),
+            watched("database", Subscribers(self._database), "table subscriber"),
+        ]
         hook = await self._hook(stack, self._settings.credentials_hook)
         if hook is not None:
-            sources.append(HookCredentials(hook))
+            sources.append(watched("hook", HookCredentials(hook), "HTTP service"))
         return FirstOf(sources)
 
     @staticmethod
@@ -260,12 +281,23 @@ class RelayModule:
 
     async def _routing_table(self) -> RoutingTable:
         """Rows of the settings go before those of the database."""
-        return RoutingTable([*self._settings.routes, *await relay_routes(self._database)])
+        with self._status.loading_routes() as attempt:
+            table = RoutingTable([*self._settings.routes, *await relay_routes(self._database)])
+            attempt.result = f"{len(table)} routes loaded"
+            return table
 
     async def _load_profiles(self) -> None:
-        self._profiles = ProfileTable([asdict(row) for row in await tcp_profiles(self._database)])
+        self._profiles = await self._read_profiles()
         for reason in self._profiles.invalid:
             logger.warning("TCP profile is not used", reason=reason)
+
+    async def _read_profiles(self) -> ProfileTable:
+        with self._status.loading_profiles() as attempt:
+            table = ProfileTable([asdict(row) for row in await tcp_profiles(self._database)])
+            attempt.result = f"{len(table.profiles)} TCP profiles loaded ({len(table.invalid)} discarded)"
+            for reason in table.invalid:
+                attempt.discarded(reason)
+            return table
 
     async def _listen(self, stack: AsyncExitStack) -> None:
         for index, settings in enumerate(self._settings.listeners):
@@ -281,6 +313,7 @@ class RelayModule:
                 raise ConfigurationError(f"relay.listeners[{index}], {error}") from error
             stack.push_async_callback(listener.close)
             self._listeners.append(listener)
+            self._status.listening(listener)
             self.relay.listeners[settings.name] = _address(settings, listener.address[1])
 
     def _options(self, settings: ListenerSettings) -> ListenerOptions:
@@ -314,6 +347,16 @@ class RelayModule:
             if loop.time() >= next_look:
                 next_look = loop.time() + CERTIFICATE_CHECK
                 stamps = self._reload_certificates(stamps)
+            if self._status.due(loop.time()):
+                self._status.look(self._listeners, self._refusals())
+                if self.relay.cluster is not None:
+                    others = [pod.id for pod in self.relay.cluster.members.others()]
+                    self._status.cluster(others, self.relay.cluster.links.views())
+
+    def _refusals(self) -> dict[str, int]:
+        admission = self._admission
+        refused = {"refused_total": admission.refused_total, "refused_per_address": admission.refused_per_address}
+        return {**refused, "stalls": self.relay.counters["stalls"]}
 
     def _refresh_keys(self) -> None:
         try:
@@ -321,6 +364,9 @@ class RelayModule:
                 logger.info("signing keys are in force", ids=self._keys.ids)
         except ConfigurationError as error:
             logger.warning("signing keys stay as they were", reason=str(error))
+            self._status.keys(self._keys.ids, problem=str(error))
+        else:
+            self._status.keys(self._keys.ids)
 
     def _certificate_stamps(self) -> dict[str, float]:
         stamps = {}
@@ -345,6 +391,7 @@ class RelayModule:
         for listener in self._listeners:
             if listener.tls is not None:
                 results[listener.name] = _reloaded(listener)
+        self._status.reloaded(results, self._listeners)
         return results
 
     def _own_addresses(self) -> list[str]:
@@ -361,10 +408,11 @@ class RelayModule:
 
     async def reload_profiles(self, *, dry_run: bool) -> ProfileReload:
         """Read the profiles again and apply them to live connections."""
-        table = ProfileTable([asdict(row) for row in await tcp_profiles(self._database)])
         if dry_run:
+            table = ProfileTable([asdict(row) for row in await tcp_profiles(self._database)])
             changes = plan_changes(table, self._channels())
         else:
+            table = await self._read_profiles()
             changes = apply_changes(table, self._channels())
             self._profiles = table
         return ProfileReload(
