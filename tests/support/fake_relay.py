@@ -1,5 +1,6 @@
 """A relay without sockets behind the admin API's ports, so that the API is tested by itself."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -7,13 +8,16 @@ from typing import Any, Self
 from fastapi import APIRouter
 
 from wigwag.errors import ConflictError, NotFoundError
+from wigwag.node.modules import Surroundings
 from wigwag.relay.cluster import Cluster
 from wigwag.relay.draining import DrainState, DrainView
 from wigwag.relay.metrics import relay_readings
+from wigwag.relay.mi import drain_commands, relay_commands
 from wigwag.relay.selection import Found, SessionFilter
 from wigwag.relay.views import ConnectionView, ListenerAddress, SessionView
 from wigwag.relay.web import ProfileChange, ProfileReload, TraceView, relay_router
 from wigwag.runtime.rpc import RpcService
+from wigwag.runtime.status import StatusTree
 from wigwag.runtime.telemetry import Reading
 
 SESSION = SessionView(
@@ -121,12 +125,19 @@ class FakeRelayModule:
         self.drain_control = FakeDrain()
         self.router: APIRouter = relay_router(self.relay, self, self.drain_control)
         self.rpc_services: Sequence[RpcService] = ()
-        self.can_serve = True
+        self.commands = [*relay_commands(self.relay, self), *drain_commands(self.drain_control)]
+        self.tree: StatusTree = getattr(surroundings, "status", None) or StatusTree(time.time)
         self.calls: list[str] = []
         self.running: dict[str, TraceView] = {}
 
+    def hosted_by(self, surroundings: Surroundings) -> Self:
+        """Tell its status to the node that makes it."""
+        self.tree = surroundings.status
+        return self
+
     async def __aenter__(self) -> Self:
         self.calls.append("enter")
+        self.can_serve(True)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -135,8 +146,11 @@ class FakeRelayModule:
     async def drain(self, grace: float) -> None:
         self.calls.append("drain")
 
+    def can_serve(self, ready: bool) -> None:
+        self.tree.group("relay").identifier().set(1 if ready else -1)
+
     def ready(self) -> tuple[bool, dict[str, Any]]:
-        return self.can_serve, {"listeners": 1}
+        return self.tree.group("relay").identifier().ready, {"listeners": 1}
 
     def readings(self) -> Iterable[Reading]:
         return relay_readings(self.relay)

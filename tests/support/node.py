@@ -163,17 +163,24 @@ class RelayNode(RunningNode):
 
 
 @contextmanager
-def relay_node(directory: Path, settings: Mapping[str, Any], *, descriptors: int | None = None) -> Iterator[RelayNode]:
+def relay_node(
+    directory: Path,
+    settings: Mapping[str, Any],
+    *,
+    descriptors: int | None = None,
+    admin: Mapping[str, Any] | None = None,
+) -> Iterator[RelayNode]:
     """Run the relay with a TOML file made of ``settings`` and wait until it is ready; it is ended by its pid.
 
     Args:
         directory: Holds the file, the log and the data directory; used again it stands for a restart.
         settings: What the file says beside ``node.data_dir`` and ``admin.port``.
         descriptors: Its limit of open files.
+        admin: What the file says of the admin API beside its port.
     """
     file, data_dir, log = directory / "wigwag.toml", directory / "data", directory / "node.log"
     node_settings = {"data_dir": str(data_dir), "log_format": "json", **settings.get("node", {})}
-    file.write_text(toml({**settings, "node": node_settings, "admin": {"port": 0}}))
+    file.write_text(toml({**settings, "node": node_settings, "admin": {"port": 0, **(admin or {})}}))
     limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (descriptors,) * 2) if descriptors else None
     with log.open("ab") as output:
         process = subprocess.Popen(

@@ -208,7 +208,9 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def open_store(settings: RedisSettings, on_availability: Availability) -> AbstractAsyncContextManager[Store]:
+def open_store(
+    settings: RedisSettings, on_availability: Availability = lambda available, detail: None
+) -> AbstractAsyncContextManager[Store]:
     """Return the store, to be entered: Redis where there is a URL, else the process itself.
 
     Args:

@@ -1,13 +1,16 @@
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from fastapi import APIRouter
 
 from tests.support.fake_relay import FakeRelayModule
 from wigwag.errors import ConfigurationError
 from wigwag.node.admin import admin_application
+from wigwag.node.node_status import NodeStatus
 from wigwag.node.server import AdminServer
 from wigwag.node.settings import AdminSettings, TokenSettings
 from wigwag.runtime.telemetry import Telemetry
@@ -18,13 +21,19 @@ TOKENS = (TokenSettings(token=READ, role="read"), TokenSettings(token=OPERATE, r
 
 @asynccontextmanager
 async def served(
-    module: FakeRelayModule | None = None, tokens: Sequence[TokenSettings] = ()
+    module: FakeRelayModule | None = None, tokens: Sequence[TokenSettings] = (), routers: Sequence[APIRouter] = ()
 ) -> AsyncIterator[httpx.AsyncClient]:
     module = module or FakeRelayModule()
     settings = AdminSettings(port=0, tokens=tuple(tokens))
     telemetry = Telemetry("1")
     telemetry.register(module.readings)
-    application = admin_application(settings, {"relay": module}, telemetry, version="1")
+    status = NodeStatus(["relay"], now=time.time)
+    module.tree = status.tree
+    status.running()
+    module.can_serve(True)
+    application = admin_application(
+        settings, {"relay": module}, telemetry, version="1", readiness=status.readiness, routers=routers
+    )
     async with AdminServer(settings, application) as server, httpx.AsyncClient(base_url=server.url) as client:
         yield client
     telemetry.close()
@@ -44,7 +53,7 @@ async def test_readiness_is_that_of_any_service() -> None:
     module = FakeRelayModule()
     async with served(module) as client:
         ready = await client.get("/readyz")
-        module.can_serve = False
+        module.can_serve(False)
         not_ready = await client.get("/readyz")
     assert (ready.status_code, ready.json()["services"]["relay"]) == (200, {"ready": True, "listeners": 1})
     assert (not_ready.status_code, not_ready.json()["ready"]) == (503, False)

@@ -33,7 +33,7 @@ async def test_what_was_opened_is_closed_when_a_later_service_fails(tmp_path: Pa
         async def __aenter__(self) -> "Failing":
             raise ConfigurationError("no")
 
-    constructors = {"first": lambda surroundings: first, "second": Failing}
+    constructors = {"first": first.hosted_by, "second": Failing}
     with pytest.raises(ConfigurationError, match=r"^no$"):
         async with Node(settings_in(tmp_path), ["first", "second"], constructors=constructors):
             pass
@@ -43,7 +43,7 @@ async def test_what_was_opened_is_closed_when_a_later_service_fails(tmp_path: Pa
 
 async def test_a_node_that_drains_is_not_ready_any_more(tmp_path: Path) -> None:
     module = FakeRelayModule()
-    async with Node(settings_in(tmp_path), ["relay"], constructors={"relay": lambda surroundings: module}) as node:
+    async with Node(settings_in(tmp_path), ["relay"], constructors={"relay": module.hosted_by}) as node:
         await node.drain()
         assert node.draining
     assert module.calls == ["enter", "drain", "exit"]

@@ -23,7 +23,7 @@ TOKEN = {"token": "t" * 16, "role": "operate"}
 
 def node_in(directory: Path, module: FakeRelayModule, **rpc: Any) -> Node:
     settings = Settings.model_validate({"node": {"data_dir": directory}, "admin": {"port": 0}, "rpc": rpc})
-    return Node(settings, ["relay"], constructors={"relay": lambda surroundings: module})
+    return Node(settings, ["relay"], constructors={"relay": module.hosted_by})
 
 
 def relay_module() -> FakeRelayModule:
@@ -50,9 +50,9 @@ async def test_health_is_what_the_module_says_until_the_node_drains(tmp_path: Pa
     module = relay_module()
     async with node_in(tmp_path, module) as node, open_channel(node.rpc_target) as channel:
         ready = await health(channel)
-        module.can_serve = False
+        module.can_serve(False)
         broken = await health(channel)
-        module.can_serve = True
+        module.can_serve(True)
         await node.drain()
         draining = await health(channel)
     assert (ready, broken, draining) == (SERVING, NOT_SERVING, NOT_SERVING)
