@@ -60,14 +60,16 @@ class NodeStatus:
 
     # What all pods share
 
-    def availability(self, group: str, details: str = "connecting") -> Availability:
+    def availability(self, group: str, details: str = "connecting", *, ready: bool = False) -> Availability:
         """Return the function that an adapter calls when it loses or finds its server.
 
         Args:
             group: ``STORE``, ``BUS``, ``CLUSTER``, or another.
             details: What is shown until it is called for the first time.
+            ready: Likewise, for an adapter that only calls when something is wrong.
         """
-        identifier = self.tree.group(group).identifier(details=details)
+        status = ModuleStatus.READY if ready else ModuleStatus.NOT_READY
+        identifier = self.tree.group(group).identifier(status=status, details=details)
 
         def on_availability(available: bool, detail: str) -> None:
             if available:
