@@ -185,7 +185,7 @@ LOG_FIELDS = {
     "ids": "Signing keys by id, the signing one first",
     "links": "Where other pods connect",
     "listener": "Name of a listener",
-    "lost": "Spans that could not be exported",
+    "lost": "Spans or changes of status that could not be exported",
     "message": "Identifier of a message in the ledger",
     "method": "Path of a gRPC method, or command of the management interface",
     "pod": "Another pod",

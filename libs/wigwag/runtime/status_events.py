@@ -11,6 +11,8 @@ from wigwag.errors import WigwagError
 from .status import StatusChanged, StatusTree
 
 MOST_PENDING = 1_000
+FLUSH = 2.0
+"""Seconds that the last changes of a process may take."""
 RETRY = 1.0
 """Seconds until a bus that took nothing is tried again."""
 
@@ -60,6 +62,15 @@ class StatusEvents:
                 await self._publish(self._pending[0])
             self._woken.clear()
             await self._woken.wait()
+
+    async def flush(self, seconds: float = FLUSH) -> None:
+        """Publish what is pending, when ``run`` has ended; give up after so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._pending:
+                    await self._publish(self._pending[0])
+        except TimeoutError:
+            logger.warning("changes of status are lost: the bus does not take them", lost=len(self._pending))
 
     async def _publish(self, change: StatusChanged) -> None:
         try:

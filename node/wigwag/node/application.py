@@ -124,6 +124,7 @@ class Node:
         worker = self._worker.number if self._worker is not None else 1
         bus = await stack.enter_async_context(open_bus(self.settings, worker=worker, on_availability=tell))
         events = StatusEvents(self.status.tree, BusStatusPublisher(bus, self.pod))
+        stack.push_async_callback(events.flush)
         await stack.enter_async_context(_beside(events.run()))
         return bus
 

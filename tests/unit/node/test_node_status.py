@@ -7,8 +7,12 @@ import httpx
 
 from tests.support.fake_relay import FakeRelayModule
 from tests.unit.node.test_modules import settings_in
+from wigwag.api.events.v1.envelope_pb2 import Envelope
+from wigwag.bus import Earliest
+from wigwag.bus.sqlite import SqliteBus
 from wigwag.node.application import Node
 from wigwag.node.node_status import STORE, NodeStatus
+from wigwag.runtime.status_publisher import STATUS_CHANGED
 
 
 def core(status: NodeStatus) -> tuple[int, list[str]]:
@@ -74,6 +78,19 @@ async def test_readyz_follows_the_tree(tmp_path: Path) -> None:
     assert codes == [200, 503, 200, 503, 200, 503]
 
 
+async def test_a_node_publishes_each_change_of_its_status(tmp_path: Path) -> None:
+    node = Node(settings_in(tmp_path), ["relay"], constructors={"relay": FakeRelayModule})
+    async with node:
+        await node.drain()
+    async with SqliteBus(tmp_path / "bus.sqlite3") as bus:
+        bus.declare(STATUS_CHANGED)
+        events = [Envelope.FromString(record.value) async for record in bus.replay(STATUS_CHANGED.name, Earliest())]
+    assert {event.pod for event in events} == {node.pod}
+    changes = [(event.status_changed.group, event.status_changed.status) for event in events]
+    assert [status for group, status in changes if group == "core"] == [1, -2]
+    assert ("relay", 1) in changes
+
+
 async def test_a_running_node_shows_its_shared_parts_and_answers_mi(tmp_path: Path) -> None:
     node = Node(settings_in(tmp_path), ["relay"], constructors={"relay": FakeRelayModule})
     async with node, httpx.AsyncClient(base_url=node.admin_url) as client:
@@ -81,5 +98,5 @@ async def test_a_running_node_shows_its_shared_parts_and_answers_mi(tmp_path: Pa
         body = {"jsonrpc": "2.0", "id": 1, "method": "sr_get_status", "params": ["core"]}
         answer = (await client.post("/mi", json=body)).json()
     assert pod["pod"] == node.pod
-    assert {group["name"] for group in pod["groups"]} >= {"core", "store", "relay"}
+    assert {group["name"] for group in pod["groups"]} >= {"core", "store", "bus", "relay"}
     assert answer["result"] == {"Readiness": True, "Status": 1, "Details": "running"}

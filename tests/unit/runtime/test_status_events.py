@@ -51,3 +51,15 @@ async def test_too_many_pending_changes_cost_the_oldest_and_are_counted() -> Non
     assert bus.taken[0] == ("store", 6)
     assert events.dropped == 5
     task.cancel()
+
+
+async def test_the_last_changes_are_published_at_the_end_or_given_up_in_time() -> None:
+    tree, bus = StatusTree(lambda: 0.0), MoodyBus()
+    events = StatusEvents(tree, bus, retry=0.001)
+    tree.group("core").identifier(status=1).set(-2)
+    await events.flush()
+    assert bus.taken == [("core", -2)]
+    bus.away = True
+    tree.group("core").identifier().set(1)
+    await events.flush(0.01)
+    assert bus.taken == [("core", -2)]
