@@ -12,7 +12,7 @@ from wigwag.bus import Earliest
 from wigwag.bus.sqlite import SqliteBus
 from wigwag.node.application import Node
 from wigwag.node.node_status import STORE, NodeStatus
-from wigwag.runtime.status_publisher import STATUS_CHANGED
+from wigwag.runtime.events import STATUS
 
 
 def core(status: NodeStatus) -> tuple[int, list[str]]:
@@ -83,8 +83,8 @@ async def test_a_node_publishes_each_change_of_its_status(tmp_path: Path) -> Non
     async with node:
         await node.drain()
     async with SqliteBus(tmp_path / "bus.sqlite3") as bus:
-        bus.declare(STATUS_CHANGED)
-        events = [Envelope.FromString(record.value) async for record in bus.replay(STATUS_CHANGED.name, Earliest())]
+        bus.declare(STATUS)
+        events = [Envelope.FromString(record.value) async for record in bus.replay(STATUS.name, Earliest())]
     assert {event.pod for event in events} == {node.pod}
     changes = [(event.status_changed.group, event.status_changed.status) for event in events]
     assert [status for group, status in changes if group == "core"] == [1, -2]
