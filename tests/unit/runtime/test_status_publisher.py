@@ -29,7 +29,7 @@ async def test_a_change_is_read_from_the_bus(tmp_path: Path) -> None:
         "relay-0.5f1c09ab",
         "status_changed",
     )
-    assert first.occurred_at.ToMicroseconds() == 1_647_526_996_250_000
+    assert abs(first.occurred_at.ToMicroseconds() - 1_647_526_996_250_000) <= 1
     told = first.status_changed
     assert (told.group, told.identifier, told.status, told.details, told.old_status) == (
         "store",
