@@ -333,6 +333,42 @@ async def test_a_store_that_comes_back_empty_is_filled_again() -> None:
         assert len(alice.channel.taken()) == 1
 
 
+async def test_a_known_route_goes_on_while_the_store_has_come_back_empty() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await client(cluster, one)
+        peer, path = two.connect(), f"{alice.use_path} {ALICE}"
+        await deliver(cluster, peer, send(path, PEER))
+        cluster.store._records.clear()
+        two.cluster._refresh(next(iter(one.relay.sessions)).uri.session_id or "")
+        await cluster.settle()
+        assert kinds(await deliver(cluster, peer, send(path, PEER, b"on", transaction_id="t002"))) == ["200"]
+        assert len(alice.channel.taken()) == 2
+
+
+async def test_what_is_held_waits_for_the_store_to_be_filled_again() -> None:
+    async with ClusterUnderTest(3) as cluster:
+        one, two, three = cluster.pods
+        alice = await client(cluster, one)
+        peer, path = three.connect(), f"{alice.use_path} {ALICE}"
+        await deliver(cluster, peer, send(path, PEER))
+        await deliver(cluster, alice.channel, ok_to(alice.channel.taken()[0]))
+        alice.channel.lose()
+        await cluster.settle()
+        await deliver(cluster, peer, send(path, PEER, b"held", transaction_id="t002"))
+        three.store.away = True
+        await cluster.advance(1.5)
+        cluster.store._records.clear()
+        cluster.store._owners.clear()
+        cluster.store._generation = "another"
+        three.store.away = False
+        await cluster.advance(3)
+        resumed = await client(cluster, two)
+        assert resumed.use_path == alice.use_path
+        assert kinds(resumed.channel.taken()) == ["SEND"]
+        assert statuses(peer.taken()) == []
+
+
 @pytest.mark.parametrize("window", [0, 60])
 async def test_the_resume_window_decides_whether_the_uri_stays(window: int) -> None:
     async with ClusterUnderTest(2, settings(resume_window=window)) as cluster:

@@ -88,6 +88,28 @@ async def test_a_client_being_sent_away_may_still_send() -> None:
         await drained.end(running)
 
 
+async def test_a_sender_stays_while_what_it_sent_is_held_for_a_receiver_who_is_away() -> None:
+    async with ClusterUnderTest(3) as cluster:
+        one, two, three = cluster.pods
+        alice = await client(cluster, one)
+        bob = await client(cluster, two, "bob", "msrps://bob.invalid:9/b;tcp")
+        path = f"{bob.use_path} {alice.use_path} {ALICE}"
+        await deliver(cluster, bob.channel, send(path, bob.uri))
+        await deliver(cluster, alice.channel, ok_to(alice.channel.taken()[0]))
+        alice.channel.lose()
+        await cluster.settle()
+        await deliver(cluster, bob.channel, send(path, bob.uri, b"held", transaction_id="t002"))
+        drained = Drained(cluster, pod=1)
+        running = drained.begin(30.0)
+        await cluster.advance(2)
+        assert bob.channel.is_open
+        resumed = await client(cluster, three)
+        await cluster.advance(1)
+        assert kinds(resumed.channel.taken()) == ["SEND"]
+        assert not bob.channel.is_open
+        await drained.end(running)
+
+
 async def test_connections_are_closed_no_faster_than_the_pace() -> None:
     async with ClusterUnderTest(1) as cluster:
         (one,) = cluster.pods

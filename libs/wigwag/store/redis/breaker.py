@@ -24,7 +24,8 @@ from wigwag.store import Availability
 
 PAUSE: Final = 0.3
 """Seconds after a failure without another try."""
-VENDOR_ERRORS: Final = (RedisError, OSError, TimeoutError)
+VENDOR_ERRORS: Final = (RedisError, OSError, TimeoutError, RuntimeError)
+"""RuntimeError: what uvloop raises when a connection that was reset is written to (``the handler is closed``)."""
 
 _UNFIT: Final = (
     BusyLoadingError,

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 ANSWERS_AWAITED = 2.0
 """Seconds that a client has to answer what it was sent last, before its connection is closed."""
+HELD_AWAITED = 5.0
+"""Seconds for which a client stays when what it sent is still held for a receiver who is away, being drained perhaps:
+what it sends next, over another pod, would overtake that."""
 STEP = 0.05
 
 
@@ -114,13 +117,13 @@ class Drain:
         hops = list(self._relay.hops.values())
         self._random.shuffle(hops)
         hops.sort(key=lambda hop: hop.channel.listener is None)
-        left = max(STEP, deadline - self._clock() - ANSWERS_AWAITED)
+        left = max(STEP, deadline - self._clock() - HELD_AWAITED)
         pace = max(float(self._pace), len(hops) / left)
         began = self._clock()
         for number, hop in enumerate(hops):
             while self._clock() - began < number / pace:
                 await self._pause(STEP)
-            task = asyncio.create_task(self._retire(hop, min(deadline, self._clock() + ANSWERS_AWAITED)))
+            task = asyncio.create_task(self._retire(hop, deadline))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
         if self._retiring:
@@ -132,7 +135,10 @@ class Drain:
             return
         self._relay.lifecycle.send_away(hop, self._relay.now())
         self._relay.flush()
-        await self._until(lambda: not hop.transactions and hop.incoming is None, deadline)
+        now = self._clock()
+        answered, delivered = min(deadline, now + ANSWERS_AWAITED), min(deadline, now + HELD_AWAITED)
+        await self._until(lambda: not hop.transactions and hop.incoming is None, answered)
+        await self._until(lambda: not _holds_for(hop), delivered)
         hop.close("draining")
         self._relay.flush()
 
@@ -158,3 +164,9 @@ class Drain:
                 for transaction in session.destination.give_up():
                     self._relay.reports.timed_out(transaction, "this pod ends")
         self._relay.flush()
+
+
+def _holds_for(hop: "Hop") -> bool:
+    """Tell whether something that came from the hop waits for its receiver's return."""
+    destinations = {route.leads_to() for route in hop.routes_from.values()}
+    return any(destination.holds and destination.outgoing for destination in destinations)

@@ -58,6 +58,8 @@ class Cluster:
         """Streams of other pods by the session (toward its client) or the hop (toward a peer) they lead to."""
         self._newer: dict[str, tuple[int, str]] = {}
         """Claims of others that were heard of while none was known here: epoch and pod by session."""
+        self._refilled_at = 0.0
+        """When every pod will have written again what the store has lost."""
         self._beating = False
         self._beat_at = self._ticked_at = relay.now()
         self._paused = False
@@ -110,7 +112,7 @@ class Cluster:
 
     async def _refilled(self) -> None:
         """Wait until the pods have written again what the store has lost, or a known client would get another URI."""
-        missing = self._lookups.refilled_at + REFILL_TIME - self._relay.now()
+        missing = self._refilled_at - self._relay.now()
         if missing > 0:
             await asyncio.sleep(missing)
 
@@ -231,9 +233,13 @@ class Cluster:
 
     async def watch(self) -> None:
         """Take note of what other pods do, for as long as this pod runs."""
+        listening = False
         async for change in self._store.changes():
             match change:
                 case Gap():
+                    if listening:
+                        self._lookups.doubt()
+                    listening = True
                     for session_id in self.elsewhere.ids():
                         self._refresh(session_id)
                     self.records.incomplete = True
@@ -270,6 +276,7 @@ class Cluster:
         try:
             await self.beat()
         except StoreError as error:
+            self._lookups.doubt()
             self._relay.counters["store_failures"] += 1
             self._relay.log_event("no beat", reason=str(error))
         finally:
@@ -282,7 +289,8 @@ class Cluster:
             StoreError: The store is away.
         """
         if await self.members.beat():
-            self._lookups.refilled_at = self._relay.now()
+            self._lookups.doubt()
+            self._refilled_at = self._relay.now() + REFILL_TIME
             self.records.incomplete = True
         due = self._relay.now() - self.records.written_at >= WRITTEN_AGAIN
         if self.records.incomplete or due:

@@ -147,9 +147,17 @@ class Elsewhere:
         )
 
     def gone(self, session_id: str) -> None:
-        """The store has no record of it any more."""
+        """The store has no record of it any more.
+
+        As long as a stream to the client's pod stands, that pod knows better: it closes the stream with the session.
+        """
         copy = self._copies.get(session_id)
-        if copy is not None:
+        if copy is None:
+            return
+        destination = copy.session.destination
+        if isinstance(destination, Remote) and not destination.closed and destination.link.up:
+            copy.looked_at = self._relay.now()
+        else:
             self._drop(copy, "the session has ended")
 
     def surrender(self, session: Session, epoch: int, pod: str) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ABSENT_REMEMBERED = 1.0
 FAILURE_REMEMBERED = 0.25
 REFILLING = 5.0
-"""Seconds after the store came back empty for which what it does not know may only not have been written again yet."""
+"""Seconds after the store was away, or came back empty, in which pods write again what is theirs."""
 REFILL_RETRY = 0.3
 
 Key = tuple[str, ...]
@@ -57,7 +57,8 @@ class Lookups:
         self._refusals: dict[Key, tuple[float, Refusal | None]] = {}
         """What a question that has been answered with nothing, or not at all, means until when."""
         self._wanted: list[str] = []
-        self.refilled_at = -REFILLING
+        self.doubtful_until = 0.0
+        """Until then, what the store does not know may only not have been written again yet."""
 
     # Sessions
 
@@ -85,6 +86,7 @@ class Lookups:
         except StoreError as error:
             self._relay.counters["store_failures"] += 1
             self._relay.log_event("sessions can't be looked up", reason=str(error))
+            self.doubt()
             for session_id in wanted:
                 self._answer(("session", session_id), _AWAY, FAILURE_REMEMBERED)
         else:
@@ -97,8 +99,7 @@ class Lookups:
         if record is not None:
             self._elsewhere.learned(record)
             self._answer(key, None, 0.0)
-        elif self._relay.now() - self.refilled_at < REFILLING:
-            # The pod that holds it may not have written it again yet.
+        elif self._relay.now() < self.doubtful_until:
             self._relay.runtime.call_later(REFILL_RETRY, lambda: self.refresh(session_id))
         else:
             self._elsewhere.gone(session_id)
@@ -224,6 +225,10 @@ class Lookups:
         if waiting is not None:
             waiting.full = False
             waiting.release(now)
+
+    def doubt(self) -> None:
+        """The store was away, and may have come back empty: that it does not know something means nothing for now."""
+        self.doubtful_until = self._relay.now() + REFILLING
 
     def tick(self, now: float) -> None:
         """Forget what has been remembered long enough."""
