@@ -31,7 +31,7 @@ def envelope(payload: Payload, *, event_id: str, at: float, pod: str, version: i
         version: Of two events about the same thing the higher one is the later; 0: not counted.
     """
     occurred_at = Timestamp()
-    occurred_at.FromNanoseconds(round(at * 1e9))
+    occurred_at.FromMicroseconds(round(at * 1e6))
     found = Envelope(event_id=event_id, type=_TYPES[type(payload)], occurred_at=occurred_at, pod=pod, version=version)
     match payload:
         case StatusChanged():

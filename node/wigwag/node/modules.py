@@ -86,6 +86,7 @@ def _relay(surroundings: Surroundings) -> Module:
         trace_max_bytes=settings.trace.max_bytes,
         status=surroundings.status,
         pod=surroundings.pod,
+        bus=surroundings.bus,
         tracing=surroundings.tracing,
         store=surroundings.store if settings.redis.url is not None else None,
         reuse_port=surroundings.shares_ports,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ANSWERS_AWAITED = 2.0
 """Seconds that a client has to answer what it was sent last, before its connection is closed."""
+QUIET = 0.1
+"""Seconds without a read after which a client does not seem to be in the middle of sending."""
 HELD_AWAITED = 5.0
 """Seconds for which a client stays when what it sent is still held for a receiver who is away, being drained perhaps:
 what it sends next, over another pod, would overtake that."""
@@ -137,10 +139,15 @@ class Drain:
         self._relay.flush()
         now = self._clock()
         answered, delivered = min(deadline, now + ANSWERS_AWAITED), min(deadline, now + HELD_AWAITED)
-        await self._until(lambda: not hop.transactions and hop.incoming is None, answered)
+        await self._until(lambda: self._is_quiet(hop), answered)
         await self._until(lambda: not _holds_for(hop), delivered)
         hop.close("draining")
         self._relay.flush()
+
+    def _is_quiet(self, hop: "Hop") -> bool:
+        """Tell whether the hop has answered everything and seems to be sending nothing."""
+        idle = self._relay.now() - hop.last_activity >= QUIET
+        return not hop.transactions and hop.incoming is None and idle
 
     def _remotes(self) -> list[Remote]:
         cluster = self._relay.cluster

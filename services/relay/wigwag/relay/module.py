@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
+from wigwag.bus import Bus
 from wigwag.database import Database, Subscribers, relay_routes, tcp_profiles
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import SigningKeys, StoredCredentials
@@ -74,6 +75,7 @@ class RelayModule:
         tracing: Begins spans of traced messages.
         store: The store that all pods share; None: this process is the whole relay.
         pod: Id of this pod; None: it makes one up.
+        bus: Hears what happens to sessions; None: nobody does.
         reuse_port: Whether other processes of this host listen on the same ports.
         shutdown_grace: Seconds that a drain takes at most unless an operator says otherwise.
         drain_control: What operators drain with; None: they drain the relay alone.
@@ -93,6 +95,7 @@ class RelayModule:
         status: StatusTree,
         store: Store | None = None,
         pod: str | None = None,
+        bus: Bus | None = None,
         reuse_port: bool = False,
         shutdown_grace: float = 30.0,
         drain_control: DrainControl | None = None,
@@ -106,6 +109,7 @@ class RelayModule:
         self._tracing = tracing
         self._store = store
         self._pod = pod or pod_id(settings.cluster)
+        self._bus = bus
         self._reuse_port = reuse_port
         self._shutdown_grace = shutdown_grace
         self._drain_control = drain_control
@@ -158,7 +162,7 @@ class RelayModule:
             drain = self._drain_for_operators(stack, runtime)
             self.router = relay_router(self.relay, self, drain)
             self.commands = [*relay_commands(self.relay, self), *drain_commands(drain)]
-            self._open_rpc(runtime, drain)
+            self._open_rpc(stack, runtime, drain)
             if self._store is not None:
                 await self._join(stack, self._store)
             await self._listen(stack)
@@ -251,15 +255,20 @@ class RelayModule:
         stack.callback(drain.close)
         return drain
 
-    def _open_rpc(self, runtime: AsyncioRuntime, drain: DrainControl) -> None:
+    def _open_rpc(self, stack: AsyncExitStack, runtime: AsyncioRuntime, drain: DrainControl) -> None:
         # Not at the top: gRPC takes a moment to load, and commands that run no node load this module too.
         from .rpc import RelayServicer
+        from .session_events import SessionEvents
 
-        run = self.relay.instance.hex()
-        journal = SessionJournal(run, runtime.wall)
+        journal = SessionJournal(self._pod, runtime.wall)
         self.relay.observers.append(journal)
-        servicer = RelayServicer(self.relay, journal=journal, drain=drain, pod=run)
+        servicer = RelayServicer(self.relay, journal=journal, drain=drain, pod=self._pod)
         self.rpc_services = (servicer.served(lambda: self.ready()[0]),)
+        if self._bus is not None:
+            events = SessionEvents(self._bus, journal, self._pod)
+            stack.push_async_callback(events.flush)
+            publishing = asyncio.create_task(events.run())
+            stack.callback(publishing.cancel)
 
     async def _credential_source(self, stack: AsyncExitStack) -> CredentialSource:
         watched = self._status.watched

@@ -14,6 +14,8 @@ from .session_messages import change_message
 
 BATCH = 256
 """Events published together."""
+FLUSH = 2.0
+"""Seconds that the last events of a process may take."""
 RETRY = 1.0
 """Seconds until a bus that takes nothing is tried again."""
 
@@ -39,23 +41,36 @@ class SessionEvents:
         self._bus = bus
         self._journal = journal
         self._pod = pod
+        self._position = journal.position
         bus.declare(RELAY_SESSIONS)
 
     async def run(self) -> None:
         """Publish until cancelled."""
-        position = self._journal.position
         while True:
-            entries = self._journal.after(position, BATCH)
-            if entries is None:
-                self.lost += 1
-                logger.warning("events of sessions are lost: the bus was away for too long")
-                position = self._journal.position
-            elif not entries:
-                await self._journal.beyond(position)
-            elif await self._publish(entries):
-                position = entries[-1].sequence
-            else:
-                await asyncio.sleep(RETRY)
+            if not await self._go_on():
+                await self._journal.beyond(self._position)
+
+    async def flush(self, seconds: float = FLUSH) -> None:
+        """Publish what is left, once ``run`` has ended; give up after so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                while await self._go_on():
+                    pass
+        except TimeoutError:
+            logger.warning("the last events of sessions are lost: the bus does not take them")
+
+    async def _go_on(self) -> bool:
+        """Publish the next batch, or wait for another try; False when everything is published."""
+        entries = self._journal.after(self._position, BATCH)
+        if entries is None:
+            self.lost += 1
+            logger.warning("events of sessions are lost: the bus was away for too long")
+            self._position = self._journal.position
+        elif entries and await self._publish(entries):
+            self._position = entries[-1].sequence
+        elif entries:
+            await asyncio.sleep(RETRY)
+        return bool(entries)
 
     async def _publish(self, entries: list[JournalEntry]) -> bool:
         try:
