@@ -1,6 +1,7 @@
 """A relay without sockets behind the admin API's ports, so that the API is tested by itself."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -65,10 +66,8 @@ class FakeRelay:
     def totals(self) -> dict[str, int]:
         return self.counters
 
-    def session_views(self) -> list[SessionView]:
-        return list(self.sessions.values())
-
-    cluster: Cluster | None = None
+    def session_states(self) -> Counter[str]:
+        return Counter(view.state for view in self.sessions.values())
 
     def find_sessions(self, wanted: SessionFilter) -> Found[SessionView]:
         matching = [view for view in self.sessions.values() if wanted.matches(view.user, view.realm, view.state)]

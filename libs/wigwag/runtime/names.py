@@ -67,6 +67,14 @@ LISTENER_COUNTERS = tuple(
 )
 """Counted by each listener, under the name's last part."""
 
+RELAY_LINKS = Metric("wigwag.relay.cluster.links", "{link}", "Pod links that stand, opened by this pod", GAUGE)
+RELAY_STREAMS = Metric(
+    "wigwag.relay.cluster.streams", "{stream}", "Streams of this pod to clients and peers at other pods", GAUGE
+)
+RELAY_COPIES = Metric(
+    "wigwag.relay.cluster.copies", "{session}", "Sessions of other pods that this pod sends to", GAUGE
+)
+
 BUS_COUNTERS = tuple(
     Metric(f"wigwag.bus.{name}", unit, description)
     for name, unit, description in (
@@ -123,6 +131,9 @@ METRICS = (
     RELAY_CONNECTIONS,
     RELAY_UNSENT,
     RELAY_CONNECTIONS_REFUSED,
+    RELAY_LINKS,
+    RELAY_STREAMS,
+    RELAY_COPIES,
     *LISTENER_COUNTERS,
     *BUS_COUNTERS,
     BUS_LAG,

@@ -2,18 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wigwag.runtime.names import (
     LISTENER_COUNTERS,
     RELAY_CONNECTIONS,
     RELAY_CONNECTIONS_REFUSED,
+    RELAY_COPIES,
+    RELAY_LINKS,
     RELAY_SESSIONS,
+    RELAY_STREAMS,
     RELAY_UNSENT,
 )
 from wigwag.runtime.telemetry import Reading
 
-from .views import COUNTERS, ConnectionView, SessionView
+from .views import COUNTERS, ConnectionView
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
 
 _STATES = ("active", "suspended")
 
@@ -24,8 +30,12 @@ class Measured(Protocol):
     def totals(self) -> dict[str, int]:
         """The counters."""
 
-    def session_views(self) -> list[SessionView]:
-        """All sessions."""
+    def session_states(self) -> Counter[str]:
+        """How many sessions are in each state."""
+
+    @property
+    def cluster(self) -> "Cluster | None":
+        """The other pods, if there can be any."""
 
     def connection_views(self) -> list[ConnectionView]:
         """All connections."""
@@ -38,7 +48,7 @@ def relay_readings(relay: Measured) -> Iterable[Reading]:
     """
     for name, value in relay.totals().items():
         yield COUNTERS[name].read(value)
-    states = Counter(view.state for view in relay.session_views())
+    states = relay.session_states()
     for state in _STATES:
         yield RELAY_SESSIONS.read(states[state], state=state)
     views = relay.connection_views()
@@ -46,6 +56,14 @@ def relay_readings(relay: Measured) -> Iterable[Reading]:
     for listener, count in (open_ones or {"outbound": 0}).items():
         yield RELAY_CONNECTIONS.read(count, listener=listener)
     yield RELAY_UNSENT.read(sum(view.unsent for view in views))
+    yield from _cluster_readings(relay.cluster)
+
+
+def _cluster_readings(cluster: "Cluster | None") -> Iterable[Reading]:
+    links = cluster.links.views().values() if cluster is not None else ()
+    yield RELAY_LINKS.read(sum(state == "up" for state in links))
+    yield RELAY_STREAMS.read(len(cluster.links.remotes()) if cluster is not None else 0)
+    yield RELAY_COPIES.read(len(cluster.elsewhere) if cluster is not None else 0)
 
 
 class MeasuredListener(Protocol):

@@ -1,5 +1,6 @@
 """The relay: its sessions, hops and use cases, without sockets (RFC 4976)."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
@@ -374,6 +375,10 @@ class Relay:
     def session_views(self) -> list[SessionView]:
         """Return all sessions, oldest first."""
         return [self._view(session) for session in self.sessions]
+
+    def session_states(self) -> Counter[str]:
+        """Return how many sessions are in each state."""
+        return Counter(session.state.value for session in self.sessions)
 
     def find_sessions(self, wanted: SessionFilter) -> Found[Session]:
         """Return the sessions that match, oldest first."""
