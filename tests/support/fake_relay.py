@@ -66,6 +66,8 @@ class FakeRelay:
     def totals(self) -> dict[str, int]:
         return self.counters
 
+    cluster: Cluster | None = None
+
     def session_states(self) -> Counter[str]:
         return Counter(view.state for view in self.sessions.values())
 

@@ -14,8 +14,9 @@ from wigwag.protocols.msrp import MsrpUri
 from wigwag.relay.config import RelaySettings
 from wigwag.relay.hop import Hop
 from wigwag.relay.routing import RouteDecision, RoutingTable
+from wigwag.relay.selection import SessionFilter
 from wigwag.relay.service import Relay
-from wigwag.relay.views import ListenerAddress
+from wigwag.relay.views import ListenerAddress, SessionView
 from wigwag.transport.channel import Channel
 from wigwag.transport.errors import ConnectError, ConnectFailure
 
@@ -209,6 +210,12 @@ class RelayUnderTest:
                 callback()
             self.relay.deadlines.tick(self.runtime.time)
         self.relay.deadlines.round(end)
+
+
+def session_views(relay: Relay) -> list[SessionView]:
+    """Return the relay's sessions, oldest first."""
+    found = relay.find_sessions(SessionFilter())
+    return [found.view(session) for session in found.sessions]
 
 
 class FakeClient:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.relay import FakeClient, RelayUnderTest, body_of, ok_to, send, value_of
+from tests.support.relay import FakeClient, RelayUnderTest, body_of, ok_to, send, session_views, value_of
 from tests.support.relay_pair import PEER, Pair, flag, kind, kinds, octets_of, pair, settings, statuses
 
 
@@ -113,7 +113,7 @@ async def test_a_session_that_is_not_resumed_within_the_window_is_gone() -> None
     assert kinds(ends.peer_sends()) == ["481"]
     again = await resumed(ends)
     assert again.use_path != ends.client.use_path
-    assert len(ends.under_test.relay.session_views()) == 1
+    assert len(session_views(ends.under_test.relay)) == 1
 
 
 async def test_only_the_same_user_from_the_same_uri_resumes() -> None:
@@ -123,14 +123,14 @@ async def test_only_the_same_user_from_the_same_uri_resumes() -> None:
     other = await ends.under_test.client("bob", ends.client.uri)
     assert other.use_path != ends.client.use_path
     assert other.channel.taken() == []
-    assert {view.state for view in ends.under_test.relay.session_views()} == {"active", "suspended"}
+    assert {view.state for view in session_views(ends.under_test.relay)} == {"active", "suspended"}
 
 
 async def test_the_strict_relay_ends_a_session_with_its_connection() -> None:
     ends = await pair(settings(resume_window=0))
     ends.client.channel.lose()
     assert kinds(ends.peer_sends()) == ["481"]
-    assert ends.under_test.relay.session_views() == []
+    assert session_views(ends.under_test.relay) == []
 
 
 async def test_a_report_waits_for_a_suspended_session_and_other_methods_are_refused() -> None:

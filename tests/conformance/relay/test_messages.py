@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.relay import ok_to, send, value_of
+from tests.support.relay import ok_to, send, session_views, value_of
 from tests.support.relay_pair import PEER, flag, head_of, kinds, octets_of, pair, request, settings, statuses
 
 FAILURE_REPORTS = ["", "Failure-Report: yes\r\n", "Failure-Report: partial\r\n", "Failure-Report: no\r\n"]
@@ -144,7 +144,7 @@ async def test_m59_a_report_for_a_finished_session_is_ignored_and_one_for_an_unk
     report = request("REPORT", ends.to_client, PEER, "Message-ID: never\r\nStatus: 000 200 OK\r\n")
     ends.peer.receive(report)
     assert kinds(ends.delivered()) == ["REPORT"]
-    ends.under_test.relay.end_session(ends.under_test.relay.session_views()[0].id)
+    ends.under_test.relay.end_session(session_views(ends.under_test.relay)[0].id)
     ends.peer.receive(report)
     assert ends.peer.taken() == []
     assert ends.delivered() == []

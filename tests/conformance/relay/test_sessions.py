@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.relay import FakeClient, RelayUnderTest, body_of, ok_to, send, value_of
+from tests.support.relay import FakeClient, RelayUnderTest, body_of, ok_to, send, session_views, value_of
 from tests.support.relay_pair import PEER, kinds, octets_of, pair, settings, statuses
 from wigwag.relay.views import ListenerAddress
 
@@ -114,7 +114,7 @@ async def test_m75_two_sessions_share_a_connection_and_one_ends() -> None:
         peers[-1].receive(send(f"{client.use_path} {client.uri}", f"msrp://peer.invalid:7/{index};tcp"))
         peers[-1].taken()
     channel.taken()
-    under_test.relay.end_session(under_test.relay.session_views()[0].id)
+    under_test.relay.end_session(session_views(under_test.relay)[0].id)
     for index, (client, peer) in enumerate(zip(clients, peers, strict=True)):
         peer.receive(send(f"{client.use_path} {client.uri}", f"msrp://peer.invalid:7/{index};tcp"))
     assert [kinds(peer.taken()) for peer in peers] == [["481"], ["200"]]
@@ -211,7 +211,7 @@ async def test_an_idle_connection_without_a_session_is_closed_and_one_with_a_ses
     gone = await ends.under_test.client("bob", "msrps://bob.invalid:9/b;tcp")
     bystander.receive(send(f"{gone.use_path} {gone.uri}", "msrp://bystander.invalid:7/p;tcp"))
     bystander.taken()
-    ends.under_test.relay.end_session(ends.under_test.relay.session_views()[1].id)
+    ends.under_test.relay.end_session(session_views(ends.under_test.relay)[1].id)
     ends.under_test.advance(99)
     assert bystander.is_open
     ends.under_test.advance(3)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.fake_relay import SESSION
-from tests.support.relay import FakeClient, RelayUnderTest
+from tests.support.relay import FakeClient, RelayUnderTest, session_views
 from tests.support.relay_cluster import ClusterUnderTest
 from wigwag.errors import InvalidRequestError
 from wigwag.relay.config import RelaySettings
@@ -85,7 +85,7 @@ async def test_the_relay_tells_what_happens_to_a_session() -> None:
     second = await under_test.client("alice", URI)
     second.channel.lose()
     await under_test.client("alice", URI)
-    under_test.relay.end_session(under_test.relay.session_views()[0].id)
+    under_test.relay.end_session(session_views(under_test.relay)[0].id)
     assert observed.seen == [
         ("granted", "active", ""),
         ("refreshed", "active", ""),

@@ -372,10 +372,6 @@ class Relay:
                     totals["octets"] += route.octets
         return totals
 
-    def session_views(self) -> list[SessionView]:
-        """Return all sessions, oldest first."""
-        return [self._view(session) for session in self.sessions]
-
     def session_states(self) -> Counter[str]:
         """Return how many sessions are in each state."""
         return Counter(session.state.value for session in self.sessions)
