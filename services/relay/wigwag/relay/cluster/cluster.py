@@ -1,6 +1,7 @@
 """The cluster is one relay: what the relay asks when there are other pods (DESIGN.md section 4)."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wigwag.errors import WigwagError
@@ -18,7 +19,7 @@ from .holder import HolderLink
 from .links import LinkConnector, Links
 from .lookups import Lookups
 from .members import LEASE, Members
-from .records import WRITTEN_AGAIN, Records
+from .records import Records
 
 if TYPE_CHECKING:
     from wigwag.relay.destination import Destination, Question
@@ -283,7 +284,7 @@ class Cluster:
             self._beating = False
 
     async def beat(self) -> None:
-        """Beat; write everything again when the store has lost it, when something is missing, or when it is time.
+        """Beat; write everything again when the store has lost it or something is missing, else a part of it.
 
         Raises:
             StoreError: The store is away.
@@ -292,14 +293,14 @@ class Cluster:
             self._lookups.doubt()
             self._refilled_at = self._relay.now() + REFILL_TIME
             self.records.incomplete = True
-        due = self._relay.now() - self.records.written_at >= WRITTEN_AGAIN
-        if self.records.incomplete or due:
-            await self._write_again()
+        self._take_newer(await self.records.write_some())
 
-    async def _write_again(self) -> None:
-        for record in await self.records.write_again():
+    def _take_newer(self, records: Sequence[SessionRecord]) -> None:
+        """Give up the sessions that others have claimed."""
+        for record in records:
             session = self._relay.sessions.by_session_id(record.session_id)
-            if session is not None and session.epoch < record.epoch:
+            # A claim of this pod whose answer is still on its way is installed when it comes.
+            if session is not None and session.epoch < record.epoch and record.pod != self.pod:
                 self.surrender(session, record.epoch, record.pod)
         self._relay.flush()
 
@@ -318,7 +319,7 @@ class Cluster:
     async def _compare(self) -> None:
         try:
             await self.beat()
-            await self._write_again()
+            self._take_newer(await self.records.write_again())
         except WigwagError as error:
             # Receivers refuse outdated epochs; a store that is away does not stop what runs.
             self._relay.log_event("sessions can't be compared with the store", reason=str(error))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from wigwag.relay.service import Relay
 
 _ANY_NUMBER = 1 << 31
-WRITTEN_AGAIN = 30.0
-"""Seconds in which every record is written once more, so that a loss that nobody noticed heals."""
+ROUND = 300
+"""Beats in which every record is written once more, a part at each, so that a loss that nobody noticed heals."""
 
 
 class Records:
@@ -44,7 +44,8 @@ class Records:
         """Sessions that ended while the store was away."""
         self.incomplete = True
         """Something could not be written: everything is written again at the next beat that succeeds."""
-        self.written_at = 0.0
+        self._round: list[Session] = []
+        """Sessions still to be written again in this round."""
 
     # One session
 
@@ -162,6 +163,23 @@ class Records:
 
     # All of them
 
+    async def write_some(self) -> Sequence[SessionRecord]:
+        """Write the next part of the round, or everything when something is missing; returns as ``write_again``.
+
+        Raises:
+            StoreError: The store is away.
+        """
+        if self.incomplete:
+            return await self.write_again()
+        if not self._round:
+            self._round = list(self._relay.sessions)
+        share = max(1, len(self._relay.sessions) // ROUND)
+        part, self._round = self._round[:share], self._round[share:]
+        return await self._store.put_sessions([self._record(session) for session in part if self._is_ours(session)])
+
+    def _is_ours(self, session: Session) -> bool:
+        return self._relay.sessions.by_session_id(str(session.uri.session_id)) is session
+
     async def write_again(self) -> Sequence[SessionRecord]:
         """Write what is this pod's; returns the records of sessions that others have claimed since.
 
@@ -169,7 +187,6 @@ class Records:
             StoreError: The store is away.
         """
         self.incomplete = False
-        self.written_at = self._relay.now()
         try:
             for session in list(self._unended.values()):
                 await self._end(session)
