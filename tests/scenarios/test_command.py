@@ -44,6 +44,13 @@ def test_an_unknown_session_is_named_in_one_line(node: RunningNode) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("option", ["--group", "--pod"])
+def test_a_status_that_nobody_has_is_no_status_without_trouble(node: RunningNode, option: str) -> None:
+    result = node.command("status", option, "relais")
+    assert result.returncode == 1
+    assert result.stderr.startswith("no pod ")
+
+
 def test_a_profile_row_takes_effect_when_reloaded(node: RunningNode) -> None:
     result = json_of(node.command("profiles", "reload", "--dry-run", "--json"))
     assert (result["applied"], result["changes"]) == (False, [])
@@ -173,6 +180,7 @@ def test_a_port_in_use_is_one_line_that_names_the_setting(tmp_path: Path) -> Non
         (["user", "show", "carol@localhost"], "no user carol@localhost"),
         (["user", "add", "carol@localhost"], "standard input holds no password"),
         (["user", "add", "carol@localhost", "--password-file", "/nonexistent"], "/nonexistent can't be read"),
+        (["keys", "list"], "signing-keys does not exist; wigwag keys rotate --in 0 makes it"),
         (["check-config", "--config", "/nonexistent.toml"], "/nonexistent.toml: cannot be read"),
     ],
 )

@@ -11,7 +11,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.support.node import RunningNode, demo_environment, running_node
+from tests.support.node import RunningNode, demo_environment, json_of, running_node
 from wigwag.api.relay.v1 import relay_pb2, session_pb2
 from wigwag.api.relay.v1.relay_pb2_grpc import RelayServiceStub
 from wigwag.node.data_directory import AdminNote
@@ -51,7 +51,10 @@ async def test_a_watch_sees_real_clients_come_and_go_and_ends_with_the_node(
         demo = asyncio.create_task(asyncio.to_thread(node.command, "demo", "--megabytes", "1"))
         seen = await until_two(watch, session_pb2.SESSION_CHANGE_KIND_SUSPENDED)
         assert (await demo).returncode == 0
-        for session in (await relay.ListSessions(relay_pb2.ListSessionsRequest())).sessions:
+        status = json_of(await asyncio.to_thread(node.command, "status", "--json"))
+        sessions = (await relay.ListSessions(relay_pb2.ListSessionsRequest())).sessions
+        assert {session.pod for session in sessions} == {status["pods"][0]["pod"]}
+        for session in sessions:
             await relay.EndSession(relay_pb2.EndSessionRequest(session_id=session.id))
         seen += await until_two(watch, session_pb2.SESSION_CHANGE_KIND_ENDED)
         node.process.send_signal(signal.SIGTERM)

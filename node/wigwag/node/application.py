@@ -87,7 +87,7 @@ class Node:
         async with AsyncExitStack() as stack:
             make_data_directory(self.settings.node.data_dir)
             database = await stack.enter_async_context(Database(self.settings.database_url))
-            observing = await stack.enter_async_context(Observing(self.settings.telemetry, version("wigwag")))
+            observing = await stack.enter_async_context(Observing(self.settings.telemetry, version("wigwag"), self.pod))
             telemetry = observing.telemetry
             store = await stack.enter_async_context(open_store(self.settings.redis, self.status.availability(STORE)))
             bus = await self._open_bus(stack)

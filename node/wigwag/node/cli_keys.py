@@ -2,12 +2,11 @@
 
 import secrets
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from wigwag.relay.keys import FILE_NAME, KeyFile, in_order, rotated
+from wigwag.relay.keys import KeyFile, in_order, key_file, rotated
 
 from .options import ConfigOption, JsonOption, settings_of
 from .settings import Settings
@@ -41,12 +40,12 @@ def rotate_keys(
 ) -> None:
     """Add a key that signs from then on, and drop those that nothing valid is signed with any more.
 
-    Running pods read the file within 5 seconds of its change.
+    Makes the file where there is none. Running pods read the file within 5 seconds of its change.
     """
     settings = settings_of(config).settings
     file = _file(settings)
     lifetime = settings.relay.max_expires + settings.relay.resume_window
-    before = file.read()
+    before = file.read() if file.path.exists() else []
     changed = rotated(before, secrets.token_bytes(32), signs_from=time.time() + after, lifetime=lifetime)
     file.write(changed)
     dropped = {dated.key.id for dated in before} - {dated.key.id for dated in changed}
@@ -56,5 +55,4 @@ def rotate_keys(
 
 
 def _file(settings: Settings) -> KeyFile:
-    path = settings.relay.signing_keys_file
-    return KeyFile(Path(path) if path else settings.node.data_dir / FILE_NAME)
+    return key_file(settings.relay, settings.node.data_dir)

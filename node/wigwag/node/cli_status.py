@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
-from wigwag.errors import ConfigurationError
+from wigwag.errors import ConfigurationError, NotFoundError
 from wigwag.runtime.logging import escaped
 from wigwag.runtime.status_sharing import REFRESH
 
@@ -58,6 +58,7 @@ def show_status(
     if as_json:
         print_json(found if reports is None else found | {"reports": reports})
         return
+    _check_found(found, group=group, pod=pod)
     for item in found["pods"]:
         console().print(_tree(item, reports))
     _warn(found["problem"])
@@ -107,6 +108,14 @@ def moment(text: str | None, now: float | None = None) -> float | None:
         except (ValueError, OverflowError):
             continue
     raise ConfigurationError(f"--since: {text!r} is neither like 10m nor like 2026-11-25 19:30")
+
+
+def _check_found(found: Row, *, group: str | None, pod: str | None) -> None:
+    """A misspelt name must not look like a part without trouble."""
+    if pod is not None and not found["pods"]:
+        raise NotFoundError(f"no pod {pod}" + (f"; {found['problem']}" if found["problem"] else ""))
+    if group is not None and not any(item["groups"] for item in found["pods"]):
+        raise NotFoundError(f"no pod has a group {group}")
 
 
 def _reports(client: AdminClient, **query: Any) -> list[Row]:

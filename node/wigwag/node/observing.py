@@ -1,7 +1,5 @@
 """What makes the node visible: metrics, traces, and their way to a collector, as the settings say."""
 
-import os
-import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -25,16 +23,16 @@ class Observing:
     Args:
         settings: Where telemetry goes, and how much of it.
         version: The program's version.
+        pod: Id of this process among all pods.
 
     Attributes:
         telemetry: Takes readings.
         tracing: Begins spans.
     """
 
-    def __init__(self, settings: TelemetrySettings, version: str) -> None:
+    def __init__(self, settings: TelemetrySettings, version: str, pod: str) -> None:
         self._settings = settings
-        instance = settings.service_instance or f"{socket.gethostname()}-{os.getpid()}"
-        resource = process_resource(version, name=settings.service_name, instance=instance)
+        resource = process_resource(version, name=settings.service_name, instance=settings.service_instance or pod)
         self._export = self._make_export(resource)
         self.telemetry = Telemetry(resource, collects=self._export is not None)
         tracer = self._export.tracer if self._export is not None else None

@@ -152,7 +152,7 @@ class TelemetrySettings(Section):
     service_name: str = "wigwag"
     """What this installation is called there (``service.name``)."""
     service_instance: str | None = None
-    """Unique among the processes of that name (``service.instance.id``); None: host name and process id."""
+    """Unique among the processes of that name (``service.instance.id``); None: the pod's id."""
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

@@ -205,3 +205,19 @@ def test_a_listener_that_cannot_work_is_refused(listener: dict[str, object], rea
     (found,) = complaints({"WIGWAG_RELAY__LISTENERS": json.dumps([listener])})
     assert found.startswith("relay.listeners[0]")
     assert reason in found
+
+
+@pytest.mark.parametrize(
+    ("cluster", "reason"),
+    [
+        ({"host": "10.0.0.5"}, "set certificate and ca, or plaintext = true"),
+        ({"host": "pod-1.example.com"}, "is not an IP address"),
+        ({"host": "0.0.0.0", "plaintext": True}, "set advertised_host"),
+        ({"host": "::", "plaintext": True}, "set advertised_host"),
+        ({"certificate": ["a", "b"]}, "certificate and ca go together"),
+    ],
+)
+def test_pods_that_could_not_reach_each_other_safely_are_refused(cluster: dict[str, object], reason: str) -> None:
+    (found,) = complaints({"WIGWAG_RELAY__CLUSTER": json.dumps(cluster)})
+    assert found.startswith("relay.cluster")
+    assert reason in found

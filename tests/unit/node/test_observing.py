@@ -17,7 +17,7 @@ def of_telemetry() -> list[str]:
 
 
 async def test_without_a_collector_there_is_no_thread_and_no_trace() -> None:
-    async with Observing(TelemetrySettings(), "1") as observing:
+    async with Observing(TelemetrySettings(), "1", "pod.1") as observing:
         assert of_telemetry() == []
         assert not observing.tracing.sampling
         assert b"wigwag_node_loop_lag_max_seconds{" in observing.telemetry.prometheus()[0]
@@ -28,7 +28,7 @@ async def test_a_collector_gets_traces_and_what_the_process_uses() -> None:
         settings = TelemetrySettings(
             otlp_endpoint=receiver.endpoint, sample_ratio=1.0, headers="X-Tenant=a, authorization=Bearer b=="
         )
-        async with Observing(settings, "1") as observing:
+        async with Observing(settings, "1", "pod.1") as observing:
             observing.tracing.begin_here(RELAY_SEND).end()
             assert len(of_telemetry()) == 1
         assert of_telemetry() == []
@@ -38,6 +38,7 @@ async def test_a_collector_gets_traces_and_what_the_process_uses() -> None:
         assert {(call["x-tenant"], call["authorization"]) for call in receiver.metadata} == {("a", "Bearer b==")}
         scope = receiver.trace_requests[0].resource_spans[0].resource
         assert plain(scope.attributes)["service.name"] == "wigwag"
+        assert plain(scope.attributes)["service.instance.id"] == "pod.1"
 
 
 @pytest.mark.parametrize(
@@ -86,4 +87,4 @@ def test_headers_may_hold_equals_signs_and_blanks() -> None:
 def test_a_file_of_authorities_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     settings = TelemetrySettings(otlp_endpoint="https://localhost:4317", ca_file=tmp_path / "missing.pem")
     with pytest.raises(ConfigurationError, match=r"telemetry\.ca_file.*missing\.pem"):
-        Observing(settings, "1")
+        Observing(settings, "1", "pod.1")

@@ -30,6 +30,14 @@ async def test_redis_that_is_away_fails_operations_but_not_the_start(tmp_path: P
             await store.beat(POD)
 
 
+async def test_a_store_that_is_closed_while_redis_is_away_does_not_say_that_it_is_there() -> None:
+    told: list[bool] = []
+    settings = RedisSettings(url=f"redis://127.0.0.1:{free_port()}", timeout=0.5)
+    async with open_store(settings, lambda available, detail: told.append(available)):
+        pass
+    assert told == [False]
+
+
 @pytest.mark.parametrize(
     ("section", "reason"),
     [

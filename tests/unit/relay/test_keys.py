@@ -6,7 +6,8 @@ import pytest
 
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import SigningKey
-from wigwag.relay.keys import DatedKey, KeyFile, in_order, rotated
+from wigwag.relay.config import RelaySettings
+from wigwag.relay.keys import DatedKey, KeyFile, in_order, key_file, rotated
 
 A = DatedKey(SigningKey("A", b"a" * 32))
 B = DatedKey(SigningKey("B", b"b" * 32), 1000.0)
@@ -66,3 +67,14 @@ def test_a_line_that_is_no_key_is_refused(line: str) -> None:
 def test_a_line_survives_being_written_and_read() -> None:
     assert DatedKey.parse(B.line()) == B
     assert DatedKey.parse(A.line()) == A
+
+
+def test_a_file_that_is_named_but_not_there_is_no_reason_to_make_one(tmp_path: Path) -> None:
+    file = key_file(RelaySettings(signing_keys_file=str(tmp_path / "keys")), tmp_path)
+    with pytest.raises(ConfigurationError, match="relay.signing_keys_file: .*/keys does not exist"):
+        file.load(0.0)
+    assert not file.path.exists()
+
+
+def test_without_a_name_the_file_is_in_the_data_directory(tmp_path: Path) -> None:
+    assert key_file(RelaySettings(), tmp_path).path == tmp_path / "signing-keys"

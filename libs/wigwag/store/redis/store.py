@@ -307,6 +307,8 @@ class RedisStore:
         return Call(script, keys, (now, *arguments))
 
     def _tell(self, available: bool, detail: str) -> None:
+        if self._opened is None:
+            return  # It is being closed, and a server that is not asked any more is neither there nor away.
         if available:
             logger.info("redis is there")
         else:

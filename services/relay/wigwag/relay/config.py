@@ -140,7 +140,7 @@ class ClusterSettings(Section):
     port: Port = 0
     """0 lets the system choose: other pods learn it from the store."""
     advertised_host: str | None = None
-    """Address by which other pods reach this one; None: ``host``."""
+    """Address by which other pods reach this one; None: ``host``, unless that stands for all addresses."""
     advertised_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """Port by which other pods reach this one; None: the bound port."""
     certificate: tuple[str, str] | None = None
@@ -156,8 +156,14 @@ class ClusterSettings(Section):
     def _encrypted_beyond_this_host(self) -> Self:
         if (self.certificate is None) != (self.ca is None):
             raise ValueError("certificate and ca go together")
-        if self.certificate is None and not self.plaintext and not ip_address(self.host).is_loopback:
+        try:
+            address = ip_address(self.host)
+        except ValueError as error:
+            raise ValueError(f"host {self.host!r} is not an IP address; names belong into advertised_host") from error
+        if self.certificate is None and not self.plaintext and not address.is_loopback:
             raise ValueError(f"links on {self.host} leave this host: set certificate and ca, or plaintext = true")
+        if address.is_unspecified and self.advertised_host is None:
+            raise ValueError(f"no pod can connect to {self.host}: set advertised_host to the address of this one")
         return self
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import SigningKey, SigningKeys
 
+from .config import RelaySettings
+
 FILE_NAME = "signing-keys"
 _IDS = string.ascii_uppercase + string.ascii_lowercase + string.digits
 
@@ -76,6 +78,12 @@ def rotated(keys: Sequence[DatedKey], secret: bytes, *, signs_from: float, lifet
     return [DatedKey(SigningKey(free[0], secret), signs_from), *kept]
 
 
+def key_file(settings: RelaySettings, data_dir: Path) -> "KeyFile":
+    """Return the file that the settings name, else the one of the data directory."""
+    named = settings.signing_keys_file
+    return KeyFile(Path(named) if named is not None else data_dir / FILE_NAME)
+
+
 class KeyFile:
     """The file, and the keys that stand in it.
 
@@ -98,12 +106,23 @@ class KeyFile:
         try:
             if not self.path.exists():
                 self._make(SigningKey("A", random(32)))
-            self._dated = self.read()
-            self._stamp = self._stat()
-            self._order = in_order(self._dated, wall)
-            return SigningKeys(self._order)
         except OSError as error:
             raise self._error(error) from error
+        return self.load(wall)
+
+    def load(self, wall: float) -> SigningKeys:
+        """Return the keys.
+
+        Raises:
+            ConfigurationError: The file can't be read, or a line is not a key; the text names the file.
+        """
+        try:
+            self._stamp = self._stat()
+        except OSError as error:
+            raise self._error(error) from error
+        self._dated = self.read()
+        self._order = in_order(self._dated, wall)
+        return SigningKeys(self._order)
 
     def read(self) -> list[DatedKey]:
         """Return what the file holds.
@@ -170,4 +189,9 @@ class KeyFile:
             file.write(key.line() + "\n")
 
     def _error(self, error: Exception) -> ConfigurationError:
-        return ConfigurationError(f"relay.signing_keys_file: {self.path}: {error}")
+        if isinstance(error, FileNotFoundError):
+            return ConfigurationError(
+                f"relay.signing_keys_file: {self.path} does not exist; wigwag keys rotate --in 0 makes it"
+            )
+        reason = error.strerror if isinstance(error, OSError) else error
+        return ConfigurationError(f"relay.signing_keys_file: {self.path}: {reason}")

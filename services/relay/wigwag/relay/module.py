@@ -34,7 +34,7 @@ from .connecting import OutgoingConnections
 from .drain_control import DrainControl, OperatorsDrain
 from .draining import Drain, DrainView
 from .hop import Hop
-from .keys import FILE_NAME, KeyFile
+from .keys import key_file
 from .metrics import admission_readings, listener_readings, relay_readings
 from .mi import drain_commands, relay_commands
 from .route_hook import HttpRouteHook
@@ -120,8 +120,7 @@ class RelayModule:
         self._admission = Admission(
             connections=settings.limits.connections, per_address=settings.limits.connections_per_address
         )
-        key_file = settings.signing_keys_file
-        self._key_file = KeyFile(Path(key_file) if key_file else data_dir / FILE_NAME)
+        self._key_file = key_file(settings, data_dir)
         self._keys: SigningKeys
         self._drain: Drain
         self.relay: Relay
@@ -143,7 +142,7 @@ class RelayModule:
             await self._load_profiles()
             settings = self._settings
             self._outgoing = OutgoingConnections(settings, lambda: self._profiles, self._own_addresses)
-            self._keys = self._key_file.load_or_make(runtime.random, runtime.wall())
+            self._keys = self._loaded_keys(runtime)
             self._status.keys(self._keys.ids)
             hook = await self._hook(stack, settings.route_hook)
             self.relay = Relay(
@@ -247,6 +246,12 @@ class RelayModule:
         watching = asyncio.create_task(cluster.watch())
         stack.callback(watching.cancel)
         logger.info("this pod has joined the cluster", pod=pod.id, links=address)
+
+    def _loaded_keys(self, runtime: AsyncioRuntime) -> SigningKeys:
+        if self._settings.signing_keys_file is None:
+            return self._key_file.load_or_make(runtime.random, runtime.wall())
+        # A pod that made keys of its own beside a mistyped path could talk to no other.
+        return self._key_file.load(runtime.wall())
 
     def _drain_for_operators(self, stack: AsyncExitStack, runtime: AsyncioRuntime) -> DrainControl:
         if self._drain_control is not None:
