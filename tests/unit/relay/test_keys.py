@@ -71,7 +71,7 @@ def test_a_line_survives_being_written_and_read() -> None:
 
 def test_a_file_that_is_named_but_not_there_is_no_reason_to_make_one(tmp_path: Path) -> None:
     file = key_file(RelaySettings(signing_keys_file=str(tmp_path / "keys")), tmp_path)
-    with pytest.raises(ConfigurationError, match="relay.signing_keys_file: .*/keys does not exist"):
+    with pytest.raises(ConfigurationError, match=r"relay\.signing_keys_file: .*/keys does not exist"):
         file.load(0.0)
     assert not file.path.exists()
 
