@@ -63,7 +63,13 @@ class Broker:
     """
 
     def __init__(
-        self, command: Sequence[str | Path], port: int, directory: Path, *, prepare: Sequence[str | Path] = (), kind: str = "kafka"
+        self,
+        command: Sequence[str | Path],
+        port: int,
+        directory: Path,
+        *,
+        prepare: Sequence[str | Path] = (),
+        kind: str = "kafka",
     ) -> None:
         self.bootstrap_servers = f"{HOST}:{port}"
         self.kind = kind
@@ -122,7 +128,15 @@ def _jars() -> Path | None:
     if not JARS.is_dir() and maven is not None:
         # A folder of its own until it is complete: a fetch that is cut off must not be taken for all of it.
         with tempfile.TemporaryDirectory(prefix="kafka-", dir=_made(JARS.parent)) as part:
-            fetch: list[str | Path] = [maven, "-q", "-B", "-f", POM, "dependency:copy-dependencies", f"-DoutputDirectory={part}/jars"]
+            fetch: list[str | Path] = [
+                maven,
+                "-q",
+                "-B",
+                "-f",
+                POM,
+                "dependency:copy-dependencies",
+                f"-DoutputDirectory={part}/jars",
+            ]
             done = subprocess.run(fetch, capture_output=True, timeout=600, check=False)
             if done.returncode == 0:
                 Path(part, "jars").rename(JARS)
