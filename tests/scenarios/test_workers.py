@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,3 +81,16 @@ def test_workers_without_a_shared_store_are_refused_by_the_settings_name(tmp_pat
     result = wigwag("run", "--demo", "--workers", "2", environment=demo_environment(tmp_path))
     assert result.returncode == 1
     assert "WIGWAG_REDIS__URL" in result.stderr
+
+
+def test_workers_that_cannot_start_say_why_and_end_with_their_parent(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listener = json.dumps([{"name": "a", "kind": "tcp", "port": taken.getsockname()[1]}])
+        # The store is away, which is no reason not to start.
+        away = {"WIGWAG_REDIS__URL": f"redis://127.0.0.1:{free_port()}", "WIGWAG_RELAY__LISTENERS": listener}
+        result = wigwag("run", "--workers", "2", environment=demo_environment(tmp_path) | away)
+    assert result.returncode == 1
+    assert "relay.listeners[0]" in result.stderr
+    assert result.stderr.splitlines()[-1].endswith("could not start, for the reason above")

@@ -1,8 +1,9 @@
 """``wigwag run --workers N``: several processes on one host that listen on the same ports, each a pod of its own.
 
 Theory of operation. The parent serves nothing. It starts the workers, starts one again that ends by itself (later each
-time, up to half a minute), and passes signals on: the first drains all of them, the second ends them at once. A pipe
-that nobody writes to tells a worker that the parent is gone, whatever ended it.
+time, up to half a minute), and passes signals on: the first drains all of them, the second ends them at once. A worker
+that can't even start for the first time, a port being taken perhaps, ends all. A pipe that nobody writes to tells a worker
+that the parent is gone, whatever ended it.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ VARIABLE = "WIGWAG_WORKER"
 """Set by the parent for each worker: ``number/count/descriptor``."""
 FIRST_RESTART, LAST_RESTART = 1.0, 30.0
 """Seconds until a worker that ended by itself is started again."""
+CANNOT_START = 1
+"""Exit status of a process that has said why it can't start."""
 STEADY = 60.0
 """Seconds that a worker has to run for its next restart to come quickly again."""
 
@@ -92,6 +95,9 @@ async def supervise(arguments: Sequence[str], count: int) -> None:
     Args:
         arguments: The command line of a worker, after ``wigwag``.
         count: How many.
+
+    Raises:
+        ConfigurationError: One can't start; it has said why.
     """
     supervisor = _Supervisor(arguments, count)
     loop = asyncio.get_running_loop()
@@ -107,31 +113,46 @@ class _Supervisor:
         self._stop = asyncio.Event()
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._pipe = os.pipe()
+        self._failed: set[int] = set()
 
     def signalled(self, number: signal.Signals) -> None:
-        for process in self._processes.values():
-            if process.returncode is None:
-                process.send_signal(number)
+        self._signal_all(number)
         if self._stop.is_set():
             os._exit(128 + number)
         logger.info("signal received, workers drain", signal=number.name)
         self._stop.set()
 
+    def _signal_all(self, number: signal.Signals) -> None:
+        for process in self._processes.values():
+            if process.returncode is None:
+                process.send_signal(number)
+
     async def run(self) -> None:
         await asyncio.gather(*(self._keep(number) for number in range(1, self._count + 1)))
+        if self._failed:
+            numbers = ", ".join(map(str, sorted(self._failed)))
+            raise ConfigurationError(f"worker {numbers} could not start, for the reason above")
 
     async def _keep(self, number: int) -> None:
         """Have one worker run, again when it ends by itself."""
         loop = asyncio.get_running_loop()
-        delay = FIRST_RESTART
+        delay, has_run = FIRST_RESTART, False
         while not self._stop.is_set():
             started = loop.time()
             status = await self._run_once(number)
+            if status == CANNOT_START and not has_run:
+                self._give_up(number)
             if self._stop.is_set():
                 return
+            has_run = True
             delay = FIRST_RESTART if loop.time() - started >= STEADY else min(2 * delay, LAST_RESTART)
             logger.error("a worker has ended and is started again", worker=number, status=status, seconds=delay)
             await self._pause(delay)
+
+    def _give_up(self, number: int) -> None:
+        self._failed.add(number)
+        self._signal_all(signal.SIGTERM)
+        self._stop.set()
 
     async def _run_once(self, number: int) -> int:
         reading, _ = self._pipe
