@@ -1,9 +1,9 @@
 """``wigwag run --workers N``: several processes on one host that listen on the same ports, each a pod of its own.
 
 Theory of operation. The parent serves nothing. It starts the workers, starts one again that ends by itself (later each
-time, up to half a minute), and passes signals on: the first drains all of them, the second ends them at once. A worker
-that can't even start for the first time, a port being taken perhaps, ends all. A pipe that nobody writes to tells a worker
-that the parent is gone, whatever ended it.
+time, up to half a minute), and passes signals on: the first drains all of them, the second ends them at once. When a
+worker can't even start for the first time, a port being taken perhaps, all end. A pipe that nobody writes to tells a
+worker that the parent is gone, whatever ended it.
 """
 
 import asyncio

@@ -5,6 +5,7 @@ import pytest
 from tests.support.relay import FakeChannel, FakeClient, ok_to, send, value_of
 from tests.support.relay_cluster import ClusterUnderTest, PodUnderTest
 from tests.support.relay_pair import kinds, request, settings, statuses
+from wigwag.protocols.digest import SigningKey
 
 PEER = "msrp://peer.invalid:7/p;tcp"
 ALICE = "msrps://alice.invalid:9/a;tcp"
@@ -386,3 +387,19 @@ async def test_sessions_of_a_user_are_counted_over_all_pods() -> None:
         await client(cluster, one)
         second = FakeClient(two, two.connect(), "alice", "msrps://other.invalid:9/x;tcp")
         assert kinds([await second.authenticate()]) == ["403"]
+
+
+async def test_a_link_that_cannot_be_opened_is_shown_with_the_reason_until_it_stands() -> None:
+    right, wrong = (SigningKey("A", secret * 32) for secret in (b"k", b"x"))
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await client(cluster, one)
+        two.cluster.keys.replace([wrong])
+        peer = two.connect()
+        await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", PEER))
+        assert "signing keys" in two.cluster.links.views()[one.name]
+        two.cluster.keys.replace([right])
+        await cluster.advance(1)
+        await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", PEER))
+        await cluster.advance(1)
+        assert two.cluster.links.views() == {one.name: "up"}

@@ -167,7 +167,7 @@ class RelayStatus:
 
         Args:
             others: Ids of those that live.
-            links: By pod, ``up`` or what else the link to it is.
+            links: By pod, ``up``, ``connecting`` or why it does not stand.
         """
         group = self._tree.group("cluster")
         main = group.identifier(reports=EVENT_REPORTS)

@@ -44,6 +44,8 @@ class Links:
         self._connector = connector
         self._links: dict[str, PodLink] = {}
         self._failures: dict[str, float] = {}
+        self._unopened: dict[str, str] = {}
+        """Why no link could be opened when one was wanted last, by pod."""
         self.holders: set[HolderLink] = set()
         self._questions: dict[int, tuple[str, asyncio.Future[bytes]]] = {}
         self._asked = 0
@@ -110,8 +112,10 @@ class Links:
             link.close(str(error))
 
     def views(self) -> dict[str, str]:
-        """Return the state of each link that this pod has opened."""
-        return {pod: "up" if link.up else "connecting" for pod, link in self._links.items()}
+        """Return the state of each link that this pod has opened, or could not open to a pod that lives."""
+        unopened = {pod: f"can't be opened: {why}" for pod, why in self._unopened.items() if self._members.alive(pod)}
+        links = {pod: link for pod, link in self._links.items() if link.up or pod not in unopened}
+        return unopened | {pod: "up" if link.up else "connecting" for pod, link in links.items()}
 
     def remotes(self) -> list[Remote]:
         """Return the streams that are open."""
@@ -125,6 +129,8 @@ class Links:
             holder.tick(now)
         for pod in [pod for pod, at in self._failures.items() if now - at >= FAILURE_REMEMBERED]:
             del self._failures[pod]
+        for pod in [pod for pod in self._unopened if not self._members.alive(pod)]:
+            del self._unopened[pod]
 
     def close(self) -> None:
         """End every link."""
@@ -141,6 +147,7 @@ class Links:
 
     def link_up(self, link: PodLink) -> None:
         """Both ends have proven themselves."""
+        self._unopened.pop(link.pod, None)
         self._relay.log_event("pod link is up", pod=link.pod)
 
     def link_lost(self, link: PodLink, reason: str) -> None:
@@ -148,6 +155,8 @@ class Links:
         if self._links.get(link.pod) is link:
             del self._links[link.pod]
             self._failures[link.pod] = self._relay.now()
+            if not link.was_up:
+                self._unopened[link.pod] = reason
         for pod, answer in self._questions.values():
             if pod == link.pod and not answer.done():
                 answer.set_exception(OverloadedError(f"pod {pod} can't be reached: {reason}"))
