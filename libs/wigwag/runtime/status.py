@@ -51,8 +51,6 @@ class CoreStatus(IntEnum):
     """Status of the group ``core``: the process as a whole."""
 
     NONE = -100
-    DRAINING = -3
-    """An operator wants it empty; it may be taken back. Not known to OpenSIPS."""
     TERMINATING = -2
     INITIALISING = -1
     RUNNING = 1

@@ -43,16 +43,12 @@ class NodeStatus:
         self._core.become(CoreStatus.INITIALISING, "initialising")
 
     def running(self) -> None:
-        """All services are open, or a drain was taken back."""
+        """All services are open."""
         self._core.become(CoreStatus.RUNNING, "running")
         if not self._logs:
             # A start that fails ends with one line that says why; the way there would bury it.
             self._logs = True
             self.tree.observe(_log)
-
-    def draining(self, details: str = "draining") -> None:
-        """An operator empties this pod; not ready until ``running``."""
-        self._core.become(CoreStatus.DRAINING, details, Severity.WARNING)
 
     def terminating(self) -> None:
         """The process ends."""

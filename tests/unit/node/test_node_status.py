@@ -25,11 +25,11 @@ def core(status: NodeStatus) -> tuple[int, list[str]]:
 def test_the_process_goes_through_opensips_numbers() -> None:
     status = NodeStatus(["relay"], now=lambda: 0.0)
     numbers = [core(status)[0]]
-    for step in (status.initialising, status.running, status.draining, status.running, status.terminating):
+    for step in (status.initialising, status.running, status.terminating):
         step()
         numbers.append(core(status)[0])
-    assert numbers == [-100, -1, 1, -3, 1, -2]
-    assert core(status)[1] == ["initialising", "running", "draining", "running", "shutting down"]
+    assert numbers == [-100, -1, 1, -2]
+    assert core(status)[1] == ["initialising", "running", "shutting down"]
 
 
 def test_an_adapter_tells_of_its_server() -> None:
@@ -66,8 +66,6 @@ async def test_readyz_follows_the_tree(tmp_path: Path) -> None:
         lambda: node.status.availability(STORE)(False, "gone"),
         lambda: module.can_serve(False),
         lambda: module.can_serve(True),
-        node.status.draining,
-        node.status.running,
         node.status.terminating,
     ]
     codes = []
@@ -75,7 +73,7 @@ async def test_readyz_follows_the_tree(tmp_path: Path) -> None:
         for step in steps:
             step()
             codes.append((await client.get("/readyz")).status_code)
-    assert codes == [200, 503, 200, 503, 200, 503]
+    assert codes == [200, 503, 200, 503]
 
 
 async def test_a_node_publishes_each_change_of_its_status(tmp_path: Path) -> None:

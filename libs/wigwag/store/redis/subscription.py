@@ -36,6 +36,8 @@ class Subscription:
         self._channel = channel
         self._timeout = timeout
         self._turn = 0
+        self._lost = ""
+        """Why nothing is heard; told once as long as it stays the same."""
 
     async def notices(self) -> AsyncGenerator[Change | Gap, None]:
         """Yield a ``Gap`` each time it has begun to listen, and the changes from then on; never ends by itself."""
@@ -43,10 +45,16 @@ class Subscription:
             try:
                 async with aclosing(self._listen()) as notices:
                     async for notice in notices:
+                        self._lost = ""
                         yield notice
             except (StoreError, *VENDOR_ERRORS) as error:
-                logger.info("notices of changes are lost", reason=describe(error))
+                self._tell(describe(error))
             await asyncio.sleep(PAUSE)
+
+    def _tell(self, reason: str) -> None:
+        if not self._lost:
+            logger.info("notices of changes are lost", reason=reason)
+        self._lost = reason
 
     async def _listen(self) -> AsyncGenerator[Change | Gap, None]:
         connection = self._next(await self._servers.present()).new_connection()
