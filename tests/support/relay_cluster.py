@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any, cast
 
-from tests.support.relay import FakeRuntime, RelayUnderTest
+from tests.support.relay import FakeChannel, FakeClient, FakeRuntime, RelayUnderTest
 from wigwag.protocols.digest import SigningKey, SigningKeys
 from wigwag.relay.cluster import Cluster
 from wigwag.relay.config import RelaySettings
@@ -182,6 +182,21 @@ class ClusterUnderTest:
                 else:
                     pod.runtime.time += 0.25
             await self.settle()
+
+
+async def client_at(cluster: ClusterUnderTest, pod: PodUnderTest, name: str, uri: str, **attributes: object) -> FakeClient:
+    """Connect a client and AUTH."""
+    found = FakeClient(pod, pod.connect(**attributes), name, uri)
+    await found.authenticate()
+    await cluster.settle()
+    return found
+
+
+async def deliver(cluster: ClusterUnderTest, channel: FakeChannel, frame: bytes) -> list[bytes]:
+    """Let a frame arrive and all that follows from it; returns what the channel is sent."""
+    channel.receive(frame)
+    await cluster.settle()
+    return channel.taken()
 
 
 def _finished(task: "asyncio.Task[None]") -> bool:

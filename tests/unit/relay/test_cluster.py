@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.relay import FakeChannel, FakeClient, ok_to, send, value_of
-from tests.support.relay_cluster import ClusterUnderTest, PodUnderTest
+from tests.support.relay import FakeClient, ok_to, send, value_of
+from tests.support.relay_cluster import ClusterUnderTest, PodUnderTest, client_at, deliver
 from tests.support.relay_pair import kinds, request, settings, statuses
 from wigwag.protocols.digest import SigningKey
 
@@ -13,16 +13,7 @@ BOB = "msrps://bob.invalid:9/b;tcp"
 
 
 async def client(cluster: ClusterUnderTest, pod: PodUnderTest, name: str = "alice", uri: str = ALICE) -> FakeClient:
-    found = FakeClient(pod, pod.connect(), name, uri)
-    await found.authenticate()
-    await cluster.settle()
-    return found
-
-
-async def deliver(cluster: ClusterUnderTest, channel: FakeChannel, frame: bytes) -> list[bytes]:
-    channel.receive(frame)
-    await cluster.settle()
-    return channel.taken()
+    return await client_at(cluster, pod, name, uri)
 
 
 async def test_a_peer_at_another_pod_reaches_the_client_and_is_answered() -> None:

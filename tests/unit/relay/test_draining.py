@@ -3,9 +3,9 @@
 import asyncio
 
 from tests.support.relay import ok_to, send
-from tests.support.relay_cluster import ClusterUnderTest
+from tests.support.relay_cluster import ClusterUnderTest, deliver
 from tests.support.relay_pair import kinds, statuses
-from tests.unit.relay.test_cluster import ALICE, PEER, client, deliver
+from tests.unit.relay.test_cluster import ALICE, PEER, client
 from wigwag.relay.draining import Drain, DrainState
 
 
