@@ -70,8 +70,8 @@ class Cluster:
     def session(self, uri: MsrpUri) -> "Session | Question | Refusal | None":
         """Return a session held elsewhere, or what its look-up has to wait for, or why it can't be told."""
         found = self.elsewhere.find(uri)
-        if found is not None or uri.session_id is None:
-            return found
+        if found is not None or uri.session_id is None or self._lookups.is_known(uri.session_id):
+            return found  # A URI that is not quite that of the session which its token names is nobody's.
         return self._lookups.session(uri.session_id)
 
     def peer(self, session: Session, uri: MsrpUri) -> "Destination | Refusal | None":

@@ -29,7 +29,7 @@ ABSENT_REMEMBERED = 1.0
 FAILURE_REMEMBERED = 0.25
 REFILLING = 5.0
 """Seconds after the store was away, or came back empty, in which pods write again what is theirs."""
-REFILL_RETRY = 0.3
+LOOK_AGAIN = 0.3
 
 Key = tuple[str, ...]
 
@@ -57,10 +57,15 @@ class Lookups:
         self._refusals: dict[Key, tuple[float, Refusal | None]] = {}
         """What a question that has been answered with nothing, or not at all, means until when."""
         self._wanted: list[str] = []
+        self._looked_again: set[str] = set()
         self.doubtful_until = 0.0
         """Until then, what the store does not know may only not have been written again yet."""
 
     # Sessions
+
+    def is_known(self, session_id: str) -> bool:
+        """Tell whether there is a session of this identifier, whatever its URI."""
+        return self._elsewhere.has(session_id) or self._relay.sessions.by_session_id(session_id) is not None
 
     def session(self, session_id: str) -> "Question | Refusal | None":
         """Have a session looked up that is not known here; None: it is not there, a status: nobody can tell."""
@@ -98,12 +103,21 @@ class Lookups:
         key: Key = ("session", session_id)
         if record is not None:
             self._elsewhere.learned(record)
-            self._answer(key, None, 0.0)
+            if self.is_known(session_id) or session_id in self._looked_again:
+                self._looked_again.discard(session_id)
+                self._answer(key, None, 0.0 if self.is_known(session_id) else ABSENT_REMEMBERED)
+            else:  # By its record it is this pod's: it is being granted just now, or was lost.
+                self._looked_again.add(session_id)
+                self._look_again(session_id)
         elif self._relay.now() < self.doubtful_until:
-            self._relay.runtime.call_later(REFILL_RETRY, lambda: self.refresh(session_id))
+            self._look_again(session_id)
         else:
+            self._looked_again.discard(session_id)
             self._elsewhere.gone(session_id)
             self._answer(key, None, ABSENT_REMEMBERED)
+
+    def _look_again(self, session_id: str) -> None:
+        self._relay.runtime.call_later(LOOK_AGAIN, lambda: self.refresh(session_id))
 
     # Peers without a relay
 
