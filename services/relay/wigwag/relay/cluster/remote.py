@@ -170,8 +170,7 @@ class Remote(Destination):
             transaction = self.transactions.pop(transaction_id, None)
             if transaction is not None and isinstance(transaction[0], Traced):
                 transaction[0].answered(transaction_id)
-        if self.full:
-            self.make_room(now)
+        self._let_go_on(now)
 
     def failed(self, frame: Failed, now: float) -> None:
         """This one has failed."""
@@ -182,8 +181,14 @@ class Remote(Destination):
             self._relay.responses.refused(transaction, frame.status, frame.comment)
         else:
             self._relay.reports.failure(transaction, frame.status, frame.comment)
+        self._let_go_on(now)
+
+    def _let_go_on(self, now: float) -> None:
+        """Outcomes make room, and let those go on who wait for answers to their sub-chunks."""
         if self.full:
             self.make_room(now)
+        elif self.waiting:
+            self.release(now)
 
     def response(self, frame: Response, now: float) -> None:
         """The response to a relayed request."""
