@@ -50,3 +50,80 @@ async def test_a_large_chunk_goes_on_when_its_sub_chunks_are_answered_late() -> 
                 alice.channel.receive(ok_to(frame))
             await cluster.settle()
         assert kinds(peer.taken()) == ["200"]
+
+
+async def test_another_relay_uses_any_of_its_connections_to_any_pod() -> None:
+    async with ClusterUnderTest() as cluster, asyncio.timeout(5):
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        relay = "msrps://relay.example:2855/x;tcp"
+        for index, pod in enumerate((two, two, one)):
+            channel = pod.connect(certificate_names=("relay.example",))
+            frame = send(f"{alice.use_path} {ALICE}", f"{relay} {PEER}", transaction_id=f"t00{index}")
+            assert kinds(await deliver(cluster, channel, frame)) == ["200"]
+        assert len(alice.channel.taken()) == 3
+
+
+async def test_reports_to_a_stalled_client_of_another_pod_do_not_pile_up() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        peer, path = two.connect(), f"{alice.use_path} {ALICE}"
+        await deliver(cluster, peer, send(path, PEER))
+        alice.channel.full_above = 0
+        await deliver(cluster, peer, send(path, PEER, transaction_id="t002"))
+        report = request("REPORT", path, PEER, "Message-ID: m001\r\nByte-Range: 1-5/5\r\nStatus: 000 200 OK\r\n")
+        for _ in range(4 * CREDIT // len(report)):
+            if peer.reading:
+                await deliver(cluster, peer, report)
+        assert not peer.reading
+        assert the_remote(two).in_flight < 3 * CREDIT
+        sent = len(alice.channel.taken())
+        for _ in range(100):
+            alice.channel.full_above = None
+            alice.channel.drain()
+            await cluster.settle()
+        assert peer.reading
+        assert len(alice.channel.taken()) > sent
+
+
+async def test_requests_of_other_methods_that_nobody_answers_are_forgotten() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        peer = two.connect()
+        await deliver(cluster, peer, request("FETCH", f"{alice.use_path} {ALICE}", PEER))
+        assert the_remote(two).relayed
+        await cluster.advance(32)
+        assert not the_remote(two).relayed
+
+
+async def test_streams_that_are_opened_and_stopped_leave_nothing_behind() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        for index in range(3):
+            peer = two.connect()
+            await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", PEER, transaction_id=f"t00{index}"))
+            await deliver(cluster, alice.channel, ok_to(alice.channel.taken()[0]))
+            peer.lose()
+            await cluster.advance(65)
+        assert not two.cluster.links.remotes()
+        assert not one.cluster._arrivals
+
+
+async def test_somebody_who_does_not_prove_himself_is_cut_off_however_slowly_he_speaks() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, _ = cluster.pods
+        link = one.cluster.links.accept(one.cluster)
+        aborted: list[str] = []
+
+        class Silent:
+            def abort(self, reason: str = "") -> None:
+                aborted.append(reason)
+
+        link.connected(Silent())  # type: ignore[arg-type]
+        for _ in range(4):
+            link.data_received(b"\x01")
+            await cluster.advance(1)
+        assert aborted

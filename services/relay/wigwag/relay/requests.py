@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import FailureReport, MsrpUri, RequestHead, ResponseHead
 
+from .cluster.remote import CREDIT, Remote
 from .destination import Connecting, Destination, Holding, Question
 from .hop import LARGEST_UNREAD_OUTPUT, Hop, Incoming
 from .refusal import Refusal
@@ -171,8 +172,11 @@ class Requests:
         bound = session.peers.get(peer.key)
         if bound is hop:
             return None
-        if bound is not None and not bound.closed and not self._same_relay(hop, peer.host):
-            return None if is_relay else (506, "the session has a connection already")
+        if bound is not None and not bound.closed:
+            if not self._same_relay(hop, peer.host):
+                return None if is_relay else (506, "the session has a connection already")
+            session.peers[peer.key] = hop
+            return None
         if self._relay.cluster is not None:
             return self._relay.cluster.bind(hop, session, peer)
         if bound is None and len(session.peers) >= LARGEST_PEERS:
@@ -296,6 +300,8 @@ def _takes_nothing(destination: Destination) -> bool:
     """Tell whether even REPORTs, which overtake SENDs, have to wait."""
     if isinstance(destination, Hop):
         return destination.channel.unsent() > LARGEST_UNREAD_OUTPUT
+    if isinstance(destination, Remote):
+        return destination.in_flight > CREDIT + LARGEST_UNREAD_OUTPUT
     return isinstance(destination, Connecting)
 
 
