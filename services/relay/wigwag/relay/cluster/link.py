@@ -109,6 +109,8 @@ class PodLink:
         elif self.up and now - self._beat_at >= BEAT:
             self._beat_at = now
             self.send(frames.PING)
+            for remote in self.remotes.values():
+                remote.forget_unanswered(now)
 
     def close(self, reason: str) -> None:
         """End the link at once."""

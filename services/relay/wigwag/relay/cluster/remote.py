@@ -197,6 +197,12 @@ class Remote(Destination):
             if isinstance(event, HeadReceived) and isinstance(event.head, ResponseHead):
                 self._relay.responses.handle(self, event.head, now)
 
+    def forget_unanswered(self, now: float) -> None:
+        """Forget requests of other methods that got no response in time, as a hop does."""
+        if self.relayed:
+            timeout = self._relay.settings.transaction_timeout
+            self.relayed = {key: value for key, value in self.relayed.items() if now - value.sent_at < timeout} or None
+
     # The end
 
     def stop(self) -> None:
