@@ -62,6 +62,11 @@ class Arrivals:
         self._taken = self._told = self._outstanding = 0
         self._finishing: Ending | None = None
 
+    @property
+    def leads_to(self) -> "Session | Hop":
+        """The session (toward its client), or the peer's connection: with that the stream ends."""
+        return self.session if self.opened.toward is frames.Toward.CLIENT else self.hop
+
     # From the sender
 
     def arrived(self, data: Data, now: float) -> None:

@@ -169,7 +169,7 @@ class Cluster:
         hop = session.destination
         if session.state is SessionState.SUSPENDED or hop.holds:
             return Ending.SUSPENDED, session.epoch, self.pod
-        return self._lead(link, frame, session, session)
+        return self._lead(link, frame, session, hop)
 
     def _toward_peer(self, link: HolderLink, frame: Open) -> Arrivals | tuple[Ending, int, str]:
         hop = self._relay.hops.get(frame.number)
@@ -178,13 +178,12 @@ class Cluster:
             return Ending.GONE, 0, ""
         return self._lead(link, frame, bound[0], hop)
 
-    def _lead(self, link: HolderLink, frame: Open, session: Session, key: "Session | Hop") -> Arrivals:
+    def _lead(self, link: HolderLink, frame: Open, session: Session, destination: "Destination") -> Arrivals:
         from wigwag.relay.hop import Hop
 
-        hop = key if isinstance(key, Hop) else session.destination
-        assert isinstance(hop, Hop)
-        arrivals = Arrivals(link, frame, session, hop)
-        self._arrivals.setdefault(key, set()).add(arrivals)
+        assert isinstance(destination, Hop)
+        arrivals = Arrivals(link, frame, session, destination)
+        self._arrivals.setdefault(arrivals.leads_to, set()).add(arrivals)
         return arrivals
 
     def asked(self, question: bytes) -> bytes:
@@ -225,10 +224,17 @@ class Cluster:
     def holder_lost(self, link: HolderLink) -> None:
         """Its link is over."""
         self.links.holders.discard(link)
-        for key, streams in list(self._arrivals.items()):
-            streams -= {arrivals for arrivals in streams if arrivals.link is link}
+        for arrivals in [arrivals for streams in self._arrivals.values() for arrivals in streams]:
+            if arrivals.link is link:
+                self.stream_closed(arrivals)
+
+    def stream_closed(self, arrivals: Arrivals) -> None:
+        """A stream is over."""
+        streams = self._arrivals.get(arrivals.leads_to)
+        if streams is not None:
+            streams.discard(arrivals)
             if not streams:
-                del self._arrivals[key]
+                del self._arrivals[arrivals.leads_to]
 
     # Changes that others make
 

@@ -40,6 +40,9 @@ class Harbour(Protocol):
     def holder_lost(self, link: "HolderLink") -> None:
         """It is over."""
 
+    def stream_closed(self, arrivals: Arrivals) -> None:
+        """A stream is over, while its link stands."""
+
 
 class HolderLink:
     """The link over which another pod sends to this one; the ``Receiver`` of its channel.
@@ -61,7 +64,7 @@ class HolderLink:
         self._touched: set[Arrivals] = set()
         self._pending: list[bytes] = []
         self._channel: Channel | None = None
-        self._heard_at = relay.now()
+        self._heard_at = self._opened_at = relay.now()
 
     @property
     def streams(self) -> list[Arrivals]:
@@ -88,6 +91,7 @@ class HolderLink:
         """The stream is over."""
         self._streams.pop(arrivals.opened.stream, None)
         self._touched.discard(arrivals)
+        self._harbour.stream_closed(arrivals)
 
     def flush(self) -> None:
         """Write what is to be written."""
@@ -99,8 +103,8 @@ class HolderLink:
             self._channel.send(pending)
 
     def tick(self, now: float) -> None:
-        """Give the other pod up when it is silent; it beats every second."""
-        if not self._lost and now - self._heard_at >= DEAD_AFTER:
+        """Give the other pod up when it is silent (it beats every second), or does not prove that it is one."""
+        if not self._lost and now - (self._heard_at if self._proven else self._opened_at) >= DEAD_AFTER:
             self.close("the other pod is silent")
 
     def close(self, reason: str) -> None:
