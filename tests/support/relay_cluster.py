@@ -184,7 +184,9 @@ class ClusterUnderTest:
             await self.settle()
 
 
-async def client_at(cluster: ClusterUnderTest, pod: PodUnderTest, name: str, uri: str, **attributes: object) -> FakeClient:
+async def client_at(
+    cluster: ClusterUnderTest, pod: PodUnderTest, name: str, uri: str, **attributes: object
+) -> FakeClient:
     """Connect a client and AUTH."""
     found = FakeClient(pod, pod.connect(**attributes), name, uri)
     await found.authenticate()

@@ -6,6 +6,7 @@ from tests.support.relay import FakeClient, body_of, ok_to, send, value_of
 from tests.support.relay_cluster import ClusterUnderTest, PodUnderTest, client_at, deliver
 from tests.support.relay_pair import kinds, request, settings, statuses
 from wigwag.relay.cluster.remote import CREDIT, Remote
+from wigwag.store import StoreError
 
 PEER = "msrp://peer.invalid:7/p;tcp"
 ALICE = "msrps://alice.invalid:9/a;tcp"
@@ -127,3 +128,92 @@ async def test_somebody_who_does_not_prove_himself_is_cut_off_however_slowly_he_
             link.data_received(b"\x01")
             await cluster.advance(1)
         assert aborted
+
+
+async def test_what_is_held_outlives_a_client_that_is_lost_while_it_authenticates() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, _ = cluster.pods
+        alice = await alice_at(cluster, one)
+        peer, path = one.connect(), f"{alice.use_path} {ALICE}"
+        await deliver(cluster, peer, send(path, PEER))
+        await deliver(cluster, alice.channel, ok_to(alice.channel.taken()[0]))
+        alice.channel.lose()
+        await cluster.settle()
+        assert kinds(await deliver(cluster, peer, send(path, PEER, b"held", transaction_id="t002"))) == ["200"]
+        again = FakeClient(one, one.connect(), "alice", ALICE)
+        challenge = await again.auth()
+        claim = one.cluster.claim
+
+        async def lost_meanwhile(*args: object, **named: object) -> object:
+            claimed = await claim(*args, **named)  # type: ignore[arg-type]
+            again.channel.lose()
+            return claimed
+
+        one.cluster.claim = lost_meanwhile  # type: ignore[method-assign, assignment]
+        await again.auth(again.authorization(challenge), transaction_id="auth2")
+        one.cluster.claim = claim  # type: ignore[method-assign]
+        await cluster.settle()
+        resumed = FakeClient(one, one.connect(), "alice", ALICE)
+        challenge = await resumed.auth()
+        answer = await deliver(cluster, resumed.channel, _auth(resumed, challenge))
+        assert kinds(answer) == ["200", "SEND"]
+        assert statuses(peer.taken()) == []
+
+
+async def test_what_is_held_follows_a_client_that_has_authenticated_elsewhere_meanwhile() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        peer, path = one.connect(), f"{alice.use_path} {ALICE}"
+        await deliver(cluster, peer, send(path, PEER))
+        await deliver(cluster, alice.channel, ok_to(alice.channel.taken()[0]))
+        alice.channel.lose()
+        await cluster.settle()
+        assert kinds(await deliver(cluster, peer, send(path, PEER, b"held", transaction_id="t002"))) == ["200"]
+        again, elsewhere = (FakeClient(pod, pod.connect(), "alice", ALICE) for pod in (one, two))
+        challenges = [await again.auth(), await elsewhere.auth()]
+        claim = one.cluster.claim
+
+        async def later_elsewhere(*args: object, **named: object) -> object:
+            claimed = await claim(*args, **named)  # type: ignore[arg-type]
+            elsewhere.channel.receive(_auth(elsewhere, challenges[1]))
+            await two.runtime.settle()
+            for _ in range(20):
+                await asyncio.sleep(0)
+                cluster.network.pump()
+            return claimed
+
+        one.cluster.claim = later_elsewhere  # type: ignore[method-assign, assignment]
+        again.channel.receive(_auth(again, challenges[0]))
+        await cluster.settle()
+        one.cluster.claim = claim  # type: ignore[method-assign]
+        await cluster.advance(1)
+        found = peer.taken()
+        assert kinds(elsewhere.channel.taken()) == ["200", "SEND"], found
+        assert statuses(found) == [], found
+
+
+def _auth(client: FakeClient, challenge: bytes) -> bytes:
+    return request(
+        "AUTH", "msrps://relay.test:2855;tcp", client.uri, client.authorization(challenge), transaction_id="auth2"
+    )
+
+
+async def test_a_claim_whose_answer_was_lost_does_not_hide_the_client_from_other_pods() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        claim = one.cluster.records.claim
+
+        async def unanswered(*args: object, **named: object) -> object:
+            await claim(*args, **named)  # type: ignore[arg-type]
+            raise StoreError("no answer")
+
+        one.cluster.records.claim = unanswered  # type: ignore[method-assign, assignment]
+        again = FakeClient(one, one.connect(), "alice", ALICE)
+        assert kinds([await again.authenticate()]) == ["403"]
+        one.cluster.records.claim = claim  # type: ignore[method-assign]
+        await cluster.advance(2)
+        peer = two.connect()
+        assert kinds(await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", PEER))) == ["200"]
+        assert kinds(alice.channel.taken()) == ["SEND"]

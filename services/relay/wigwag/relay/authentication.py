@@ -219,8 +219,7 @@ class Authenticator:
         self.forget_failures(hop)
         self._relay.counters["auth_successes"] += 1
         self._relay.reply(hop, head, 200, "OK", fields=fields)
-        if grant.held is not None:
-            self._relay.lifecycle.hand_over(grant.held, hop)
+        self._relay.lifecycle.hand_over(grant.held, grant.session)
 
     def _granted(self, head: RequestHead) -> int:
         settings = self._relay.settings

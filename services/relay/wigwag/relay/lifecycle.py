@@ -21,6 +21,7 @@ class Grant(NamedTuple):
     """What a successful AUTH gets."""
 
     use_path: str
+    session: Session
     held: Holding | None
     """What was held for the session while it was suspended; to be sent after the answer."""
 
@@ -71,7 +72,7 @@ class Lifecycle:
             session, held = await self._grant_in(cluster, wanted)
         hop.successful = True
         path = [text.decode() for text in reversed(head.raw_from_path.split()[:-1])]
-        return Grant(" ".join([*path, session.uri_text.decode()]), held)
+        return Grant(" ".join([*path, session.uri_text.decode()]), session, held)
 
     def _grant_here(self, wanted: Wanted, now: float) -> tuple[Session, Holding | None]:
         relay, hop = self._relay, wanted.hop
@@ -140,7 +141,7 @@ class Lifecycle:
         held: Holding | None = None
         # A session that was nowhere, at another pod, or here.
         change = SessionChange.GRANTED if claim.previous is None else SessionChange.RESUMED
-        if session is not None and session.epoch > record.epoch:
+        if cluster.is_outdated(record):
             hop.close("the client is connected elsewhere")
             raise RefusedError(0, "")
         if session is not None:
@@ -161,10 +162,9 @@ class Lifecycle:
         self._extend(session, wanted.expires, now)
         relay.changed(session, change)
         if hop.closed:
-            self._hand_over(held, session)
             self.suspend(session, now)
+            self.hand_over(held, session)
             raise RefusedError(0, "")
-        cluster.installed(session)
         return session, held
 
     def _admit(self, hop: Hop) -> None:
@@ -226,17 +226,17 @@ class Lifecycle:
                 former.close("the client is connected elsewhere")
         self._relay.deadlines.resumed(session)
 
-    def hand_over(self, held: Holding, hop: Hop) -> None:
-        """Send on what was held while a session was suspended."""
-        if held.outgoing:
-            held.hand_over(hop)
-            self._relay.to_flush.append(hop)
-
-    @staticmethod
-    def _hand_over(held: Holding | None, session: Session) -> None:
-        """The connection was lost while the AUTH was under way: what was held stays held."""
-        if held is not None and isinstance(session.destination, Hop):
-            held.hand_over(session.destination)
+    def hand_over(self, held: Holding | None, session: Session) -> None:
+        """Send on what was held while a session was suspended, to wherever its client is, or is awaited, by now."""
+        if held is None:
+            return
+        destination = session.destination
+        if session.open and not destination.closed:
+            held.hand_over(destination)
+            self._relay.flush_later(destination)
+            return
+        for transaction in held.give_up():
+            self._relay.reports.timed_out(transaction, "the receiver is not connected")
 
     def close_routes_to(self, session: Session) -> None:
         """Have the routes of a session worked out again."""

@@ -57,8 +57,8 @@ class Cluster:
         self._lookups = Lookups(relay, store, self.members, self.links, self.elsewhere)
         self._arrivals: dict[object, set[Arrivals]] = {}
         """Streams of other pods by the session (toward its client) or the hop (toward a peer) they lead to."""
-        self._newer: dict[str, tuple[int, str]] = {}
-        """Claims of others that were heard of while none was known here: epoch and pod by session."""
+        self._newer: dict[str, int] = {}
+        """Claims of others that were heard of while none was known here: epoch by session."""
         self._refilled_at = 0.0
         """When every pod will have written again what the store has lost."""
         self._beating = False
@@ -103,9 +103,12 @@ class Cluster:
         if self.members.stale:
             await self.beat()
         await self._refilled()
-        claim = await self.records.claim(
-            wanted, most=self._relay.settings.limits.sessions_per_user, always_new=always_new
-        )
+        most = self._relay.settings.limits.sessions_per_user
+        try:
+            claim = await self.records.claim(wanted, most=most, always_new=always_new)
+        except StoreError:
+            self.records.incomplete = True  # It may have been carried out.
+            raise
         previous = claim.previous
         if previous is not None and previous.pod != self.pod:
             self.links.tell_superseded(previous.pod, claim.record.session_id, claim.record.epoch)
@@ -199,15 +202,16 @@ class Cluster:
         if session is not None and session.epoch < epoch:
             self.surrender(session, epoch, pod)
             return
-        self._newer[session_id] = (epoch, pod)
+        self._newer[session_id] = epoch
         while len(self._newer) > _LARGEST_NEWER:
             del self._newer[next(iter(self._newer))]
 
-    def installed(self, session: Session) -> None:
-        """A claim of this pod is in force here, unless another pod's later one was heard of first."""
-        newer = self._newer.pop(str(session.uri.session_id), None)
-        if newer is not None and newer[0] > session.epoch:
-            self.surrender(session, *newer)
+    def is_outdated(self, record: SessionRecord) -> bool:
+        """Tell whether a later claim than this one of this pod's has been heard of already."""
+        session_id = record.session_id
+        session = self._relay.sessions.by_session_id(session_id)
+        here = session.epoch if session is not None else self.elsewhere.epoch(session_id)
+        return max(here, self._newer.pop(session_id, 0)) > record.epoch
 
     def holder_connected(self, link: HolderLink) -> None:
         """Another pod has connected."""
@@ -305,8 +309,11 @@ class Cluster:
         """Give up the sessions that others have claimed."""
         for record in records:
             session = self._relay.sessions.by_session_id(record.session_id)
-            # A claim of this pod whose answer is still on its way is installed when it comes.
-            if session is not None and session.epoch < record.epoch and record.pod != self.pod:
+            if session is None or session.epoch >= record.epoch:
+                continue
+            if record.pod == self.pod:  # A claim of ours that is being answered, or whose answer was lost.
+                session.epoch = record.epoch
+            else:
                 self.surrender(session, record.epoch, record.pod)
         self._relay.flush()
 

@@ -83,6 +83,11 @@ class Elsewhere:
         """Tell whether there is a copy."""
         return session_id in self._copies
 
+    def epoch(self, session_id: str) -> int:
+        """Return the highest epoch heard of a session that there is a copy of; 0: there is none."""
+        copy = self._copies.get(session_id)
+        return copy.session.epoch if copy is not None else 0
+
     def ids(self) -> list[str]:
         """Return the sessions' identifiers."""
         return list(self._copies)
@@ -252,10 +257,8 @@ class Elsewhere:
         remote.release(now)
 
     def _deliver(self, copy: Copy, left: Holding) -> None:
-        """The client is at this pod: what the stream has left goes to its connection."""
-        destination = copy.session.destination
-        left.hand_over(destination)
-        self._relay.flush_later(destination)
+        """The client has come back to this pod: what the stream has left goes to its connection."""
+        self._relay.lifecycle.hand_over(left, copy.session)
         self._open_gate(copy)
 
     def _go_on(self, copy: Copy, closed: Closed | None, now: float) -> None:
