@@ -217,3 +217,112 @@ async def test_a_claim_whose_answer_was_lost_does_not_hide_the_client_from_other
         peer = two.connect()
         assert kinds(await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", PEER))) == ["200"]
         assert kinds(alice.channel.taken()) == ["SEND"]
+
+
+async def test_the_way_to_a_peer_ends_with_the_session() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        peer = two.connect()
+        await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", PEER))
+        alice.channel.taken()
+        frame = send(f"{alice.use_path} {PEER}", ALICE, b"back", transaction_id="t002")
+        assert kinds(await deliver(cluster, alice.channel, frame)) == ["200"]
+        peer.receive(ok_to(peer.taken()[-1]))
+        await cluster.settle()
+        assert one.cluster.links.remotes()
+        one.relay.end_session(next(iter(one.relay.sessions)).id)
+        await cluster.settle()
+        assert not one.cluster.links.remotes()
+        assert not two.cluster._arrivals
+
+
+async def test_a_peer_who_has_gone_is_forgotten_by_the_session() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        for index in range(4):
+            peer = two.connect()
+            uri = f"msrp://peer{index}.invalid:7/p;tcp"
+            await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", uri, transaction_id=f"t00{index}"))
+            peer.lose()
+            await cluster.settle()
+        (copy,) = two.cluster.elsewhere.sessions()
+        assert not copy.peers
+
+
+async def test_a_peer_that_comes_back_after_its_pod_was_killed_is_not_told_506() -> None:
+    async with ClusterUnderTest(3) as cluster:
+        one, two, three = cluster.pods
+        alice = await alice_at(cluster, one)
+        await deliver(cluster, two.connect(), send(f"{alice.use_path} {ALICE}", PEER))
+        alice.channel.taken()
+        cluster.network.silent = {(a.name, b.name) for a in cluster.pods for b in cluster.pods if two in (a, b)}
+        two.paused = True
+        again = three.connect()
+        answer = await deliver(cluster, again, send(f"{alice.use_path} {ALICE}", PEER, transaction_id="t002"))
+        await cluster.advance(4)
+        assert kinds(answer + again.taken()) == ["200"]
+        assert kinds(alice.channel.taken()) == ["SEND"]
+
+
+async def test_a_pod_that_can_not_be_reached_for_a_moment_keeps_its_peers() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        peer = two.connect()
+        await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", PEER))
+        cluster.network.silent = {("pod1", "pod2")}
+        for index in range(3):
+            frame = send(f"{alice.use_path} {PEER}", ALICE, b"back", transaction_id=f"t00{index}")
+            await deliver(cluster, alice.channel, frame)
+            await cluster.advance(0.25)
+        cluster.network.silent = set()
+        await cluster.advance(3)
+        alice.channel.taken()
+        peer.taken()
+        frame = send(f"{alice.use_path} {PEER}", ALICE, b"back", transaction_id="t009")
+        assert kinds(await deliver(cluster, alice.channel, frame)) == ["200"]
+        assert kinds(peer.taken()) == ["SEND"]
+
+
+async def test_the_peer_behind_an_outgoing_connection_is_reached_over_it_from_any_pod() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        uri = "msrp://peer.example:7/p;tcp"
+        peer = one.connect()
+        one.connector.peers[uri] = peer
+        answer = await deliver(cluster, alice.channel, send(f"{alice.use_path} {uri}", ALICE))
+        assert kinds(answer) == ["200"]
+        peer.taken()
+        moved = await alice_at(cluster, two)
+        frame = send(f"{alice.use_path} {uri}", ALICE, b"on", transaction_id="t002")
+        assert kinds(await deliver(cluster, moved.channel, frame)) == ["200"]
+        assert kinds(peer.taken()) == ["SEND"]
+
+
+async def test_what_is_held_is_reported_although_the_receivers_pod_says_again_and_again_that_he_is_lost() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        peer, path = two.connect(), f"{alice.use_path} {ALICE}"
+        await deliver(cluster, peer, send(path, PEER))
+        await deliver(cluster, alice.channel, ok_to(alice.channel.taken()[0]))
+        one.store.away = True
+        alice.channel.lose()
+        await cluster.settle()
+        assert kinds(await deliver(cluster, peer, send(path, PEER, b"held", transaction_id="t002"))) == ["200"]
+        await cluster.advance(25)
+        assert statuses(peer.taken()) == ["408"]
+
+
+async def test_a_resume_window_of_0_reports_what_could_not_be_passed_on() -> None:
+    async with ClusterUnderTest(2, settings(resume_window=0)) as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        peer = two.connect()
+        await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", PEER))
+        alice.channel.lose()
+        await cluster.advance(2)
+        assert statuses(peer.taken()) == ["408"]

@@ -114,7 +114,7 @@ class Hop(Destination):
         self.routes_from: dict[bytes, Route] = {}
         self.route_keys = 0
         self.sessions: list[Session] = []
-        self.bound: list[tuple[Session, MsrpUri]] = []
+        self.bound: dict[tuple[str, tuple[object, ...]], tuple[Session, MsrpUri]] = {}
         self.parser: FrameParser | None = None
         self.incoming: Incoming | None = None
         self.rest = b""

@@ -59,7 +59,7 @@ class Outbound:
         self._hook = hook
         self._spawn = spawn
         self._hops: dict[Key, Hop] = {}
-        self._connecting: dict[Key, tuple[Connecting, list[tuple[Session, Key]]]] = {}
+        self._connecting: dict[Key, tuple[Connecting, list[tuple[Session, MsrpUri]]]] = {}
         self._failures: dict[Key, tuple[float, Refusal]] = {}
 
     def toward(self, hop: Hop, session: "Session", uri: MsrpUri, now: float) -> "Destination | Refusal":
@@ -72,14 +72,19 @@ class Outbound:
             return self._failures[key][1]
         known = self._hops.get(key)
         if known is not None and not known.closed:
-            session.peers[uri.key] = known
+            self._bind(session, uri, known)
             return known
         if key not in self._connecting:
             self._connecting[key] = (Connecting(), [])
             self._spawn(self._connect(key, question, uri))
         connecting, bound = self._connecting[key]
-        bound.append((session, uri.key))
+        bound.append((session, uri))
         return connecting
+
+    def _bind(self, session: "Session", uri: MsrpUri, hop: Hop) -> None:
+        """Have what comes from any pod for this peer go over the connection."""
+        if session.bind(uri.key, hop) and self._relay.cluster is not None:
+            self._relay.cluster.bind_outgoing(hop, session, uri)
 
     async def _connect(self, key: Key, question: RouteQuestion, uri: MsrpUri) -> None:
         hop = Hop(self._relay)
@@ -114,8 +119,8 @@ class Outbound:
             self._relay.counters["outbound_connections"] += 1
             hop.successful = True
             self._hops[key] = hop
-            for session, peer in bound:
-                session.peers[peer] = hop
+            for session, uri in bound:
+                self._bind(session, uri, hop)
             for route in list(connecting.routes):
                 route.lead_to(hop)
         else:

@@ -9,7 +9,7 @@ from .destination import Connecting, Destination, Holding, Question
 from .hop import LARGEST_UNREAD_OUTPUT, Hop, Incoming
 from .refusal import Refusal
 from .route import Route
-from .sessions import LARGEST_PEERS, Session
+from .sessions import Session
 from .streaming import RefusedChunk, SendChunk
 from .transactions import Relayed
 
@@ -175,16 +175,13 @@ class Requests:
         if bound is not None and not bound.closed:
             if not self._same_relay(hop, peer.host):
                 return None if is_relay else (506, "the session has a connection already")
-            session.peers[peer.key] = hop
+            if isinstance(bound, Remote):
+                bound.retire()
+            session.bind(peer.key, hop)
             return None
         if self._relay.cluster is not None:
             return self._relay.cluster.bind(hop, session, peer)
-        if bound is None and len(session.peers) >= LARGEST_PEERS:
-            session.peers = {key: known for key, known in session.peers.items() if not known.closed}
-            if len(session.peers) >= LARGEST_PEERS:
-                return 403, "too many peers in one session"
-        session.peers[peer.key] = hop
-        return None
+        return None if session.bind(peer.key, hop) else (403, "too many peers in one session")
 
     def _toward_peer(self, hop: Hop, session: Session, uri: MsrpUri, now: float) -> Destination | Refusal:
         bound = session.peers.get(uri.key)

@@ -101,6 +101,20 @@ class Session:
         """Where requests to the client go now."""
         return self.gate if self.gate is not None else self.destination
 
+    def bind(self, peer: tuple[object, ...], destination: "Destination") -> bool:
+        """Reach a peer over this from now on; False: the session has too many peers."""
+        if peer not in self.peers and len(self.peers) >= LARGEST_PEERS:
+            self.peers = {key: known for key, known in self.peers.items() if not known.closed}
+            if len(self.peers) >= LARGEST_PEERS:
+                return False
+        self.peers[peer] = destination
+        return True
+
+    def unbind(self, peer: tuple[object, ...], destination: "Destination") -> None:
+        """Forget how a peer was reached, if it is still this."""
+        if self.peers.get(peer) is destination:
+            del self.peers[peer]
+
     def count(self, route: "Route") -> None:
         """Add the traffic of a route that is closed."""
         if route.goes_to_client_of(self):

@@ -13,12 +13,14 @@ from wigwag.store import Change, Claim, Gap, Pod, SessionRecord, Store, StoreErr
 
 from .arrivals import Arrivals
 from .asking import answer_of
-from .elsewhere import Elsewhere
+from .elsewhere import Elsewhere, retire_peers
 from .frames import Ending, Open, Superseded, Toward
 from .holder import HolderLink
 from .links import LinkConnector, Links
 from .lookups import Lookups
 from .members import LEASE, Members
+from .peers import Peers
+from .questions import Questions
 from .records import Records
 
 if TYPE_CHECKING:
@@ -54,7 +56,9 @@ class Cluster:
         self.links = Links(relay, keys, self.members, connector)
         self.records = Records(relay, store, self.members)
         self.elsewhere = Elsewhere(relay, self.members, self.links, self._refresh)
-        self._lookups = Lookups(relay, store, self.members, self.links, self.elsewhere)
+        self._questions = Questions(relay)
+        self._lookups = Lookups(relay, store, self.elsewhere, self._questions)
+        self._peers = Peers(relay, store, self.members, self.links, self._questions)
         self._arrivals: dict[object, set[Arrivals]] = {}
         """Streams of other pods by the session (toward its client) or the hop (toward a peer) they lead to."""
         self._newer: dict[str, int] = {}
@@ -74,24 +78,17 @@ class Cluster:
             return found  # A URI that is not quite that of the session which its token names is nobody's.
         return self._lookups.session(uri.session_id)
 
-    def peer(self, session: Session, uri: MsrpUri) -> "Destination | Refusal | None":
-        """Return the way to a peer that is bound at another pod; None: it is bound nowhere."""
-        return self._lookups.peer(session, uri)
+    def peer(self, session: Session, uri: MsrpUri) -> "Question | Refusal | None":
+        """Have a peer looked up that may be bound at another pod; None: it is bound nowhere."""
+        return self._peers.find(session, uri)
 
     def bind(self, hop: "Hop", session: Session, uri: MsrpUri) -> "Question | Refusal | None":
         """Have a peer bound to its connection."""
-        return self._lookups.bind(hop, session, uri)
+        return self._peers.bind(hop, session, uri)
 
     def bind_outgoing(self, hop: "Hop", session: Session, uri: MsrpUri) -> None:
         """Bind a peer to the connection that was opened toward it."""
-        self._relay.runtime.spawn(self._bind_outgoing(hop, session, uri))
-
-    async def _bind_outgoing(self, hop: "Hop", session: Session, uri: MsrpUri) -> None:
-        try:
-            if await self._lookups.claim_peer(hop, session, uri):
-                hop.bound.append((session, uri))
-        except StoreError as error:
-            self._relay.log_event("a peer's binding is not known to other pods", reason=str(error))
+        self._relay.runtime.spawn(self._peers.bind_outgoing(hop, session, uri))
 
     def _refresh(self, session_id: str) -> None:
         self._lookups.refresh(session_id)
@@ -136,11 +133,14 @@ class Cluster:
     def ended(self, session: Session) -> None:
         """The session has ended."""
         self._close_arrivals(session, Ending.GONE)
+        retire_peers(session)
         self.records.end(session)
 
     def hop_closed(self, hop: "Hop") -> None:
         """A connection is gone, and the peers that were bound to it."""
         self._close_arrivals(hop, Ending.GONE)
+        for session, uri in hop.bound.values():
+            session.unbind(uri.key, hop)
         self.records.unbind(hop)
 
     def surrender(self, session: Session, epoch: int, pod: str) -> None:
@@ -176,10 +176,11 @@ class Cluster:
 
     def _toward_peer(self, link: HolderLink, frame: Open) -> Arrivals | tuple[Ending, int, str]:
         hop = self._relay.hops.get(frame.number)
-        bound = [session for session, _ in hop.bound if str(session.uri.session_id) == frame.session_id] if hop else []
-        if hop is None or not bound:
+        bound = hop.bound if hop is not None else {}
+        session = next((found for (session_id, _), (found, _) in bound.items() if session_id == frame.session_id), None)
+        if hop is None or session is None:
             return Ending.GONE, 0, ""
-        return self._lead(link, frame, bound[0], hop)
+        return self._lead(link, frame, session, hop)
 
     def _lead(self, link: HolderLink, frame: Open, session: Session, destination: "Destination") -> Arrivals:
         from wigwag.relay.hop import Hop
@@ -276,7 +277,7 @@ class Cluster:
         self._ticked_at = now
         self._relay.fence_at = now + LEASE
         self.links.tick(now)
-        self._lookups.tick(now)
+        self._questions.tick(now)
         self.elsewhere.tick(now)
         if now - self._beat_at >= BEAT and not self._beating:
             self._beat_at = now

@@ -318,6 +318,7 @@ class Elsewhere:
         self._copies.pop(str(session.uri.session_id), None)
         self._relay.close_routes_to(session)
         session.state = SessionState.ENDED
+        retire_peers(session)
         destination = session.destination
         if isinstance(destination, Remote):
             destination.stop()
@@ -325,3 +326,10 @@ class Elsewhere:
             for transaction in destination.give_up():
                 self._relay.reports.timed_out(transaction, reason)
         self._open_gate(copy)
+
+
+def retire_peers(session: Session) -> None:
+    """End the streams to a session's peers: there is nobody at this pod any more who sends to them."""
+    for destination in session.peers.values():
+        if isinstance(destination, Remote):
+            destination.retire()

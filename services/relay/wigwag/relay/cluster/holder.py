@@ -204,6 +204,7 @@ class HolderLink:
         found = self._harbour.opened(self, frame)
         if isinstance(found, Arrivals):
             self._streams[frame.stream] = found
+            self.send(frames.taken(frame.stream, 0))
         else:
             ending, epoch, pod = found
             self.send(frames.closed(frame.stream, ending, 0, epoch, pod))

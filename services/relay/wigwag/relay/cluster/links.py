@@ -60,6 +60,11 @@ class Links:
             return False
         return bool(self._members.address(pod))
 
+    def stands(self, pod: str) -> bool:
+        """Tell whether the link to the pod is up."""
+        link = self._links.get(pod)
+        return link is not None and link.up
+
     def open(self, pod: str, target: Target, ended: Ended) -> Remote:
         """Begin a stream to a pod that is reachable; it is full until its link stands."""
         return self._link(pod).open(target, ended)

@@ -147,10 +147,10 @@ class Records:
 
     async def _unbind(self, hop: "Hop") -> None:
         binding = PeerBinding(self._members.pod.id, hop.channel.id)
-        bound, hop.bound = hop.bound, []
+        bound, hop.bound = hop.bound, {}
         try:
-            for session, uri in bound:
-                await self._store.unbind_peer(str(session.uri.session_id), canonical(uri), binding)
+            for (session_id, _), (_, uri) in bound.items():
+                await self._store.unbind_peer(session_id, canonical(uri), binding)
         except StoreError as error:
             # Whoever needs the peer finds the connection gone and forgets the binding himself.
             self._relay.log_event("bindings of peers can't be removed", reason=str(error))
@@ -200,7 +200,7 @@ class Records:
     async def _bind_again(self) -> None:
         relay = self._relay
         for hop in list(relay.hops.values()):
-            for session, uri in list(hop.bound):
+            for session, uri in list(hop.bound.values()):
                 if session.open:
                     expires_at = relay.runtime.wall() + session.expires_at - relay.now()
                     binding = PeerBinding(self._members.pod.id, hop.channel.id)

@@ -6,6 +6,7 @@ frames certainly were not passed on: these go on elsewhere, in order. Transactio
 answered the sender, until the holder tells their outcome; whatever ends without one is reported 408.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -62,11 +63,14 @@ class Remote(Destination):
 
     Attributes:
         closed: Nothing more can be sent here.
+        stood: The holder has taken the stream up: its receiver was there.
     """
 
     __slots__ = (
+        "_decided",
         "_ended",
         "_relay",
+        "_retiring",
         "_stopping",
         "closed",
         "count",
@@ -74,6 +78,7 @@ class Remote(Destination):
         "link",
         "relayed",
         "retained",
+        "stood",
         "stream",
         "target",
     )
@@ -95,10 +100,11 @@ class Remote(Destination):
         self.in_flight = 0
         self.count = 0  # Frames taken by the holder.
         self.relayed: dict[bytes, Relayed] | None = None
-        self.closed = False
+        self.closed = self.stood = False
         self._relay = relay
         self._ended = ended
-        self._stopping = False
+        self._stopping = self._retiring = False
+        self._decided: asyncio.Event | None = None
         self.full = not link.up
         link.send(open_stream(stream, target.toward, target.number, target.session_id, target.peer))
 
@@ -155,9 +161,22 @@ class Remote(Destination):
     # What the holder says
 
     def taken(self, frame: Taken, now: float) -> None:
-        """So many frames have been passed on."""
+        """So many frames have been passed on; 0: the receiver is there."""
+        self.stood = True
+        self._decide()
         self._drop_taken(frame.frames)
         self.make_room(now)
+
+    async def stands(self) -> bool:
+        """Wait until the holder has taken the stream up, or refused it, or can't be reached (False)."""
+        if not self.stood and not self.closed:
+            self._decided = self._decided or asyncio.Event()
+            await self._decided.wait()
+        return not self.closed
+
+    def _decide(self) -> None:
+        if self._decided is not None:
+            self._decided.set()
 
     def _drop_taken(self, count: int) -> None:
         while self.count < count and self.retained:
@@ -189,6 +208,8 @@ class Remote(Destination):
             self.make_room(now)
         elif self.waiting:
             self.release(now)
+        if self._retiring and not self.transactions:
+            self.stop()
 
     def response(self, frame: Response, now: float) -> None:
         """The response to a relayed request."""
@@ -211,6 +232,12 @@ class Remote(Destination):
             self._stopping = self.full = True
             self.link.send(stop(self.stream))
 
+    def retire(self) -> None:
+        """Stop as soon as everything sent has its outcome: nobody will send more."""
+        self._retiring = True
+        if not self.transactions:
+            self.stop()
+
     def end(self, closed: Closed | None, reason: str) -> None:
         """The stream is over.
 
@@ -221,6 +248,7 @@ class Remote(Destination):
         if self.closed:
             return
         self.closed = True
+        self._decide()
         if closed is not None:
             self._drop_taken(closed.frames)
         elif self.link.was_up:
