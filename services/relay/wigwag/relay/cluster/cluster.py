@@ -141,7 +141,7 @@ class Cluster:
         self._close_arrivals(hop, Ending.GONE)
         for session, uri in hop.bound.values():
             session.unbind(uri.key, hop)
-        self.records.unbind(hop)
+        self.records.bindings.unbind(hop)
 
     def surrender(self, session: Session, epoch: int, pod: str) -> None:
         """The client of a session of this pod has AUTHed elsewhere."""

@@ -9,17 +9,16 @@ from wigwag.store import (
     Claim,
     FencedError,
     Owner,
-    PeerBinding,
     RecordState,
     SessionRecord,
     Store,
     StoreError,
 )
 
+from .bindings import Bindings
 from .members import Members
 
 if TYPE_CHECKING:
-    from wigwag.relay.hop import Hop
     from wigwag.relay.service import Relay
 
 _ANY_NUMBER = 1 << 31
@@ -40,6 +39,7 @@ class Records:
         self._relay = relay
         self._store = store
         self._members = members
+        self.bindings = Bindings(relay, store, members)
         self._unended: dict[str, Session] = {}
         """Sessions that ended while the store was away."""
         self.incomplete = True
@@ -140,21 +140,6 @@ class Records:
             return
         self._unended.pop(session_id, None)
 
-    def unbind(self, hop: "Hop") -> None:
-        """Forget the peers that were bound to a connection that is gone."""
-        if hop.bound:
-            self._relay.runtime.spawn(self._unbind(hop))
-
-    async def _unbind(self, hop: "Hop") -> None:
-        binding = PeerBinding(self._members.pod.id, hop.channel.id)
-        bound, hop.bound = hop.bound, {}
-        try:
-            for (session_id, _), (_, uri) in bound.items():
-                await self._store.unbind_peer(session_id, canonical(uri), binding)
-        except StoreError as error:
-            # Whoever needs the peer finds the connection gone and forgets the binding himself.
-            self._relay.log_event("bindings of peers can't be removed", reason=str(error))
-
     def _missed(self, error: StoreError) -> None:
         if not self.incomplete:
             self._relay.log_event("the session store is away, records are written later", reason=str(error))
@@ -173,6 +158,7 @@ class Records:
             return await self.write_again()
         if not self._round:
             self._round = list(self._relay.sessions)
+        await self.bindings.write_some()
         share = max(1, len(self._relay.sessions) // ROUND)
         part, self._round = self._round[:share], self._round[share:]
         return await self._store.put_sessions([self._record(session) for session in part if self._is_ours(session)])
@@ -191,21 +177,11 @@ class Records:
             for session in list(self._unended.values()):
                 await self._end(session)
             newer = await self._store.put_sessions([self._record(session) for session in self._relay.sessions])
-            await self._bind_again()
+            await self.bindings.write_again()
         except StoreError:
             self.incomplete = True
             raise
         return newer
-
-    async def _bind_again(self) -> None:
-        relay = self._relay
-        for hop in list(relay.hops.values()):
-            for session, uri in list(hop.bound.values()):
-                if session.open:
-                    expires_at = relay.runtime.wall() + session.expires_at - relay.now()
-                    binding = PeerBinding(self._members.pod.id, hop.channel.id)
-                    session_id = str(session.uri.session_id)
-                    await self._store.bind_peer(session_id, canonical(uri), binding, expires_at=expires_at)
 
     def _record(self, session: Session) -> SessionRecord:
         relay = self._relay
