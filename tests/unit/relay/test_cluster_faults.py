@@ -326,3 +326,49 @@ async def test_a_resume_window_of_0_reports_what_could_not_be_passed_on() -> Non
         alice.channel.lose()
         await cluster.advance(2)
         assert statuses(peer.taken()) == ["408"]
+
+
+async def test_an_interrupted_message_is_aborted_at_the_receivers_pod() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        peer = two.connect()
+        frame = send(f"{alice.use_path} {ALICE}", PEER, b"x" * 200_000)
+        await deliver(cluster, peer, frame[:150_000])
+        peer.lose()
+        await cluster.settle()
+        for sent in alice.channel.taken():
+            alice.channel.receive(ok_to(sent))
+        await cluster.advance(62)
+        (aborted,) = alice.channel.taken()
+        assert aborted.endswith(b"#\r\n")
+        assert value_of(aborted, "Message-ID") == "m001"
+
+
+async def test_a_peer_stays_bound_as_long_as_the_session_is_refreshed() -> None:
+    async with ClusterUnderTest(3) as cluster:
+        one, two, three = cluster.pods
+        alice = await alice_at(cluster, one)
+        peer = two.connect()
+        await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", PEER))
+        for _ in range(4):
+            await cluster.advance(600)
+            await alice.authenticate()
+        moved = await alice_at(cluster, three)
+        peer.taken()
+        frame = send(f"{alice.use_path} {PEER}", ALICE, b"back", transaction_id="t002")
+        assert kinds(await deliver(cluster, moved.channel, frame)) == ["200"]
+        assert kinds(peer.taken()) == ["SEND"]
+
+
+async def test_a_connection_forgets_the_sessions_its_peers_were_bound_to() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        peer = two.connect()
+        for index in range(3):
+            alice = await alice_at(cluster, one)
+            await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", f"msrp://peer.invalid:7/{index};tcp"))
+            one.relay.end_session(next(iter(one.relay.sessions)).id)
+            await cluster.settle()
+        await cluster.advance(5)
+        assert not peer.hop.bound

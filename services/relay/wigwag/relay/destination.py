@@ -111,7 +111,7 @@ class Destination:
             if self.full or not waiting:
                 break
             waiting.popleft().go_on(now)
-        if not waiting:
+        if not self.waiting:
             self.waiting = None
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import RequestHead
 
-from .destination import Holding
+from .destination import Holding, Question
 from .route import Route
 from .sessions import Session
 
@@ -17,6 +17,9 @@ REFUSAL_REMEMBERED = 60.0
 """Seconds for which further chunks of a refused message are refused at once."""
 LARGEST_REFUSED = 64
 """Refused messages remembered per connection."""
+
+_WAY_KNOWN = 0.5
+"""Seconds until which it is known which way a session is reached that moves."""
 
 MessageKey = tuple[Session, str]
 
@@ -72,9 +75,17 @@ class Interruptions:
         while self._due and self._due[0][0] <= now:
             _, serial, key = heapq.heappop(self._due)
             found = self._abandoned.get(key)
-            if found is not None and found[0] == serial:
+            if found is None or found[0] != serial:
+                continue
+            if isinstance(found[1].leads_to(), Question):
+                heapq.heappush(self._due, (now + _WAY_KNOWN, serial, key))
+            else:
                 del self._abandoned[key]
                 self._abort(*found[1:])
+
+    def lean_on(self, session: Session) -> bool:
+        """Tell whether an abandoned message may yet have to be flagged on its way to the session's client."""
+        return any(route.exit_session is session for _, route, _, _, _ in self._abandoned.values())
 
     def _abort(self, route: Route, head: RequestHead, position: int, total: bytes) -> None:
         destination = route.leads_to()

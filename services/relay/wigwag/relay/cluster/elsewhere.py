@@ -43,7 +43,7 @@ class Copy:
     gate_since: float = 0.0
     """When its stream was asked to stop; 0: it was not."""
     former: Remote | None = None
-    """The stream asked to stop, of a session that has come back to this pod."""
+    """The stream asked to stop, of a session that has come back to this pod (and may have left it again)."""
     retry_at: float = 0.0
     retry_after: float = FIRST_RETRY
 
@@ -107,10 +107,11 @@ class Elsewhere:
         if isinstance(former, Remote) and not former.closed:
             copy.former, copy.gate_since = former, self._relay.now()
             session.gate = session.gate or Question()
-            self._returning[session_id] = copy
             former.stop()
-            return session, None
-        self._open_gate(copy)
+        if copy.former is not None:
+            self._returning[session_id] = copy
+        else:
+            self._open_gate(copy)
         return session, former if isinstance(former, Holding) else None
 
     # What is learned
@@ -119,7 +120,7 @@ class Elsewhere:
         """Take note of a record in force."""
         now = self._relay.now()
         copy = self._copies.get(record.session_id)
-        if record.pod == self._own and copy is None:
+        if copy is None and (record.pod == self._own or self._relay.sessions.by_session_id(record.session_id)):
             return
         if copy is None:
             copy = self._copies[record.session_id] = Copy(self._new_session(record, now), now)
@@ -127,7 +128,7 @@ class Elsewhere:
         copy.looked_at = now
         if record.epoch < session.epoch:
             return
-        session.epoch, session.pod = record.epoch, record.pod
+        self._is_at(session, record.pod, record.epoch)
         session.expires_at = now + record.expires_at - self._relay.runtime.wall()
         if session.expires_at <= now:
             self._drop(copy, "the session has expired")
@@ -168,12 +169,20 @@ class Elsewhere:
     def surrender(self, session: Session, epoch: int, pod: str) -> None:
         """Take over a session that was this pod's: its client has AUTHed at ``pod``; it has been taken off its hop."""
         now = self._relay.now()
-        session.epoch, session.pod = epoch, pod
-        copy = self._copies[str(session.uri.session_id)] = Copy(session, now)
+        self._is_at(session, pod, epoch)
+        session_id = str(session.uri.session_id)
+        copy = self._copies[session_id] = self._returning.pop(session_id, Copy(session, now))
         if not isinstance(session.destination, Holding):
             session.destination = Holding()
         self._hold(copy, now)
         self._lead(copy, now)
+
+    @staticmethod
+    def _is_at(session: Session, pod: str, epoch: int) -> None:
+        """Take note of where the client is; with a higher epoch he has been there since he was lost, if he was."""
+        if epoch > session.epoch:
+            session.suspended_at = 0.0
+        session.epoch, session.pod = epoch, pod
 
     # The way to the client
 
@@ -181,6 +190,8 @@ class Elsewhere:
         """Lead requests to the pod that holds the client, if it can be reached."""
         session = copy.session
         current = session.destination
+        if copy.former is not None:
+            return
         if isinstance(current, Remote) and self._is_right(current, session):
             return
         if isinstance(current, Remote) and not current.closed:
@@ -208,7 +219,6 @@ class Elsewhere:
         remote = self._links.open(session.pod, target, self._ended)
         session.destination = remote
         session.state = SessionState.ACTIVE
-        copy.retry_at = 0.0
         if isinstance(former, Holding):
             former.hand_over(remote)
             if remote.outgoing:
@@ -217,14 +227,15 @@ class Elsewhere:
 
     def _hold(self, copy: Copy, now: float) -> None:
         session = copy.session
-        if session.state is not SessionState.SUSPENDED or not session.suspended_at:
-            session.state = SessionState.SUSPENDED
+        session.state = SessionState.SUSPENDED
+        if not session.suspended_at:
             session.suspended_at = self._lost_at(session, now)
         if not copy.retry_at:
             copy.retry_after = FIRST_RETRY
             copy.retry_at = now + FIRST_RETRY
         self._give_up_if_late(session, now)
-        self._open_gate(copy)
+        if copy.former is None:
+            self._open_gate(copy)
 
     def _lost_at(self, session: Session, now: float) -> float:
         """Return since when the client is without a connection: its pod's death, if that is why."""
@@ -243,15 +254,20 @@ class Elsewhere:
     def _ended(self, remote: Remote, left: Holding, closed: Closed | None) -> None:
         """A stream is over; what it has left goes on another way."""
         now = self._relay.now()
-        returning = self._returning.pop(remote.target.session_id, None)
-        copy = self._copies.get(remote.target.session_id)
-        if returning is not None:
+        session_id = remote.target.session_id
+        returning, copy = self._returning.get(session_id), self._copies.get(session_id)
+        if returning is not None and returning.former is remote:
+            del self._returning[session_id]
             self._deliver(returning, left)
+        elif copy is not None and copy.former is remote:
+            self._go_on_behind(copy, left, now)
         elif copy is None or copy.session.destination is not remote:
             for transaction in left.give_up():
                 self._relay.reports.timed_out(transaction, "the session has ended")
         else:
             copy.session.destination = left
+            if remote.stood:
+                copy.session.suspended_at = copy.retry_at = 0.0
             self._go_on(copy, closed, now)
         remote.full = False
         remote.release(now)
@@ -261,10 +277,19 @@ class Elsewhere:
         self._relay.lifecycle.hand_over(left, copy.session)
         self._open_gate(copy)
 
+    def _go_on_behind(self, copy: Copy, left: Holding, now: float) -> None:
+        """The client had come back and has left again, before it was known how far the stream to him had got."""
+        copy.former = None
+        held = copy.session.destination
+        if isinstance(held, Holding):
+            held.hand_over(left)
+        copy.session.destination = left
+        self._lead(copy, now)
+
     def _go_on(self, copy: Copy, closed: Closed | None, now: float) -> None:
         session = copy.session
         if closed is not None and closed.epoch > session.epoch and closed.pod:
-            session.epoch, session.pod = closed.epoch, closed.pod
+            self._is_at(session, closed.pod, closed.epoch)
         if closed is not None and closed.ending in (Ending.MOVED, Ending.STOPPED):
             self._lead(copy, now)
         else:
@@ -281,7 +306,7 @@ class Elsewhere:
                 copy.former.end(None, "the receiver's former pod did not answer")
 
     def _check(self, copy: Copy, now: float) -> None:
-        session, remote = copy.session, copy.session.destination
+        session, remote = copy.session, copy.former or copy.session.destination
         if session.expires_at <= now and now - copy.looked_at >= 1.0:
             copy.looked_at = now
             self._refresh(str(session.uri.session_id))  # It may have been extended.
@@ -290,7 +315,7 @@ class Elsewhere:
         elif session.state is SessionState.SUSPENDED:
             self._check_held(copy, now)
         elif now - copy.looked_at >= LOOK_AGAIN:
-            if session.routes or remote.transactions:
+            if session.routes or remote.transactions or self._relay.interruptions.lean_on(session):
                 copy.looked_at = now
                 self._refresh(str(session.uri.session_id))
             else:
