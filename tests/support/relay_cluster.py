@@ -162,15 +162,16 @@ class ClusterUnderTest:
                 task.cancel()
 
     async def settle(self) -> None:
-        """Let everything that is under way arrive."""
-        quiet = 0
-        while quiet < 5:
+        """Let everything that is under way arrive; what waits for time to pass goes on waiting."""
+        quiet, before = 0, 0
+        while quiet < (40 if before else 5):
             await asyncio.sleep(0)
             busy = self.network.pump()
             for pod in self.pods:
-                busy = busy or any(not task.done() for task in pod.runtime.tasks)
                 pod.runtime.tasks = [task for task in pod.runtime.tasks if not _finished(task)]
-            quiet = 0 if busy else quiet + 1
+            running = sum(len(pod.runtime.tasks) for pod in self.pods)
+            quiet = 0 if busy or running != before else quiet + 1
+            before = running
 
     async def advance(self, seconds: float) -> None:
         """Let time pass for all pods."""

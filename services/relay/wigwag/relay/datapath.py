@@ -93,8 +93,10 @@ def forward(data: bytes, position: int, source: "Hop") -> tuple[int, Stop]:
             return position, Stop.OTHER
         destination = route.destination
         if destination.full:
+            if route.drained is not None or destination.holds:
+                return position, Stop.OTHER
             source.blocked_on = destination
-            return position, Stop.OTHER if route.drained is not None or destination.holds else Stop.FULL
+            return position, Stop.FULL
         lines = 3 + (success is not None) + (failure is not None)
         if message_id is None or start is None or fields.count(b"\r\n") != lines or source.refused:
             return position, Stop.OTHER

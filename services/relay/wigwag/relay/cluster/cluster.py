@@ -115,7 +115,9 @@ class Cluster:
         """Wait until the pods have written again what the store has lost, or a known client would get another URI."""
         missing = self._refilled_at - self._relay.now()
         if missing > 0:
-            await asyncio.sleep(missing)
+            written = asyncio.Event()
+            self._relay.runtime.call_later(missing, written.set)
+            await written.wait()
 
     def moved_here(self, session: Session) -> None:
         """The session has another connection at this pod: streams that led to the former begin anew."""
