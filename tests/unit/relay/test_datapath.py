@@ -6,7 +6,8 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.relay import RelayUnderTest, send
+from tests.support.relay import FakeChannel, FakeClient, RelayUnderTest, send
+from tests.support.relay_cluster import ClusterUnderTest, client_at, deliver
 from wigwag.relay import datapath
 from wigwag.relay import hop as hop_module
 from wigwag.relay.datapath import Stop, end_of_body
@@ -49,6 +50,41 @@ async def _outcome(
     client = await under_test.client()
     peer = under_test.connect()
     peer.receive(send(f"{client.use_path} {client.uri}", PEER, b"first", transaction_id="first"))
+    _pass_through(traffic, cuts, client, peer, fast=fast)
+    sent = _comparable(client)
+    return sent, peer.taken(), peer.is_open, len(client.channel.hop.transactions)
+
+
+async def _outcome_at_another_pod(
+    traffic: list[tuple[str, bytes, str | None, str, str]], cuts: list[int], *, fast: bool
+) -> tuple[list[bytes], list[bytes], bool, int]:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        client = await client_at(cluster, one, "alice", "msrps://client.invalid:9/a;tcp")
+        peer = two.connect()
+        await deliver(cluster, peer, send(f"{client.use_path} {client.uri}", PEER, b"first", transaction_id="first"))
+        _pass_through(traffic, cuts, client, peer, fast=fast)
+        await cluster.settle()
+        (remote,) = two.cluster.links.remotes()
+        assert remote.transactions.keys() == client.channel.hop.transactions.keys()
+        sent = _comparable(client)
+        return sent, peer.taken(), peer.is_open, len(remote.transactions)
+
+
+def _comparable(client: FakeClient) -> list[bytes]:
+    """Return what the client was sent, without what differs from run to run."""
+    frames = client.channel.taken()
+    return [f.replace(f.split(b" ")[1], b"ID").replace(client.use_path.encode(), b"URI") for f in frames]
+
+
+def _pass_through(
+    traffic: list[tuple[str, bytes, str | None, str, str]],
+    cuts: list[int],
+    client: FakeClient,
+    peer: FakeChannel,
+    *,
+    fast: bool,
+) -> None:
     data = b"".join(
         send(
             f"{client.use_path} {client.uri}",
@@ -67,8 +103,6 @@ async def _outcome(
         for start, end in pairwise(bounds):
             if peer.is_open:
                 peer.receive(data[start:end])
-    sent = [frame.replace(frame.split(b" ")[1], b"ID") for frame in client.channel.taken()]
-    return sent, peer.taken(), peer.is_open, len(client.channel.hop.transactions)
 
 
 @given(traffic=frames(), cuts=st.lists(st.integers(min_value=0, max_value=100_000), max_size=4))
@@ -77,6 +111,16 @@ async def test_fast_path_agrees_with_the_reference(
     traffic: list[tuple[str, bytes, str | None, str, str]], cuts: list[int]
 ) -> None:
     assert await _outcome(traffic, cuts, fast=True) == await _outcome(traffic, cuts, fast=False)
+
+
+@given(traffic=frames(), cuts=st.lists(st.integers(min_value=0, max_value=100_000), max_size=4))
+@settings(max_examples=60, deadline=None)
+async def test_fast_path_agrees_with_the_reference_toward_another_pod(
+    traffic: list[tuple[str, bytes, str | None, str, str]], cuts: list[int]
+) -> None:
+    fast = await _outcome_at_another_pod(traffic, cuts, fast=True)
+    assert fast == await _outcome_at_another_pod(traffic, cuts, fast=False)
+    assert fast[0] == (await _outcome(traffic, cuts, fast=True))[0]
 
 
 @given(body=st.lists(st.sampled_from([b"\r", b"\n", b"-", b"a", b"\r\n-------ab", b"x"]), max_size=60).map(b"".join))
