@@ -12,6 +12,9 @@ from .options import ConfigOption, JsonOption, settings_of
 from .settings import Settings
 from .terminal import console, local_time, print_json, print_table
 
+OLDEST_SESSION = 30 * 86_400.0
+"""Seconds for which a key is kept after another signs: a client that refreshes keeps its URI, whatever signed it."""
+
 keys = typer.Typer(help="Keys that sign URIs, nonces and pod links; equal on all pods.", no_args_is_help=True)
 
 
@@ -44,7 +47,7 @@ def rotate_keys(
     """
     settings = settings_of(config).settings
     file = _file(settings)
-    lifetime = settings.relay.max_expires + settings.relay.resume_window
+    lifetime = max(OLDEST_SESSION, settings.relay.max_expires + settings.relay.resume_window)
     before = file.read() if file.path.exists() else []
     changed = rotated(before, secrets.token_bytes(32), signs_from=time.time() + after, lifetime=lifetime)
     file.write(changed)
