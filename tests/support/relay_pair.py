@@ -39,6 +39,15 @@ def statuses(frames: list[bytes]) -> list[str]:
     return [(value_of(frame, "Status") or "")[4:7] for frame in frames if kind(frame) == "REPORT"]
 
 
+def covers(ranges: list[tuple[int, int]], octets: int) -> bool:
+    """Tell whether the ranges, all together, cover a message of so many octets."""
+    position = 1
+    for start, end in sorted(ranges):
+        if start <= position:
+            position = max(position, end + 1)
+    return bool(ranges) and position > octets
+
+
 def request(method: str, to_path: str, from_path: str, fields: str = "", *, transaction_id: str = "q001") -> bytes:
     """Build a request without a body by hand."""
     head = f"MSRP {transaction_id} {method}\r\nTo-Path: {to_path}\r\nFrom-Path: {from_path}\r\n{fields}"

@@ -1,9 +1,9 @@
 """Promise 1 of the design over many pods: no message that was answered 200 is lost without a word.
 
-Random traffic between clients and a peer at several pods, who move, are lost and resume; pods that are cut off from each
-other or from the store, or paused. With Failure-Report yes, each SEND answered 200 was answered 200 by a receiver, or a
-failure REPORT covers its bytes, or the sender's connection is lost. Nothing arrives twice or overtakes what was sent
-before it, and in the end nothing waits, is held or is remembered.
+Random traffic between clients and a peer at several pods, who move, are lost and resume; pods that are paused, or cut
+off from each other or from the store. With Failure-Report yes, each SEND answered 200 was answered 200 by a receiver,
+or a failure REPORT covers its bytes, or the sender's connection is lost. Nothing arrives twice or overtakes what was
+sent before it, and in the end nothing waits, is held or is remembered.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.relay import FakeChannel, FakeClient, body_of, ok_to, send, value_of
 from tests.support.relay_cluster import ClusterUnderTest, PodUnderTest
-from tests.support.relay_pair import kind, request, settings, statuses
+from tests.support.relay_pair import covers, kind, request, settings, statuses
 from wigwag.relay.destination import Holding
 
 PODS = 3
@@ -283,7 +283,7 @@ class World:
             assert status is not None, f"{message_id} was not answered"
             covered = end.reported.get(message_id, []) + self.ends[sent.whom].accepted.get(message_id, [])
             if status == "200":
-                assert _covers(covered, sent.octets), f"{message_id}: {sent}, told {sorted(covered)}"
+                assert covers(covered, sent.octets), f"{message_id}: {sent}, told {sorted(covered)}"
         for end in self.ends:
             self.check_arrivals(end)
 
@@ -329,14 +329,6 @@ def _check_pod(pod: PodUnderTest) -> None:
         assert not stream._waiting
         assert not stream._outstanding
     assert len(cluster.links.remotes()) <= 8
-
-
-def _covers(ranges: list[tuple[int, int]], octets: int) -> bool:
-    position = 1
-    for start, end in sorted(ranges):
-        if start <= position:
-            position = max(position, end + 1)
-    return bool(ranges) and position > octets
 
 
 @given(steps=st.lists(STEPS, min_size=25, max_size=60))

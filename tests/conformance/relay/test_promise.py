@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.support.relay import FakeChannel, FakeClient, RelayUnderTest, body_of, ok_to, send, value_of
-from tests.support.relay_pair import kind, settings, statuses
+from tests.support.relay_pair import covers, kind, settings, statuses
 
 SIZES = st.sampled_from([0, 1, 200, 5_000, 65_536, 65_537, 150_000, 300_000])
 WHO = st.integers(min_value=0, max_value=1)
@@ -173,15 +173,7 @@ class World:
                 for receiver in self.receivers:
                     covered = covered + receiver.accepted.get(message_id, [])
                 if sender.answered[tid] == "200":
-                    assert _covers(covered, octets), f"{message_id}: {octets} octets, told {sorted(covered)}"
-
-
-def _covers(ranges: list[tuple[int, int]], octets: int) -> bool:
-    position = 1
-    for start, end in sorted(ranges):
-        if start <= position:
-            position = max(position, end + 1)
-    return bool(ranges) and position > octets
+                    assert covers(covered, octets), f"{message_id}: {octets} octets, told {sorted(covered)}"
 
 
 @given(steps=st.lists(STEPS, max_size=25), window=st.sampled_from([0, 60]))

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from tests.support.relay import FakeClient, body_of, ok_to, send, value_of
+import pytest
+
+from tests.support.relay import FakeChannel, FakeClient, body_of, ok_to, send, value_of
 from tests.support.relay_cluster import ClusterUnderTest, PodUnderTest, client_at, deliver
 from tests.support.relay_pair import kinds, request, settings, statuses
 from wigwag.relay.cluster.remote import CREDIT, Remote
@@ -14,6 +16,18 @@ ALICE = "msrps://alice.invalid:9/a;tcp"
 
 async def alice_at(cluster: ClusterUnderTest, pod: PodUnderTest) -> FakeClient:
     return await client_at(cluster, pod, "alice", ALICE)
+
+
+async def held_for_alice(cluster: ClusterUnderTest, pod: PodUnderTest) -> FakeChannel:
+    """Let a peer send to a client who is lost; returns the peer's connection."""
+    alice = await alice_at(cluster, pod)
+    peer, path = pod.connect(), f"{alice.use_path} {ALICE}"
+    await deliver(cluster, peer, send(path, PEER))
+    await deliver(cluster, alice.channel, ok_to(alice.channel.taken()[0]))
+    alice.channel.lose()
+    await cluster.settle()
+    assert kinds(await deliver(cluster, peer, send(path, PEER, b"held", transaction_id="t002"))) == ["200"]
+    return peer
 
 
 def the_remote(pod: PodUnderTest) -> Remote:
@@ -133,13 +147,7 @@ async def test_somebody_who_does_not_prove_himself_is_cut_off_however_slowly_he_
 async def test_what_is_held_outlives_a_client_that_is_lost_while_it_authenticates() -> None:
     async with ClusterUnderTest() as cluster:
         one, _ = cluster.pods
-        alice = await alice_at(cluster, one)
-        peer, path = one.connect(), f"{alice.use_path} {ALICE}"
-        await deliver(cluster, peer, send(path, PEER))
-        await deliver(cluster, alice.channel, ok_to(alice.channel.taken()[0]))
-        alice.channel.lose()
-        await cluster.settle()
-        assert kinds(await deliver(cluster, peer, send(path, PEER, b"held", transaction_id="t002"))) == ["200"]
+        peer = await held_for_alice(cluster, one)
         again = FakeClient(one, one.connect(), "alice", ALICE)
         challenge = await again.auth()
         claim = one.cluster.claim
@@ -163,13 +171,7 @@ async def test_what_is_held_outlives_a_client_that_is_lost_while_it_authenticate
 async def test_what_is_held_follows_a_client_that_has_authenticated_elsewhere_meanwhile() -> None:
     async with ClusterUnderTest() as cluster:
         one, two = cluster.pods
-        alice = await alice_at(cluster, one)
-        peer, path = one.connect(), f"{alice.use_path} {ALICE}"
-        await deliver(cluster, peer, send(path, PEER))
-        await deliver(cluster, alice.channel, ok_to(alice.channel.taken()[0]))
-        alice.channel.lose()
-        await cluster.settle()
-        assert kinds(await deliver(cluster, peer, send(path, PEER, b"held", transaction_id="t002"))) == ["200"]
+        peer = await held_for_alice(cluster, one)
         again, elsewhere = (FakeClient(pod, pod.connect(), "alice", ALICE) for pod in (one, two))
         challenges = [await again.auth(), await elsewhere.auth()]
         claim = one.cluster.claim
@@ -372,3 +374,64 @@ async def test_a_connection_forgets_the_sessions_its_peers_were_bound_to() -> No
             await cluster.settle()
         await cluster.advance(5)
         assert not peer.hop.bound
+
+
+async def test_a_client_that_comes_and_goes_while_a_stream_is_being_stopped_gets_everything_in_order() -> None:
+    async with ClusterUnderTest(3) as cluster:
+        one, two, three = cluster.pods
+        alice = await alice_at(cluster, one)
+        peer, path = two.connect(), f"{alice.use_path} {ALICE}"
+        await deliver(cluster, peer, send(path, PEER, b"0", message_id="m000"))
+        await deliver(cluster, alice.channel, ok_to(alice.channel.taken()[0]))
+        alice.channel.full_above = 0
+        for number in range(1, 5):
+            frame = send(path, PEER, b"%d" % number, transaction_id=f"t00{number}", message_id=f"m00{number}")
+            await deliver(cluster, peer, frame)
+        written = len(alice.channel.taken())
+        cluster.network.silent = {("pod1", "pod2")}
+        await alice_at(cluster, two)
+        await deliver(cluster, peer, send(path, PEER, b"5", transaction_id="t005", message_id="m005"))
+        moved = await alice_at(cluster, three)
+        await deliver(cluster, peer, send(path, PEER, b"6", transaction_id="t006", message_id="m006"))
+        cluster.network.silent = set()
+        await cluster.advance(1)
+        found = [value_of(frame, "Message-ID") for frame in moved.channel.taken()]
+        assert found == [f"m00{number}" for number in range(written + 1, 7)]
+        assert statuses(peer.taken()) == ["408"] * written
+
+
+@pytest.mark.parametrize(
+    ("failure_report", "answer", "told"),
+    [("partial", "413 No", ["413"]), ("partial", "", []), ("no", "413 No", []), ("no", "", []), ("yes", "", ["408"])],
+)
+async def test_failure_report_means_the_same_at_another_pod(failure_report: str, answer: str, told: list[str]) -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        peer, fields = two.connect(), f"Failure-Report: {failure_report}\r\n"
+        answers = await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", PEER, fields=fields))
+        assert kinds(answers) == (["200"] if failure_report == "yes" else [])
+        if answer:
+            alice.channel.receive(ok_to(alice.channel.taken()[0], answer))
+            await cluster.settle()
+        await cluster.advance(40)
+        assert statuses(peer.taken()) == told
+        assert not the_remote(two).transactions
+        assert not alice.channel.hop.transactions
+
+
+async def test_a_proven_relay_uses_its_uri_over_a_connection_to_another_pod() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        own, names = "msrps://client.invalid:9/a;tcp", ("r1.test",)
+        from_path = f"msrps://r1.test:2855/s;tcp {own}"
+        relay = await client_at(cluster, one, "alice", from_path, certificate_names=names)
+        use_path = relay.use_path.split()[-1]
+        peer = two.connect()
+        assert kinds(await deliver(cluster, peer, send(f"{use_path} {from_path}", PEER))) == ["200"]
+        for certificate_names, status in ((names, "200"), ((), "481")):
+            another = two.connect(certificate_names=certificate_names)
+            frame = send(f"{use_path} {PEER}", from_path, transaction_id="t002")
+            assert kinds(await deliver(cluster, another, frame)) == [status]
+        assert kinds(peer.taken()) == ["SEND"]
+        assert kinds(relay.channel.taken()) == ["SEND"]

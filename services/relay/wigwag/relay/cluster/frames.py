@@ -156,7 +156,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """So many frames of the stream have been passed on, ever."""
+    """So many frames of the stream have been passed on, ever; 0: its receiver is there."""
 
     stream: int
     frames: int
