@@ -1,4 +1,4 @@
-"""The disk under the ledger is full: nothing counts as accepted that is not there; it goes on when there is room."""
+"""The disk under ledger or bus is full: nothing counts as accepted that is not there; both go on with room."""
 
 import subprocess
 import sys
@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.bus_writer import TOPIC, value
 from tests.support.node import clean_environment
 from tests.support.preload import SystemFaults
 from tests.support.processes import wait_until
+from wigwag.bus import Earliest
+from wigwag.bus.sqlite import SqliteBus
 from wigwag.database import Database
 from wigwag.database.ledger import Ledger
 
@@ -19,9 +22,9 @@ PATIENCE = 30.0
 
 
 @contextmanager
-def writing(file: Path, acknowledged: Path, faults: SystemFaults) -> Iterator[None]:
-    """Let a process write into the ledger; it is killed at the end (-9)."""
-    command: list[str | Path] = [sys.executable, "-m", "tests.support.ledger_writer", file, acknowledged]
+def writing(writer: str, file: Path, acknowledged: Path, faults: SystemFaults) -> Iterator[None]:
+    """Let a process of ``tests.support`` write; it is killed at the end (-9)."""
+    command: list[str | Path] = [sys.executable, "-m", f"tests.support.{writer}", file, acknowledged]
     process = subprocess.Popen(command, env=clean_environment(faults.environment), cwd=ROOT)
     try:
         yield
@@ -45,21 +48,35 @@ def wait_for(acknowledged: Path, outcome: str, more: int) -> None:
     )
 
 
-async def test_what_the_ledger_called_accepted_is_there_after_a_full_disk_and_a_kill(tmp_path: Path) -> None:
-    disk, acknowledged = tmp_path / "disk", tmp_path / "acknowledged"
-    disk.mkdir()
-    faults = SystemFaults(tmp_path, disk)
-    with writing(disk / "ledger.sqlite3", acknowledged, faults):
+def accepted_around_a_full_disk(writer: str, file: Path, refusal: str, directory: Path) -> list[str]:
+    """Let a process write while its disk is full and again has room; returns what it was told to be accepted."""
+    acknowledged = directory / "acknowledged"
+    file.parent.mkdir()
+    faults = SystemFaults(directory, file.parent)
+    with writing(writer, file, acknowledged, faults):
         wait_for(acknowledged, "accepted", 50)
         faults.fill_disk()
-        wait_for(acknowledged, "DatabaseError", 5)
+        wait_for(acknowledged, refusal, 5)
         faults.fill_disk(full=False)
         wait_for(acknowledged, "accepted", 50)
     told = outcomes(acknowledged)
-    assert set(told.values()) == {"accepted", "DatabaseError"}
-    async with (
-        Database(f"sqlite:///{disk / 'ledger.sqlite3'}") as database,
-        Ledger(database, clock=time.time) as ledger,
-    ):
-        lost = [name for name, outcome in told.items() if outcome == "accepted" and await ledger.find(name) is None]
+    assert set(told.values()) == {"accepted", refusal}
+    return [name for name, outcome in told.items() if outcome == "accepted"]
+
+
+async def test_what_the_ledger_called_accepted_is_there_after_a_full_disk_and_a_kill(tmp_path: Path) -> None:
+    file = tmp_path / "disk" / "ledger.sqlite3"
+    accepted = accepted_around_a_full_disk("ledger_writer", file, "DatabaseError", tmp_path)
+    async with Database(f"sqlite:///{file}") as database, Ledger(database, clock=time.time) as ledger:
+        lost = [name for name in accepted if await ledger.find(name) is None]
     assert lost == []
+
+
+async def test_what_the_bus_called_durable_is_there_after_a_full_disk_and_a_kill(tmp_path: Path) -> None:
+    file = tmp_path / "disk" / "bus.sqlite3"
+    accepted = accepted_around_a_full_disk("bus_writer", file, "BusError", tmp_path)
+    async with SqliteBus(file) as bus:
+        bus.declare(TOPIC)
+        values = [record.value async for record in bus.replay(TOPIC.name, Earliest())]
+    assert accepted == [name for name in accepted if value(name) in values]
+    assert len(values) == len(set(values))

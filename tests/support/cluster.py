@@ -220,8 +220,8 @@ class Cluster:
         node: Settings of the process.
         link_ports: Where each pod listens for others; None: ports that are free now.
         link_addresses: Where others reach each pod; None: at its own port.
-        environment: More variables of the pods.
-        descriptors: Limit of open files of each pod.
+        environment: More variables of the pods, or of each.
+        descriptors: Limit of open files of the pods, or of each; None: as it is.
         cpus: CPUs that the pods stay on, in turn; None: any.
     """
 
@@ -236,8 +236,8 @@ class Cluster:
         node: Mapping[str, Any] | None = None,
         link_ports: Sequence[int] | None = None,
         link_addresses: Sequence[tuple[str, int]] | None = None,
-        environment: Mapping[str, str] | None = None,
-        descriptors: int | None = None,
+        environment: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
+        descriptors: int | Sequence[int | None] | None = None,
         cpus: Sequence[int] | None = None,
     ) -> None:
         self.authority = Authority.create(directory)
@@ -257,8 +257,9 @@ class Cluster:
                 settings |= shared | {"relay": self._base["relay"] | shared["relay"]}
             cpu = cpus[number % len(cpus)] if cpus else None
             place = directory / name
-            pod = Pod(name, place, settings, environment=environment, descriptors=descriptors, cpu=cpu)
-            self.pods.append(pod)
+            variables = environment[number] if isinstance(environment, Sequence) else environment
+            files = descriptors[number] if isinstance(descriptors, Sequence) else descriptors
+            self.pods.append(Pod(name, place, settings, environment=variables, descriptors=files, cpu=cpu))
 
     def _base_settings(self, directory: Path, relay: Mapping[str, Any]) -> dict[str, Any]:
         keys = directory / "signing-keys"

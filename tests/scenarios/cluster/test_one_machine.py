@@ -1,0 +1,80 @@
+"""One machine of three fails its pod: disk full, no descriptors left, the clock an hour back. No promise is broken."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import Cluster, running
+from tests.support.load import LONG, load
+from tests.support.pod_status import ready_throughout
+from tests.support.preload import SystemFaults
+from tests.support.redis_server import RedisServer
+
+SPAN = 20.0 if LONG else 2.0
+HOUR = 3600
+DESCRIPTORS = 64
+COUNT = 100 if LONG else 40
+MOVES = f"move {COUNT // 4}"
+
+
+@dataclass(frozen=True)
+class Machines:
+    """A relay of three pods, and what goes wrong around the first."""
+
+    cluster: Cluster
+    faults: SystemFaults
+
+
+@pytest.fixture
+def machines(redis: RedisServer, tmp_path: Path) -> Iterator[Machines]:
+    (tmp_path / "pod0").mkdir()
+    faults = SystemFaults(tmp_path, tmp_path / "pod0")
+    pods = Cluster(tmp_path, 3, redis_url=redis.url, environment=[faults.environment, {}, {}])
+    with running(pods) as cluster:
+        yield Machines(cluster, faults)
+
+
+def test_a_full_disk_under_one_of_three_pods_costs_nobody_a_message(machines: Machines, tmp_path: Path) -> None:
+    with load(machines.cluster, tmp_path / "load", count=COUNT, jitter=0.1) as traffic:
+        with ready_throughout(machines.cluster.pods):
+            machines.faults.fill_disk()
+            for process in traffic.processes:
+                process.tell(MOVES)
+            traffic.go_on_until(SPAN)
+            traffic.wait_until_ready()
+            machines.faults.fill_disk(full=False)
+            traffic.go_on_until(SPAN)
+        counts = traffic.finish("disk full under one of three")
+    assert counts["connections lost"] == counts["clients set up again"] == counts["refused"] == 0
+
+
+@pytest.mark.parametrize("offset", [-HOUR, HOUR] if LONG else [-HOUR], ids="{:+d} s".format)
+def test_a_wrong_clock_of_one_of_three_pods_costs_nobody_a_session(
+    machines: Machines, offset: int, tmp_path: Path
+) -> None:
+    """Clients come to it and leave it, so that its epochs and lifetimes meet those of the others."""
+    with load(machines.cluster, tmp_path / "load", count=COUNT, jitter=0.1) as traffic:
+        with ready_throughout(machines.cluster.pods):
+            for wrong in (offset, 0):
+                machines.faults.set_clock(wrong)
+                for process in traffic.processes:
+                    process.tell(MOVES)
+                traffic.go_on_until(SPAN)
+                traffic.wait_until_ready()
+        counts = traffic.finish(f"the clock of one of three off by {offset} s, then right")
+    assert counts["connections lost"] == counts["clients set up again"] == counts["refused"] == 0
+
+
+def test_clients_that_find_no_descriptor_at_one_of_three_pods_go_to_the_others(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    pods = Cluster(tmp_path, 3, redis_url=redis.url, descriptors=[DESCRIPTORS, None, None])
+    # More of them come to the first pod than it has descriptors for.
+    with running(pods) as cluster, load(cluster, tmp_path / "load", count=DESCRIPTORS * 2, jitter=0.1) as traffic:
+        assert "accepting rests" in cluster.pods[0].log.read_text()
+        traffic.go_on_until(SPAN)
+        counts = traffic.finish("no descriptors left at one of three")
+    assert counts["connections lost"] == counts["clients set up again"] == 0
+    assert counts["delivered"] == counts["sent"]
