@@ -218,6 +218,7 @@ class Cluster:
         kafka: Bootstrap servers of the bus; None: none.
         relay: More settings of the relay.
         node: Settings of the process.
+        sections: More settings, by section.
         link_ports: Where each pod listens for others; None: ports that are free now.
         link_addresses: Where others reach each pod; None: at its own port.
         environment: More variables of the pods, or of each.
@@ -234,6 +235,7 @@ class Cluster:
         kafka: str | None = None,
         relay: Mapping[str, Any] | None = None,
         node: Mapping[str, Any] | None = None,
+        sections: Mapping[str, Mapping[str, Any]] | None = None,
         link_ports: Sequence[int] | None = None,
         link_addresses: Sequence[tuple[str, int]] | None = None,
         environment: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
@@ -241,7 +243,7 @@ class Cluster:
         cpus: Sequence[int] | None = None,
     ) -> None:
         self.authority = Authority.create(directory)
-        self._base = self._base_settings(directory, relay or {}) | {"node": dict(node or {})}
+        self._base = self._base_settings(directory, relay or {}) | {"node": dict(node or {}), **(sections or {})}
         self.pods: list[Pod] = []
         for number in range(pods):
             name = f"pod{number}"

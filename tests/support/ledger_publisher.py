@@ -5,6 +5,7 @@ message's id and a version of it that the ledger has acknowledged, appended in o
 """
 
 import asyncio
+import logging
 import os
 import secrets
 import sys
@@ -45,6 +46,7 @@ async def write(ledger: Ledger, prefix: str, acknowledged: int) -> None:
 async def main(url: str, brokers: str, file: str) -> None:
     """Write and sweep until killed."""
     acknowledged = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says each failure several times a second
     run = secrets.token_hex(4)
     bus = KafkaBus(KafkaOptions(bootstrap_servers=brokers, partitions=4))
     async with bus, Database(url) as database, Ledger(database, clock=time.time) as ledger:
