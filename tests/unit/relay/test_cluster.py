@@ -394,3 +394,29 @@ async def test_a_link_that_cannot_be_opened_is_shown_with_the_reason_until_it_st
         await deliver(cluster, peer, send(f"{alice.use_path} {ALICE}", PEER))
         await cluster.advance(1)
         assert two.cluster.links.views() == {one.name: "up"}
+
+
+async def test_what_waits_for_a_pod_that_lives_but_cannot_be_reached_is_reported() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await client(cluster, one)
+        cluster.network.silent = {("pod1", "pod2"), ("pod2", "pod1")}
+        peer = two.connect()
+        path = f"{alice.use_path} {ALICE}"
+        assert kinds(await deliver(cluster, peer, send(path, PEER))) == ["200"]
+        await cluster.advance(settings().suspended_hold + 1)
+        assert statuses(peer.taken()) == ["408"]
+        cluster.network.silent = set()
+        await cluster.advance(2)
+        assert kinds(await deliver(cluster, peer, send(path, PEER))) == ["200"]
+        assert kinds(alice.channel.taken()) == ["SEND"]
+        # Once the pod was reached, what waits does so as long as ever.
+        cluster.network.silent = {("pod1", "pod2"), ("pod2", "pod1")}
+        for end in list(cluster.network.ends):
+            end.receiver.disconnected("cut")
+        peer.taken()
+        assert kinds(await deliver(cluster, peer, send(path, PEER))) == ["200"]
+        await cluster.advance(settings().suspended_hold - 2)
+        assert statuses(peer.taken()) == []
+        await cluster.advance(3)
+        assert statuses(peer.taken()) == ["408"]
