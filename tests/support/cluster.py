@@ -97,7 +97,9 @@ class Pod:
         self._admin_port = quiet_port()
         self._settings = settings
         self._environment = clean_environment(environment or {})
-        self._prepare = partial(_prepare, descriptors, cpu)
+        # Without a function to run the child is not forked, which a test that uses gRPC could not bear.
+        is_bounded = descriptors is not None or cpu is not None
+        self._prepare = partial(_prepare, descriptors, cpu) if is_bounded else None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

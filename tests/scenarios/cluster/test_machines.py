@@ -12,7 +12,7 @@ from tests.support.preload import SystemFaults
 
 SPAN = 20.0 if LONG else 2.0
 HOUR = 3600
-DESCRIPTORS = 64
+DESCRIPTORS = 96
 COUNT, RATE = 20, 100.0
 
 

@@ -14,7 +14,8 @@ from tests.support.redis_server import RedisServer
 
 SPAN = 20.0 if LONG else 2.0
 HOUR = 3600
-DESCRIPTORS = 64
+DESCRIPTORS = 96
+TALKING = 20
 COUNT = 100 if LONG else 40
 MOVES = f"move {COUNT // 4}"
 
@@ -71,10 +72,16 @@ def test_clients_that_find_no_descriptor_at_one_of_three_pods_go_to_the_others(
     redis: RedisServer, tmp_path: Path
 ) -> None:
     pods = Cluster(tmp_path, 3, redis_url=redis.url, descriptors=[DESCRIPTORS, None, None])
-    # More of them come to the first pod than it has descriptors for.
-    with running(pods) as cluster, load(cluster, tmp_path / "load", count=DESCRIPTORS * 2, jitter=0.1) as traffic:
-        assert "accepting rests" in cluster.pods[0].log.read_text()
+    # More clients come to the first pod than it has descriptors for, while others talk.
+    with (
+        running(pods) as cluster,
+        load(cluster, tmp_path / "load", count=TALKING, rate=100.0) as traffic,
+        ready_throughout(cluster.pods[1:]),
+        load(cluster, tmp_path / "crowd", count=DESCRIPTORS, rate=50.0, jitter=0.1) as crowd,
+    ):
         traffic.go_on_until(SPAN)
-        counts = traffic.finish("no descriptors left at one of three")
-    assert counts["connections lost"] == counts["clients set up again"] == 0
-    assert counts["delivered"] == counts["sent"]
+        assert "accepting rests" in cluster.pods[0].log.read_text()
+        for one, name in ((traffic, "who was there before"), (crowd, "the crowd")):
+            counts = one.finish(f"no descriptors left at one of three: {name}")
+            assert counts["connections lost"] == counts["clients set up again"] == 0
+            assert counts["delivered"] == counts["sent"]

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.support.cluster import Cluster, Pod
+from tests.support.cluster import Cluster, Pod, log_events
 from tests.support.load import LONG, RATE, load
 from tests.support.node import json_of, wigwag
 from tests.support.processes import wait_until
@@ -36,6 +36,12 @@ def rotate(pod: Pod) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def signs_at(pod: Pod) -> str:
+    """Return the key that a running pod signs with, as its log says."""
+    said = log_events(pod, "signing keys are in force")
+    return str(said[-1]["ids"][0]) if said else OLD
+
+
 def key_ids(recordings: list[Recording]) -> Counter[str]:
     """Count connections by the key that signed the URI which the relay gave them."""
     records = (record for recording in recordings for record in recording.records)
@@ -43,15 +49,21 @@ def key_ids(recordings: list[Recording]) -> Counter[str]:
     return Counter(match[1] for match in found if match)
 
 
+def next_key(cluster: Cluster, key: str) -> str:
+    """Wait until every pod signs with another key than this; returns it."""
+    began = time.monotonic()
+    wait_until(lambda: all(signs_at(pod) != key for pod in cluster.pods), seconds=3 * NOTICE, what="other key")
+    (found,) = {signs_at(pod) for pod in cluster.pods} | {signing_key(cluster.pods[0])}
+    print(f"\nall pods sign with key {found} {time.monotonic() - began:.1f} s after it was made")
+    return found
+
+
 def test_nothing_is_refused_while_keys_change_and_old_uris_go_on(cluster: Cluster, tmp_path: Path) -> None:
     with load(cluster, tmp_path / "load", count=COUNT, jitter=0.1) as traffic:
         key = OLD
         for number in range(ROTATIONS):
             rotate(cluster.pods[number])
-            before, began = key, time.monotonic()
-            wait_until(lambda: signing_key(cluster.pods[-1]) != before, seconds=3 * NOTICE, what="other key")
-            key = signing_key(cluster.pods[-1])
-            print(f"key {key} signs {time.monotonic() - began:.1f} s after it was made")
+            key = next_key(cluster, key)
             with load(cluster, tmp_path / f"new{number}", count=COUNT, rate=RATE / 2) as new:
                 new.go_on(RATE / 2)
                 assert set(key_ids(new.recordings())) == {key}
