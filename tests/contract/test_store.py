@@ -80,6 +80,7 @@ async def test_each_pod_sees_all_that_beat(store: Store, other: Store, clock: Wa
     membership = await other.beat(second)
     ages = {sighting.pod: sighting.age for sighting in membership.sightings}
     assert ages == {first: pytest.approx(2.0, abs=0.001), second: 0.0}
+    assert membership.time == pytest.approx(clock.now, abs=0.001)
 
 
 async def test_a_later_beat_replaces_what_the_pod_said(store: Store) -> None:

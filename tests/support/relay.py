@@ -30,6 +30,7 @@ class FakeRuntime:
 
     def __init__(self, seed: int = 1) -> None:
         self.time = 1000.0
+        self.clock_error = 0.0
         self._random = Random(seed)
         self.later: list[tuple[float, Callable[[], None]]] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -39,7 +40,7 @@ class FakeRuntime:
         return self.time
 
     def wall(self) -> float:
-        return 1_700_000_000.0 + self.time
+        return 1_700_000_000.0 + self.time + self.clock_error
 
     def random(self, octets: int) -> bytes:
         return self._random.randbytes(octets)

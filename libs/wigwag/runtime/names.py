@@ -177,7 +177,7 @@ RELAY_DELIVER = SpanName(
     "wigwag.relay.deliver",
     SpanKind.SERVER,
     "From a SEND's way out of a pod link until the receiver's response, at the pod that holds the receiver",
-    (MESSAGE_ID, STATUS, POD),
+    (OCTETS, STATUS, POD),
 )
 RPC_SERVE = SpanName("wigwag.rpc.serve", SpanKind.SERVER, "A unary gRPC call being answered", (RPC_METHOD, RPC_STATUS))
 RPC_CALL = SpanName("wigwag.rpc.call", SpanKind.CLIENT, "A unary gRPC call being made", (RPC_METHOD, RPC_STATUS))

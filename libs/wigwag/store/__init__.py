@@ -93,6 +93,8 @@ class Membership:
     sightings: tuple[Sighting, ...]
     generation: str
     """Changes when the store has lost what it held, or may have: another server answers."""
+    time: float
+    """The store's clock, seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)

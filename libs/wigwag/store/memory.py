@@ -80,7 +80,7 @@ class MemoryStore:
                 self._seen[pod_id] = now
         self._sweep(now)
         sightings = (Sighting(known, now - self._seen[known.id]) for known in self._pods.values())
-        return Membership(tuple(sightings), self._generation)
+        return Membership(tuple(sightings), self._generation, now)
 
     async def leave(self, pod_id: str) -> None:
         """See ``Store.leave``."""

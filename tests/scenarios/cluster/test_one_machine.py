@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import Cluster, running
-from tests.support.load import LONG, load
+from tests.support.load import LONG, RATE, load
 from tests.support.pod_status import ready_throughout
 from tests.support.preload import SystemFaults
 from tests.support.redis_server import RedisServer
@@ -17,7 +17,7 @@ HOUR = 3600
 DESCRIPTORS = 96
 TALKING = 20
 COUNT = 100 if LONG else 40
-MOVES = f"move {COUNT // 4}"
+MOVES = f"move {COUNT // 2}"
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ def machines(redis: RedisServer, tmp_path: Path) -> Iterator[Machines]:
 
 def test_a_full_disk_under_one_of_three_pods_costs_nobody_a_message(machines: Machines, tmp_path: Path) -> None:
     with load(machines.cluster, tmp_path / "load", count=COUNT, jitter=0.1) as traffic:
+        traffic.go_on(RATE)
         with ready_throughout(machines.cluster.pods):
             machines.faults.fill_disk()
-            for process in traffic.processes:
-                process.tell(MOVES)
+            traffic.processes[0].tell(MOVES)
             traffic.go_on_until(SPAN)
             traffic.wait_until_ready()
             machines.faults.fill_disk(full=False)
@@ -57,11 +57,11 @@ def test_a_wrong_clock_of_one_of_three_pods_costs_nobody_a_session(
 ) -> None:
     """Clients come to it and leave it, so that its epochs and lifetimes meet those of the others."""
     with load(machines.cluster, tmp_path / "load", count=COUNT, jitter=0.1) as traffic:
+        traffic.go_on(RATE)
         with ready_throughout(machines.cluster.pods):
             for wrong in (offset, 0):
                 machines.faults.set_clock(wrong)
-                for process in traffic.processes:
-                    process.tell(MOVES)
+                traffic.processes[0].tell(MOVES)
                 traffic.go_on_until(SPAN)
                 traffic.wait_until_ready()
         counts = traffic.finish(f"the clock of one of three off by {offset} s, then right")

@@ -420,3 +420,23 @@ async def test_what_waits_for_a_pod_that_lives_but_cannot_be_reached_is_reported
         assert statuses(peer.taken()) == []
         await cluster.advance(3)
         assert statuses(peer.taken()) == ["408"]
+
+
+@pytest.mark.parametrize("error", [-3600, 3600])
+async def test_the_wrong_clock_of_a_pod_ends_no_session(error: float) -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        one.runtime.clock_error = error
+        alice = await client(cluster, one)
+        bob = await client(cluster, two, "bob", BOB)
+        for sender, receiver in ((bob, alice), (alice, bob)):
+            paths = f"{sender.use_path} {receiver.use_path} {receiver.uri}", str(sender.uri)
+            assert kinds(await deliver(cluster, sender.channel, send(*paths))) == ["200"]
+            assert kinds(receiver.channel.taken()) == ["SEND"]
+        moved = await client(cluster, two)
+        assert moved.use_path == alice.use_path
+        await cluster.advance(5)
+        bob.channel.taken()
+        onward = send(f"{bob.use_path} {alice.use_path} {ALICE}", BOB)
+        assert kinds(await deliver(cluster, bob.channel, onward)) == ["200"]
+        assert kinds(moved.channel.taken()) == ["SEND"]

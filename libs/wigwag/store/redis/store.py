@@ -132,7 +132,7 @@ class RedisStore:
         sightings = (
             Sighting(pod_of(pod_id, document), ages[pod_id]) for pod_id, document in by_name(pods) if pod_id in ages
         )
-        return Membership(tuple(sightings), await self._generation())
+        return Membership(tuple(sightings), await self._generation(), float(now))
 
     async def _generation(self) -> str:
         """Return the markers of all servers; one that does not answer has lost nothing as far as one knows."""

@@ -97,7 +97,7 @@ class Lifecycle:
     async def _grant_in(self, cluster: "Cluster", wanted: Wanted) -> tuple[Session, Holding | None]:
         relay, hop = self._relay, wanted.hop
         session = relay.sessions.of_client(wanted.username, wanted.realm, wanted.client_uri)
-        expires_at = relay.runtime.wall() + wanted.expires
+        expires_at = cluster.members.wall() + wanted.expires
         if session is not None and session.destination is hop and await cluster.records.extend(session, expires_at):
             self._extend(session, wanted.expires, relay.now())
             relay.changed(session, SessionChange.REFRESHED)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wigwag.protocols.msrp import ResponseHead
 from wigwag.relay.traced import Traced, concluded
 from wigwag.relay.transactions import Relayed
-from wigwag.runtime.names import OCTETS, RELAY_DELIVER
+from wigwag.runtime.names import OCTETS, POD, RELAY_DELIVER
 
 from . import frames
 from .frames import RELAYED, TIMED, TRACED, TRANSACTION, Data, Ending, Open
@@ -101,7 +101,7 @@ class Arrivals:
             timed = bool(data.mark & TIMED)
             owner: Arrivals | Traced = self
             if data.mark & TRACED:
-                owner = Traced(self, hop.relay.tracing.begin(RELAY_DELIVER, data.traceparent, {OCTETS: data.octets}))
+                owner = Traced(self, hop.relay.tracing.begin(RELAY_DELIVER, data.traceparent, {OCTETS: data.octets, POD: self.link.pod}))
             self._outstanding += 1
             hop.transactions[data.transaction_id] = (
                 owner, data.transaction_id, b"1", data.octets, b"*", timed, hop.queued

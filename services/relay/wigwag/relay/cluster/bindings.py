@@ -72,7 +72,7 @@ class Bindings:
         return [(hop, key) for hop in self._relay.hops.values() for key in hop.bound]
 
     async def _write(self, part: Sequence[Bound], *, forget: bool) -> None:
-        shift = self._relay.runtime.wall() - self._relay.now()
+        shift = self._members.wall() - self._relay.now()
         records = await self._store.find_sessions(list({session_id for _, (session_id, _) in part})) if part else {}
         for hop, key in part:
             if key not in hop.bound:

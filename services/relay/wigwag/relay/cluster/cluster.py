@@ -52,7 +52,7 @@ class Cluster:
         self.keys = keys
         self._relay = relay
         self._store = store
-        self.members = Members(store, pod, relay.runtime.wall)
+        self.members = Members(store, pod, relay.now, relay.runtime.wall)
         self.links = Links(relay, keys, self.members, connector)
         self.records = Records(relay, store, self.members)
         self.elsewhere = Elsewhere(relay, self.members, self.links, self._refresh)

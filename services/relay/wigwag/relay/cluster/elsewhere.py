@@ -129,13 +129,13 @@ class Elsewhere:
         if record.epoch < session.epoch:
             return
         self._is_at(session, record.pod, record.epoch)
-        session.expires_at = now + record.expires_at - self._relay.runtime.wall()
+        session.expires_at = now + record.expires_at - self._members.wall()
         if session.expires_at <= now:
             self._drop(copy, "the session has expired")
         elif record.state is RecordState.ACTIVE:
             self._lead(copy, now)
         elif not session.suspended_at:
-            session.suspended_at = now - max(0.0, self._relay.runtime.wall() - record.suspended_at)
+            session.suspended_at = now - max(0.0, self._members.wall() - record.suspended_at)
 
     def _new_session(self, record: SessionRecord, now: float) -> Session:
         return Session(
@@ -147,7 +147,7 @@ class Elsewhere:
             client_host=record.client_host,
             listener=record.listener,
             created=record.created,
-            expires_at=now + record.expires_at - self._relay.runtime.wall(),
+            expires_at=now + record.expires_at - self._members.wall(),
             destination=Holding(),
             state=SessionState.SUSPENDED,
         )
@@ -240,7 +240,7 @@ class Elsewhere:
     def _lost_at(self, session: Session, now: float) -> float:
         """Return since when the client is without a connection: its pod's death, if that is why."""
         dead_since = self._members.dead_since(session.pod)
-        return now if dead_since is None else now - max(0.0, self._relay.runtime.wall() - dead_since)
+        return now if dead_since is None else now - max(0.0, self._members.wall() - dead_since)
 
     def _open_gate(self, copy: Copy) -> None:
         """Let those go on who have waited for the way to be known."""

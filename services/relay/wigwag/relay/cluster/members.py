@@ -18,18 +18,22 @@ class Members:
     Args:
         store: Where pods beat.
         pod: This pod.
+        now: Seconds, monotonic.
         wall: Seconds since the epoch.
     """
 
-    def __init__(self, store: Store, pod: Pod, wall: Callable[[], float]) -> None:
+    def __init__(self, store: Store, pod: Pod, now: Callable[[], float], wall: Callable[[], float]) -> None:
         self.pod = pod
         self.generation: str | None = None
         self.stale = True
         """The last beat failed: what the store holds now may be another generation."""
         self._store = store
+        self._now = now
         self._wall = wall
+        self._shift: float | None = None
+        """What the store's clock was ahead of ours that is monotonic."""
         self._seen: dict[str, tuple[Pod, float, float]] = {}
-        """By id: the pod, its age when the store was asked, and its last beat by our wall clock."""
+        """By id: the pod, its age when the store was asked, and its last beat by the store's clock."""
 
     async def beat(self) -> bool:
         """Beat, and see who else does; True when the store has lost what it held.
@@ -44,8 +48,16 @@ class Members:
         before, self.generation = self.generation, membership.generation
         return before not in (None, self.generation)
 
+    def wall(self) -> float:
+        """Return the store's time, seconds since the epoch; until the store was reached, that of this pod.
+
+        What pods write down for each other is told by one clock: one of theirs may be wrong.
+        """
+        return self._wall() if self._shift is None else self._now() + self._shift
+
     def _take(self, membership: Membership) -> None:
-        wall = self._wall()
+        self._shift = membership.time - self._now()
+        wall = self.wall()
         self._seen = {
             sighting.pod.id: (sighting.pod, sighting.age, wall - sighting.age) for sighting in membership.sightings
         }
@@ -59,7 +71,7 @@ class Members:
         return pod_id == self.pod.id or (pod_id in self._seen and self._seen[pod_id][1] < LEASE)
 
     def dead_since(self, pod_id: str) -> float | None:
-        """Return when a dead pod beat last, wall clock; None: it lives, or nothing is known of it."""
+        """Return when a dead pod beat last, by the store's clock; None: it lives, or nothing is known of it."""
         seen = self._seen.get(pod_id)
         return None if seen is None or self.alive(pod_id) else seen[2]
 

@@ -105,7 +105,7 @@ class Peers:
             StoreError: The store is away.
         """
         session_id, peer, own = str(session.uri.session_id), canonical(uri), self._own(hop)
-        expires_at = self._relay.runtime.wall() + session.expires_at - self._relay.now()
+        expires_at = self._members.wall() + session.expires_at - self._relay.now()
         replacing: PeerBinding | None = None
         for _ in range(3):
             found = await self._store.bind_peer(

@@ -185,7 +185,7 @@ class Records:
 
     def _record(self, session: Session) -> SessionRecord:
         relay = self._relay
-        shift = relay.runtime.wall() - relay.now()
+        shift = self._members.wall() - relay.now()
         suspended = session.state is SessionState.SUSPENDED
         return SessionRecord(
             session_id=str(session.uri.session_id),
