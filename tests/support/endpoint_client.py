@@ -23,6 +23,7 @@ REFRESH_AGAIN = 30.0
 TRANSACTION_TIMEOUT = 30.0
 """Seconds in which a SEND has to be answered (RFC 4975 section 7.1.1)."""
 _FOREVER = 1e9
+_OK = 200
 
 
 class EndpointClient:
@@ -120,7 +121,8 @@ class EndpointClient:
         self._world.record(Opened, client=self.name, connection=name, address=address, uri=self._uri, path=path)
         refresh_at = self._world.now() + REFRESH_AFTER * expires
         self.standing = Standing(name, wire, self._uri, use_path, refresh_at)
-        self._world.signalling.announce(self.name, path)
+        if not self._plan.bare:
+            self._world.signalling.announce(self.name, path)
 
     def _end(self, cause: Literal["peer", "gave up", "left"], reason: str) -> None:
         if self.standing is not None:
@@ -185,6 +187,10 @@ class EndpointClient:
             raise AssertionError(f"{self.name}: {head} came before the answer to AUTH")
         elif isinstance(head, ResponseHead):
             self.messages.take_response(head, self.standing)
+            if self._plan.bare and head.status_code == _OK and not self.standing.known:
+                # Its first valid request binds it to this connection; before, nobody could reach it.
+                self.standing.known = True
+                self._world.signalling.announce(self.name, self._uri)
         else:
             self.messages.take_request(frame, head, self.standing)
 

@@ -34,6 +34,8 @@ class Standing:
     uri: str
     use_path: str
     refresh_at: float
+    known: bool = False
+    """The relay has taken a message over it."""
 
 
 @dataclass(frozen=True, slots=True)

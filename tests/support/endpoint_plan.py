@@ -35,7 +35,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     foreign: bool = False
     """Whether a client takes a new URI for each connection, as endpoints do that don't know of resuming."""
     bare: bool = False
-    """Whether the clients connect to the relay of their peers without having one of their own: no AUTH."""
+    """Whether the clients connect to the relay of their peers without having one of their own: no AUTH. Their path is
+    told once their first message was taken."""
     success_reports: bool = False
     """Whether success REPORTs are asked for."""
     pace: float = 100.0

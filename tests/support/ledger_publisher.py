@@ -1,4 +1,4 @@
-"""``python -m tests.support.ledger_publisher DATABASE BROKERS ACKNOWLEDGED``: accepts and delivers messages, and publishes.
+"""``python -m tests.support.ledger_publisher DATABASE BROKERS ACKNOWLEDGED``: accepts messages and publishes.
 
 It writes into the ledger and sweeps it to Kafka until it is killed. Each line of the file ``ACKNOWLEDGED`` is a
 message's id and a version of it that the ledger has acknowledged, appended in one write once it was.

@@ -20,7 +20,6 @@ LONG = os.environ.get("WIGWAG_SCENARIOS") == "long"
 PAIRS = 100
 RATE = 200.0
 """Messages per second, both directions of all pairs together."""
-_SIDES = ("left", "right")
 
 
 class Load:
@@ -81,7 +80,14 @@ class Load:
 
 @contextmanager
 def load(
-    cluster: Cluster, directory: Path, *, kind: str = "tcp", count: int = PAIRS, wait: bool = True, **plan: Any
+    cluster: Cluster,
+    directory: Path,
+    *,
+    kind: str = "tcp",
+    count: int = PAIRS,
+    bare: bool = False,
+    wait: bool = True,
+    **plan: Any,
 ) -> Iterator[Load]:
     """Let pairs of clients talk until the block ends.
 
@@ -90,12 +96,17 @@ def load(
         directory: For recordings.
         kind: ``tcp`` or ``tls``.
         count: Pairs; each client is a session.
+        bare: Whether the clients of the right process have no relay of their own.
         wait: Whether the block begins when all are connected; else it begins at once.
         plan: Members of `Plan` that differ from the usual.
     """
     directory.mkdir()
     common = {"directory": str(directory), "relay": cluster.endpoint_relay(kind), "rate": plan.pop("rate", RATE) / 2}
-    plans = [Plan(name=side, clients=pairs(1, count, reverse=side == "right"), **common, **plan) for side in _SIDES]
+    common |= plan
+    plans = [
+        Plan(name="left", clients=pairs(1, count), **common),
+        Plan(name="right", clients=pairs(1, count, reverse=True), bare=bare, **common),
+    ]
     with ExitStack() as stack:
         processes = [stack.enter_context(EndpointProcess(one)) for one in plans]
         running = Load(cluster, processes)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import Cluster, running
-from tests.support.load import LONG, RATE, Load, load
+from tests.support.load import LONG, PAIRS, RATE, Load, load
 from tests.support.processes import wait_until
 from tests.support.redis_server import RedisServer
 
@@ -37,6 +37,15 @@ def test_no_promise_is_broken_by_kills_and_clients_that_resume_need_no_re_invite
     assert counts["clients set up again"] == 0
     assert counts["connections given up"] == 0
     assert counts["refused"] == 0
+
+
+def test_no_promise_is_broken_by_kills_when_clients_use_tls(cluster: Cluster, tmp_path: Path) -> None:
+    kills = KILLS // 4 or 1
+    with load(cluster, tmp_path / "load", kind="tls", count=PAIRS if LONG else 40) as traffic:
+        kill_again_and_again(traffic, kills)
+        counts = traffic.finish(f"{kills} kills, TLS")
+    assert counts["connections lost"] > 0
+    assert counts["clients set up again"] == counts["connections given up"] == counts["refused"] == 0
 
 
 def test_no_promise_is_broken_toward_foreign_endpoints_which_are_set_up_again(

@@ -101,7 +101,10 @@ class Arrivals:
             timed = bool(data.mark & TIMED)
             owner: Arrivals | Traced = self
             if data.mark & TRACED:
-                owner = Traced(self, hop.relay.tracing.begin(RELAY_DELIVER, data.traceparent, {OCTETS: data.octets, POD: self.link.pod}))
+                owner = Traced(
+                    self,
+                    hop.relay.tracing.begin(RELAY_DELIVER, data.traceparent, {OCTETS: data.octets, POD: self.link.pod}),
+                )
             self._outstanding += 1
             hop.transactions[data.transaction_id] = (
                 owner, data.transaction_id, b"1", data.octets, b"*", timed, hop.queued
