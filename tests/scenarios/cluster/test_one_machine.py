@@ -1,5 +1,6 @@
 """One machine of three fails its pod: disk full, no descriptors left, the clock an hour back. No promise is broken."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,15 @@ import pytest
 
 from tests.support.cluster import Cluster, running
 from tests.support.load import LONG, RATE, load
-from tests.support.pod_status import ready_throughout
+from tests.support.pod_status import assert_outage_is_told, is_group_ready, ready_throughout
 from tests.support.preload import SystemFaults
+from tests.support.processes import wait_until
 from tests.support.redis_server import RedisServer
 
 SPAN = 20.0 if LONG else 2.0
 HOUR = 3600
+PATIENCE = 30.0
+"""Seconds."""
 DESCRIPTORS = 96
 TALKING = 20
 COUNT = 100 if LONG else 40
@@ -38,6 +42,8 @@ def machines(redis: RedisServer, tmp_path: Path) -> Iterator[Machines]:
 
 
 def test_a_full_disk_under_one_of_three_pods_costs_nobody_a_message(machines: Machines, tmp_path: Path) -> None:
+    """What can't be written there are the events on the pod's own bus: its status says so."""
+    pod, before = machines.cluster.pods[0], time.time()
     with load(machines.cluster, tmp_path / "load", count=COUNT, jitter=0.1) as traffic:
         traffic.go_on(RATE)
         with ready_throughout(machines.cluster.pods):
@@ -45,8 +51,11 @@ def test_a_full_disk_under_one_of_three_pods_costs_nobody_a_message(machines: Ma
             traffic.processes[0].tell(MOVES)
             traffic.go_on_until(SPAN)
             traffic.wait_until_ready()
+            wait_until(lambda: not is_group_ready(pod, "bus"), seconds=PATIENCE, what="bus that can't be written")
             machines.faults.fill_disk(full=False)
+            wait_until(lambda: is_group_ready(pod, "bus"), seconds=PATIENCE, what="bus that can be written again")
             traffic.go_on_until(SPAN)
+        assert_outage_is_told(pod, "bus", before)
         counts = traffic.finish("disk full under one of three")
     assert counts["connections lost"] == counts["clients set up again"] == counts["refused"] == 0
 
