@@ -30,7 +30,7 @@ class Bindings:
     def __init__(self, relay: "Relay", store: Store, members: Members) -> None:
         self._relay = relay
         self._store = store
-        self._own = members.pod.id
+        self._members = members
         self._round: list[Bound] = []
         self._share = 1
 
@@ -86,4 +86,4 @@ class Bindings:
                 del hop.bound[key]
 
     def _binding(self, hop: "Hop") -> PeerBinding:
-        return PeerBinding(self._own, hop.channel.id)
+        return PeerBinding(self._members.pod.id, hop.channel.id)
