@@ -376,6 +376,28 @@ async def test_a_connection_forgets_the_sessions_its_peers_were_bound_to() -> No
         assert not peer.hop.bound
 
 
+async def test_a_session_that_ends_while_records_are_written_again_stays_ended() -> None:
+    async with ClusterUnderTest() as cluster:
+        one, two = cluster.pods
+        alice = await alice_at(cluster, one)
+        session = next(iter(one.relay.sessions))
+        records = [one.cluster.records._record(session)]
+        written_late = cluster.store.put_sessions
+
+        async def late(_: object) -> object:
+            one.relay.end(session, "ended by an operator")
+            await cluster.settle()
+            return await written_late(records)
+
+        one.store.store.put_sessions = late  # type: ignore[method-assign, assignment]
+        one.cluster.records.incomplete = True
+        await one.cluster.beat()
+        one.store.store.put_sessions = written_late  # type: ignore[method-assign]
+        await cluster.settle()
+        answer = await deliver(cluster, two.connect(), send(f"{alice.use_path} {ALICE}", PEER))
+        assert kinds(answer) == ["481"]
+
+
 async def test_a_client_that_comes_and_goes_while_a_stream_is_being_stopped_gets_everything_in_order() -> None:
     async with ClusterUnderTest(3) as cluster:
         one, two, three = cluster.pods

@@ -161,7 +161,14 @@ class Records:
         await self.bindings.write_some()
         share = max(1, len(self._relay.sessions) // ROUND)
         part, self._round = self._round[:share], self._round[share:]
-        return await self._store.put_sessions([self._record(session) for session in part if self._is_ours(session)])
+        return await self._put([session for session in part if self._is_ours(session)])
+
+    async def _put(self, sessions: Sequence[Session]) -> Sequence[SessionRecord]:
+        newer = await self._store.put_sessions([self._record(session) for session in sessions])
+        for session in sessions:
+            if not session.open:  # It ended meanwhile, and may have been written again after its end.
+                await self._end(session)
+        return newer
 
     def _is_ours(self, session: Session) -> bool:
         return self._relay.sessions.by_session_id(str(session.uri.session_id)) is session
@@ -176,7 +183,7 @@ class Records:
         try:
             for session in list(self._unended.values()):
                 await self._end(session)
-            newer = await self._store.put_sessions([self._record(session) for session in self._relay.sessions])
+            newer = await self._put(list(self._relay.sessions))
             await self.bindings.write_again()
         except StoreError:
             self.incomplete = True
