@@ -137,10 +137,6 @@ class Tracing:
         )
         return Span(span, _traceparent(span))
 
-    def begin_here(self, name: SpanName, attributes: Mapping[Attribute, AttributeValue] | None = None) -> Span:
-        """Begin a trace if chance wants it, else return a silent span."""
-        return self.begin(name, None, attributes) if self.sampled() else SILENT
-
 
 def _context(parent: Traceparent | None) -> Context:
     if parent is None:

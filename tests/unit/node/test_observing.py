@@ -29,7 +29,7 @@ async def test_a_collector_gets_traces_and_what_the_process_uses() -> None:
             otlp_endpoint=receiver.endpoint, sample_ratio=1.0, headers="X-Tenant=a, authorization=Bearer b=="
         )
         async with Observing(settings, "1", "pod.1") as observing:
-            observing.tracing.begin_here(RELAY_SEND).end()
+            observing.tracing.begin(RELAY_SEND).end()
             assert len(of_telemetry()) == 1
         assert of_telemetry() == []
         assert [span.name for span in receiver.spans()] == ["wigwag.relay.send"]

@@ -112,10 +112,6 @@ class RpcServer:
         """Tell those who watch the health at once, rather than within a second."""
         self._health.look()
 
-    def end_health(self) -> None:
-        """Say NOT_SERVING from now on, while calls are still answered."""
-        self._health.end()
-
     def _add_services(self) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for service in self._services:

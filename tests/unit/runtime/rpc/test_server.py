@@ -92,8 +92,6 @@ async def test_health_follows_the_service_and_the_server_is_healthy_while_any_is
             RELAY: STATUS.NOT_SERVING,
             other.name: STATUS.SERVING,
         }
-        server.end_health()
-        assert await health(channel, "") == STATUS.NOT_SERVING
 
 
 async def test_the_health_of_an_unknown_service_is_not_found() -> None:

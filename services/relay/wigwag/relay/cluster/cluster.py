@@ -287,12 +287,14 @@ class Cluster:
             self._relay.runtime.spawn(self._beat())
 
     async def _beat(self) -> None:
+        was_away = self.members.stale
         try:
             await self.beat()
         except StoreError as error:
             self._lookups.doubt()
             self._relay.counters["store_failures"] += 1
-            self._relay.log_event("no beat", reason=str(error))
+            if not was_away:
+                self._relay.log_event("no beat", reason=str(error))
         finally:
             self._beating = False
 
