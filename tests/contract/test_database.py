@@ -1,8 +1,10 @@
 """What every SQL database has to do: SQLite, PostgreSQL, and MariaDB by both of its names."""
 
 import asyncio
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,6 +84,15 @@ async def test_two_processes_may_open_a_new_database_at_once(url: str) -> None:
         assert process.returncode == 0, errors.decode()
     async with Database(url) as database:
         assert [user.username for user in await Subscribers(database).list()] == ["alice", "bob"]
+
+
+async def test_new_sqlite_file_that_another_process_has_locked_is_waited_for(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "wigwag.sqlite3", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    asyncio.get_running_loop().call_later(0.1, other.rollback)
+    async with Database(f"sqlite:///{tmp_path}/wigwag.sqlite3") as database:
+        assert await Subscribers(database).list() == []
+    other.close()
 
 
 @pytest.mark.peer("mariadb")

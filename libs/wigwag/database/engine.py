@@ -1,8 +1,10 @@
 """The connection to the SQL database: SQLite, PostgreSQL, MariaDB or MySQL by URL."""
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -82,6 +84,8 @@ class Database:
         Raises:
             DatabaseError: The database cannot be reached, or refuses.
         """
+        if self.url.get_backend_name() == "sqlite":
+            await asyncio.to_thread(_make_file, self.url)
         self._engine = _engine(self.url, self._sync)
         try:
             # alembic keeps what it works on in the module's globals: one at a time in a process.
@@ -155,7 +159,6 @@ def _migration_lock() -> asyncio.Lock:
 
 def _engine(url: URL, sync: str) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
-        _make_file(url)
         engine = create_async_engine(url, connect_args={"timeout": TIMEOUT / 2})
         event.listen(engine.sync_engine, "connect", partial(_prepare_sqlite, sync))
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
@@ -184,11 +187,29 @@ def _make_file(url: URL) -> None:
         path.touch(mode=0o600)
     except OSError as error:
         raise DatabaseError(f"database file {path}: {error.strerror}") from error
+    try:
+        _use_wal(path, time.monotonic() + TIMEOUT)
+    except sqlite3.Error as error:
+        raise DatabaseError(f"database file {path}: {error}") from error
+
+
+def _use_wal(path: Path, deadline: float) -> None:
+    """Switch the file to WAL, with which readers go on while one writes. The file remembers it."""
+    with closing(sqlite3.connect(path, timeout=TIMEOUT)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait for its lock here: two processes that open a new file meet.
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
 
 def _prepare_sqlite(sync: str, connection: Any, _record: object) -> None:
-    # WAL: readers go on while one writes. NORMAL: a power loss may cost the last rows, never the file.
-    pragmas = ("journal_mode=WAL", f"synchronous={sync}", f"busy_timeout={int(TIMEOUT * 500)}", "foreign_keys=ON")
+    # NORMAL: a power loss may cost the last rows, never the file.
+    pragmas = (f"synchronous={sync}", f"busy_timeout={int(TIMEOUT * 500)}", "foreign_keys=ON")
     connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
     cursor = connection.cursor()
     for pragma in pragmas:
