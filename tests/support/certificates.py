@@ -46,12 +46,13 @@ class Authority:
         self,
         *names: str,
         addresses: tuple[str, ...] = (),
+        uris: tuple[str, ...] = (),
         common_name: str = "test",
         expired: bool = False,
         file: str | None = None,
     ) -> Pair:
-        """A certificate for DNS ``names`` and IP ``addresses``; with neither it has no subjectAltName at all."""
-        return self._write(names, addresses, common_name, expired, file, self_signed=False)
+        """A certificate for DNS ``names``, IP ``addresses`` and URIs; with none it has no subjectAltName at all."""
+        return self._write(names, addresses, common_name, expired, file, self_signed=False, uris=uris)
 
     def self_signed(self, *names: str, file: str = "self-signed") -> Pair:
         """A certificate that nobody vouches for."""
@@ -66,12 +67,15 @@ class Authority:
         file: str | None,
         *,
         self_signed: bool,
+        uris: tuple[str, ...] = (),
     ) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(common_name)
         issuer = subject if self_signed else self.certificate.subject
         builder = _builder(subject, issuer, key, expired=expired)
-        alternatives = [x509.DNSName(name) for name in names] + [x509.IPAddress(ip_address(a)) for a in addresses]
+        alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
+        alternatives += [x509.IPAddress(ip_address(a)) for a in addresses]
+        alternatives += [x509.UniformResourceIdentifier(uri) for uri in uris]
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         certificate = builder.sign(key if self_signed else self.key, hashes.SHA256())

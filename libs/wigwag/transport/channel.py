@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from wigwag.transport.profiles import TcpProfile
 
 ChannelKind = Literal["tcp", "tls", "ws", "wss"]
+Application = Literal["msrp", "sip"]
+"""What a connection carries; TCP profiles may tell them apart."""
 Address = tuple[str, int]
 
 PAUSE_ABOVE = 65_536
@@ -86,6 +88,7 @@ class Channel(asyncio.Protocol, asyncio.BufferedProtocol):
         remote: The peer's address and port.
         local: Our address and port.
         profile: The TCP profile that matched, or None.
+        application: What the connection carries.
     """
 
     __slots__ = (
@@ -106,6 +109,7 @@ class Channel(asyncio.Protocol, asyncio.BufferedProtocol):
         "_send_threshold",
         "_starting",
         "_transport",
+        "application",
         "bytes_received",
         "bytes_sent",
         "certificate_names",
@@ -115,7 +119,9 @@ class Channel(asyncio.Protocol, asyncio.BufferedProtocol):
         "local",
         "opened_at",
         "profile",
+        "refusal",
         "remote",
+        "verify",
     )
 
     def __init__(
@@ -128,6 +134,7 @@ class Channel(asyncio.Protocol, asyncio.BufferedProtocol):
         remote: Address,
         local: Address,
         profile: "TcpProfile | None" = None,
+        application: Application = "msrp",
     ) -> None:
         self.id = next(_ids)
         self.kind: ChannelKind = kind
@@ -135,7 +142,12 @@ class Channel(asyncio.Protocol, asyncio.BufferedProtocol):
         self.remote = remote
         self.local = local
         self.profile = profile
+        self.application: Application = application
         self.certificate_names: tuple[str, ...] = ()
+        self.verify: Callable[[object], str | None] | None = None
+        """Looks at the peer's certificate before the receiver hears of the connection; returns why it won't do."""
+        self.refusal: str | None = None
+        """What ``verify`` found; the receiver never hears of such a connection."""
         self.opened_at = 0.0
         self.bytes_received = 0
         self.bytes_sent = 0
@@ -289,8 +301,13 @@ class Channel(asyncio.Protocol, asyncio.BufferedProtocol):
         stream.set_write_buffer_limits(high=PAUSE_ABOVE, low=RESUME_AT)
         if self._joins:
             self.certificate_names = names_in_certificate(stream.get_extra_info("peercert"))
+        if self.verify is not None:
+            self.refusal = self.verify(stream.get_extra_info("peercert"))
         try:
-            self._begin()
+            if self.refusal is not None:
+                self.abort(self.refusal)
+            else:
+                self._begin()
         except BaseException:
             stream.abort()
             raise
@@ -334,7 +351,10 @@ class Channel(asyncio.Protocol, asyncio.BufferedProtocol):
             self._abort_timer.cancel()
             self._abort_timer = None
         self._transport = None
-        self._finish(self._reason or reason_of(exc))
+        if self.refusal is not None:
+            self._owner.channel_closed(self)
+        else:
+            self._finish(self._reason or reason_of(exc))
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

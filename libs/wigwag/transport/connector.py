@@ -7,22 +7,47 @@ wrong certificate is a reason to stop, not to look for a more agreeable address.
 """
 
 import asyncio
-import errno
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from wigwag.transport.addresses import forbidden, leads_to_ourselves
-from wigwag.transport.channel import Address, Channel, ChannelKind, Receiver, reason_of
+from wigwag.transport.channel import Address, Application, Channel, ChannelKind, Receiver
 from wigwag.transport.errors import ConnectError, ConnectFailure
-from wigwag.transport.profiles import DEFAULT_CONNECT_TIMEOUT, ProfileTable, TcpProfile, apply_to_socket
+from wigwag.transport.profiles import ProfileTable, TcpProfile
+from wigwag.transport.racing import Candidate, connect_error, race
 from wigwag.transport.resolver import Endpoint, Resolver
-from wigwag.transport.streams import TlsStart, prepare_socket, start_stream
+from wigwag.transport.sip_identity import speaks_for
+from wigwag.transport.streams import TlsStart, start_stream
+from wigwag.transport.websocket import WebSocketRules
+from wigwag.transport.websocket_client import WebSocketClientChannel
 
-NEXT_ATTEMPT_AFTER = 0.25
-"""Seconds until the next address is tried beside the one that has not answered (RFC 8305 section 5)."""
 
-_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """How to connect, and whom to believe."""
+
+    host: str
+    """The URI's host, a name or a numeric address: SNI, what the certificate has to speak for, the WebSocket's Host."""
+    kind: ChannelKind = "tcp"
+    application: Application = "sip"
+    tls: ssl.SSLContext | None = None
+    """For ``tls`` and ``wss``; None: the connector's. When it does not check names itself (`tls.sip_client_context`),
+    whom the certificate speaks for is checked by RFC 5922."""
+    local_address: str | None = None
+    """Numeric address to connect from; addresses of the other family are left out then."""
+    allow_private: bool = False
+    """Lets the connection go to loopback, link-local, private and our own addresses."""
+    websocket: WebSocketRules | None = None
+    """For ``ws`` and ``wss``; None: SIP's, text frames, whole messages."""
+    path: str = "/"
+    """Of the WebSocket's resource."""
+
+
+SIP_WEBSOCKET = WebSocketRules(subprotocol="sip", text_frames=True, whole_messages=True)
+"""WebSocket as RFC 7118 wants it."""
 
 
 class Connector:
@@ -91,11 +116,36 @@ class Connector:
         Raises:
             ConnectError: No connection, with the step at which it failed.
         """
+        how = Outgoing(
+            host=server_name or host,
+            kind="tls" if secure else "tcp",
+            application="msrp",
+            local_address=local_address,
+            allow_private=allow_private,
+        )
         try:
             endpoints = await self._resolver.endpoints(host, port, secure=secure)
-            candidates = self._candidates(host, endpoints, secure, local_address, allow_private)
-            sock, endpoint, profile = await self._race(host, candidates, local_address)
-            return await self._start(sock, endpoint, profile, receiver, (server_name or host) if secure else None)
+            return await self._connect(host, endpoints, receiver, how)
+        except ConnectError as error:
+            self.failures[error.failure] += 1
+            raise
+
+    async def connect_to(self, endpoints: Sequence[Endpoint], receiver: Receiver, how: Outgoing) -> Channel:
+        """Connect to the first of some addresses that answers; ``receiver`` has heard ``connected`` when this returns.
+
+        Args:
+            endpoints: In order of preference, as `wigwag.transport.sip_locations` finds them. They are checked here
+                against the addresses that nobody may make us connect to.
+            receiver: Gets what the peer sends.
+            how: Kind, names, limits.
+
+        Raises:
+            ConnectError: No connection, with the step at which it failed.
+        """
+        try:
+            if not endpoints:
+                raise ConnectError(ConnectFailure.NO_ADDRESS, f"{how.host}: no address")
+            return await self._connect(how.host, endpoints, receiver, how)
         except ConnectError as error:
             self.failures[error.failure] += 1
             raise
@@ -124,22 +174,31 @@ class Connector:
         """A write took longer than the profile wants."""
         self.slow_sends += 1
 
+    def handshake_failed(self, channel: Channel, reason: str, *, too_slow: bool) -> None:
+        """A WebSocket's opening handshake came to nothing; who waits for it is told by the channel."""
+
     # -- which addresses ---------------------------------------------------------------------------------------------
 
-    def _candidates(
-        self, host: str, endpoints: list[Endpoint], secure: bool, local_address: str | None, allow_private: bool
-    ) -> list[tuple[Endpoint, TcpProfile | None]]:
-        kind = "tls" if secure else "tcp"
+    async def _connect(self, host: str, endpoints: Sequence[Endpoint], receiver: Receiver, how: Outgoing) -> Channel:
+        candidates = self._candidates(host, endpoints, how)
+        sock, endpoint, profile = await race(host, candidates, how.local_address, self._attempted)
+        return await self._start(sock, endpoint, profile, receiver, how)
+
+    def _attempted(self) -> None:
+        self.attempts += 1
+
+    def _candidates(self, host: str, endpoints: Sequence[Endpoint], how: Outgoing) -> list[Candidate]:
         table = self._profiles() if self._profiles is not None else None
         own = tuple(self._own_addresses())
+        local = how.local_address
         refusals: list[tuple[ConnectFailure, str]] = []
-        candidates = []
+        candidates: list[Candidate] = []
         for endpoint in endpoints:
-            remote, local = (endpoint.address, endpoint.port), (local_address or "", 0)
-            profile = table.match(kind, remote, local) if table is not None else None
-            if local_address is not None and (":" in local_address) != (":" in endpoint.address):
+            remote = (endpoint.address, endpoint.port)
+            profile = table.match(how.kind, remote, (local or "", 0), how.application) if table is not None else None
+            if local is not None and (":" in local) != (":" in endpoint.address):
                 refusals.append((ConnectFailure.NO_ADDRESS, "of another family than the local address"))
-            elif not allow_private and (why := _closed(endpoint.address, own)) is not None:
+            elif not how.allow_private and (why := _closed(endpoint.address, own)) is not None:
                 refusals.append((ConnectFailure.FORBIDDEN, f"{why} address"))
             elif profile is not None and profile.no_new_conn:
                 refusals.append((ConnectFailure.NO_NEW_CONNECTION, f"no_new_conn of TCP profile {profile.id}"))
@@ -150,106 +209,86 @@ class Connector:
             raise ConnectError(failure, f"{host}: {endpoints[0].address}: {why}")
         return candidates
 
-    async def _race(
-        self, host: str, candidates: list[tuple[Endpoint, TcpProfile | None]], local_address: str | None
-    ) -> tuple[socket.socket, Endpoint, TcpProfile | None]:
-        """The first connection that stands; the others are given up."""
-        attempts: dict[asyncio.Task[socket.socket], tuple[Endpoint, TcpProfile | None]] = {}
-        waiting = list(reversed(candidates))
-        error: ConnectError | None = None
-        try:
-            while waiting or any(not task.done() for task in attempts):
-                if waiting:
-                    endpoint, profile = waiting.pop()
-                    task = asyncio.create_task(self._attempt(endpoint, profile, local_address))
-                    attempts[task] = endpoint, profile
-                pending = [task for task in attempts if not task.done()]
-                delay = NEXT_ATTEMPT_AFTER if waiting else None
-                done, _ = await asyncio.wait(pending, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    if task.exception() is None:
-                        return task.result(), *attempts.pop(task)
-                    error = _connect_error(host, attempts[task][0], task.exception())
-        finally:
-            await _give_up(attempts)
-        assert error is not None
-        raise error
-
-    async def _attempt(
-        self, endpoint: Endpoint, profile: TcpProfile | None, local_address: str | None
-    ) -> socket.socket:
-        self.attempts += 1
-        milliseconds = profile.connect_timeout if profile is not None else DEFAULT_CONNECT_TIMEOUT
-        sock = socket.socket(socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            prepare_socket(sock)
-            if profile is not None:
-                apply_to_socket(sock, profile)
-            if local_address is not None:
-                sock.bind((local_address, 0))
-            async with asyncio.timeout(milliseconds / 1000):
-                await asyncio.get_running_loop().sock_connect(sock, (endpoint.address, endpoint.port))
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
     # -- on the connection that stands -------------------------------------------------------------------------------
 
     async def _start(
-        self,
-        sock: socket.socket,
-        endpoint: Endpoint,
-        profile: TcpProfile | None,
-        receiver: Receiver,
-        server_name: str | None,
+        self, sock: socket.socket, endpoint: Endpoint, profile: TcpProfile | None, receiver: Receiver, how: Outgoing
     ) -> Channel:
-        remote: Address = (endpoint.address, endpoint.port)
         try:
-            local: Address = sock.getsockname()[:2]
-            tls = None if server_name is None else self._tls_start(server_name)
-            kind: ChannelKind = "tcp" if tls is None else "tls"
-            channel = Channel(receiver, self, kind=kind, listener=None, remote=remote, local=local, profile=profile)
+            tls = self._tls_start(how) if how.kind in ("tls", "wss") else None
+            channel = self._channel(sock, endpoint, profile, receiver, how)
+            if tls is not None and not tls.context.check_hostname:
+                channel.verify = partial(_objection, how)
         except BaseException:
             sock.close()
             raise
         try:
             await start_stream(sock, channel, tls)
         except OSError as error:
-            raise _connect_error(server_name or endpoint.address, endpoint, error) from error
+            raise connect_error(how.host, endpoint, error) from error
+        if channel.refusal is not None:
+            raise ConnectError(ConnectFailure.CERTIFICATE, f"{how.host}: {endpoint.address}: {channel.refusal}")
+        if isinstance(channel, WebSocketClientChannel):
+            await _websocket_handshake(channel, endpoint, how)
         return channel
 
-    def _tls_start(self, server_name: str) -> TlsStart:
+    def _channel(
+        self, sock: socket.socket, endpoint: Endpoint, profile: TcpProfile | None, receiver: Receiver, how: Outgoing
+    ) -> Channel:
+        remote: Address = (endpoint.address, endpoint.port)
+        local: Address = sock.getsockname()[:2]
+        if how.kind in ("tcp", "tls"):
+            return Channel(
+                receiver,
+                self,
+                kind=how.kind,
+                listener=None,
+                remote=remote,
+                local=local,
+                profile=profile,
+                application=how.application,
+            )
+        return WebSocketClientChannel(
+            receiver,
+            self,
+            how.websocket or SIP_WEBSOCKET,
+            kind=how.kind,
+            host=how.host,
+            path=how.path,
+            remote=remote,
+            local=local,
+            profile=profile,
+            application=how.application,
+        )
+
+    def _tls_start(self, how: Outgoing) -> TlsStart:
         return TlsStart(
-            context=self._tls(),
+            context=how.tls or self._tls(),
             server_side=False,
-            server_name=server_name.strip("[]").rstrip("."),
+            server_name=how.host.strip("[]").rstrip("."),
             handshake_timeout=self._handshake_timeout,
             shutdown_timeout=self.close_timeout,
         )
 
 
+async def _websocket_handshake(channel: WebSocketClientChannel, endpoint: Endpoint, how: Outgoing) -> None:
+    try:
+        failure = await channel.handshake()
+    except asyncio.CancelledError:
+        channel.abort("given up")
+        raise
+    if failure is not None:
+        step = ConnectFailure.TIMEOUT if channel.was_too_slow else ConnectFailure.HANDSHAKE
+        raise ConnectError(step, f"{how.host}: {endpoint.address} port {endpoint.port}: WebSocket: {failure}")
+
+
+def _objection(how: Outgoing, certificate: object) -> str | None:
+    """Why a certificate that is trusted does not belong to whom we mean to reach."""
+    if speaks_for(certificate, how.host, wildcards=how.kind == "wss"):
+        return None
+    return "the certificate speaks for somebody else"
+
+
 def _closed(address: str, own: Iterable[str]) -> str | None:
     """Why nobody may make us connect to ``address``."""
     return forbidden(address, own) or ("our own" if leads_to_ourselves(address) else None)
-
-
-async def _give_up(attempts: Iterable[asyncio.Task[socket.socket]]) -> None:
-    for task in attempts:
-        task.cancel()
-    for result in await asyncio.gather(*attempts, return_exceptions=True):
-        if isinstance(result, socket.socket):
-            result.close()
-
-
-def _connect_error(host: str, endpoint: Endpoint, error: BaseException | None) -> ConnectError:
-    where = f"{host}: {endpoint.address} port {endpoint.port}"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return ConnectError(ConnectFailure.CERTIFICATE, f"{where}: {error.verify_message or error}")
-    if isinstance(error, TimeoutError | ConnectionAbortedError):
-        return ConnectError(ConnectFailure.TIMEOUT, f"{where}: no answer in time")
-    if isinstance(error, ssl.SSLError | ConnectionResetError):
-        return ConnectError(ConnectFailure.HANDSHAKE, f"{where}: {reason_of(error)}")
-    if isinstance(error, OSError) and error.errno in _RESOURCES:
-        return ConnectError(ConnectFailure.RESOURCES, f"{where}: {error.strerror}")
-    return ConnectError(ConnectFailure.REFUSED, f"{where}: {getattr(error, 'strerror', None) or error}")

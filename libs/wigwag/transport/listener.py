@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from wigwag.transport.admission import Admission
-from wigwag.transport.channel import Address, Channel, ChannelKind, Receiver, reason_of
+from wigwag.transport.channel import Address, Application, Channel, ChannelKind, Receiver, reason_of
 from wigwag.transport.client_hello import await_server_name
 from wigwag.transport.errors import ListenError
 from wigwag.transport.profiles import ProfileTable, TcpProfile, apply_to_socket
@@ -54,8 +54,14 @@ class ListenerOptions:
     """Authorities of client certificates; ``peer`` only."""
     origins: tuple[str, ...] = ()
     """Origins that a browser may come from; empty: any."""
+    application: Application = "msrp"
+    """What the connections carry."""
     subprotocol: str = "msrp"
-    """WebSocket subprotocol, without which the handshake is refused (RFC 7977 section 4.1)."""
+    """WebSocket subprotocol, without which the handshake is refused (RFC 7977 section 4.1, RFC 7118 section 4.1)."""
+    text_frames: bool = False
+    """Whether WebSocket messages that are UTF-8 leave as text, and only others as binary (RFC 7118 section 4.2)."""
+    whole_messages: bool = False
+    """Whether each read of a WebSocket receiver is one whole message, fragmented or not (RFC 7118 section 5)."""
     handshake_timeout: float = 10.0
     """Seconds that TLS and WebSocket handshakes may take, each."""
     close_timeout: float = 5.0
@@ -118,6 +124,8 @@ class Listener:
                 origins=options.origins,
                 largest_message=options.max_websocket_message,
                 handshake_timeout=options.handshake_timeout,
+                text_frames=options.text_frames,
+                whole_messages=options.whole_messages,
             )
         self._ping_phase = 0
         self._ping_timer: asyncio.TimerHandle | None = None
@@ -290,11 +298,23 @@ class Listener:
                 remote=remote,
                 local=local,
                 profile=profile,
+                application=self.options.application,
             )
-        return Channel(receiver, self, kind=self._kind, listener=self.name, remote=remote, local=local, profile=profile)
+        return Channel(
+            receiver,
+            self,
+            kind=self._kind,
+            listener=self.name,
+            remote=remote,
+            local=local,
+            profile=profile,
+            application=self.options.application,
+        )
 
     def _profile(self, remote: Address, local: Address) -> TcpProfile | None:
-        return None if self._profiles is None else self._profiles().match(self._kind, remote, local)
+        if self._profiles is None:
+            return None
+        return self._profiles().match(self._kind, remote, local, self.options.application)
 
     async def _start_tls(self, sock: socket.socket, channel: Channel, tls: ServerTls) -> None:
         name = await await_server_name(sock) if tls.needs_server_name else None

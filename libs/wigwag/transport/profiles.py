@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 from wigwag.transport.addresses import parse_address
-from wigwag.transport.channel import Address, Channel
+from wigwag.transport.channel import Address, Application, Channel
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -30,6 +30,9 @@ PROTOCOLS: dict[str, frozenset[str]] = {
     "wss": frozenset({"wss"}),
 }
 """Value of the ``proto`` column -> kinds of connection it means; ``msrp`` and ``msrps`` are OpenSIPS's names."""
+
+_ONLY_MSRP = frozenset({"msrp", "msrps"})
+"""Values of ``proto`` that leave connections of SIP alone; the others hold for both."""
 
 DEFAULT_CONNECT_TIMEOUT = 5_000
 """Milliseconds, where no row matches."""
@@ -100,10 +103,11 @@ class TcpProfile:
     keepinterval: int = 75
     """Seconds between probes; 0: the system's."""
 
-    def matches(self, protocol: str, remote: Address, local: Address) -> bool:
+    def matches(self, protocol: str, remote: Address, local: Address, application: Application = "msrp") -> bool:
         """Whether a connection of this kind between these addresses meets the conditions."""
         return (
-            not PROTOCOLS[self.proto].isdisjoint(PROTOCOLS.get(protocol, ()))
+            (application == "msrp" or self.proto not in _ONLY_MSRP)
+            and not PROTOCOLS[self.proto].isdisjoint(PROTOCOLS.get(protocol, ()))
             and self.remote_port in (0, remote[1])
             and self.local_port in (0, local[1])
             and _inside(remote[0], self.remote)
@@ -134,16 +138,19 @@ class ProfileTable:
                 profiles.append(reading.profile())
         self.profiles = sorted(profiles, key=_order)
 
-    def match(self, protocol: str, remote: Address, local: Address) -> TcpProfile | None:
+    def match(
+        self, protocol: str, remote: Address, local: Address, application: Application = "msrp"
+    ) -> TcpProfile | None:
         """The profile that holds for a connection.
 
         Args:
             protocol: ``tcp``, ``tls``, ``ws``, ``wss``, or OpenSIPS's ``msrp``, ``msrps``.
             remote: The peer's address and port.
             local: Our address and port; port 0 when it is not known yet.
+            application: What the connection carries; rows for ``msrp`` and ``msrps`` leave SIP alone.
         """
         for profile in self.profiles:
-            if profile.matches(protocol, remote, local):
+            if profile.matches(protocol, remote, local, application):
                 return profile
         return None
 
@@ -293,7 +300,7 @@ def _inside(address: str, network: IpNetwork | None) -> bool:
 
 
 def _holding(table: ProfileTable, channel: Channel) -> TcpProfile | None:
-    return table.match(channel.kind, channel.remote, channel.local)
+    return table.match(channel.kind, channel.remote, channel.local, channel.application)
 
 
 def _change(channel: Channel, after: TcpProfile | None) -> ProfileChange | None:

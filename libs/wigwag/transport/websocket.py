@@ -1,9 +1,10 @@
-"""WebSocket connections (RFC 6455), one MSRP message per WebSocket message (RFC 7977).
+"""WebSocket connections (RFC 6455), one MSRP or SIP message per WebSocket message (RFC 7977, RFC 7118).
 
 Theory of operation. The bytes run through websockets' sans-IO ``ServerProtocol``; this shell answers the opening
 handshake, passes payloads on as they come (a fragmented message piece by piece, so that only one frame is ever held
-back), and ends the connection in an orderly way. What we send needs no engine: a server's frames are a header and the
-payload. Frames are binary, received ones may be text too: the type carries no meaning (RFC 7977 section 4.2).
+back; or whole, where the rules say so), and ends the connection in an orderly way. What we send needs no engine: a
+server's frames are a header and the payload. Received frames may be text or binary: the type carries no meaning
+(RFC 7977 section 4.2, RFC 7118 section 4.2).
 
 After a close frame of ours, input is discarded until the peer closes: closing with unread input would make the kernel
 send RST, and the peer might never see why.
@@ -18,18 +19,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import OPEN, Event
+from websockets.protocol import Protocol as Engine
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
-from wigwag.transport.channel import Address, Channel, ChannelKind, ChannelOwner, Receiver
+from wigwag.transport.channel import Address, Application, Channel, ChannelKind, ChannelOwner, Receiver
 
 if TYPE_CHECKING:
     from wigwag.transport.profiles import TcpProfile
 
-_engine_logger = logging.getLogger("wigwag.transport.websocket.engine")
-_engine_logger.setLevel(logging.ERROR)
+engine_logger = logging.getLogger("wigwag.transport.websocket.engine")
+engine_logger.setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,10 @@ class WebSocketRules:
     """Bytes; more closes the connection with 1009."""
     handshake_timeout: float = 10.0
     """Seconds for the opening handshake."""
+    text_frames: bool = False
+    """Whether messages that are UTF-8 leave as text and only others as binary (RFC 7118 section 4.2)."""
+    whole_messages: bool = False
+    """Whether a fragmented message is put together before it is delivered; ``largest_message`` bounds it."""
 
     def engine(self) -> ServerProtocol:
         """A new engine that follows these rules; it offers no compression."""
@@ -52,7 +58,7 @@ class WebSocketRules:
             origins=[*origins, None] if origins else None,
             subprotocols=[Subprotocol(self.subprotocol)],
             max_size=self.largest_message,
-            logger=_engine_logger,
+            logger=engine_logger,
         )
 
 
@@ -68,12 +74,14 @@ class WebSocketChannel(Channel):
 
     __slots__ = (
         "_answered_ping",
+        "_assembled",
         "_choked",
         "_deadline",
         "_decoder",
         "_engine",
         "_events",
         "_rules",
+        "_server",
         "_told",
         "_ws_owner",
     )
@@ -89,16 +97,28 @@ class WebSocketChannel(Channel):
         remote: Address,
         local: Address,
         profile: "TcpProfile | None" = None,
+        application: Application = "msrp",
     ) -> None:
-        super().__init__(receiver, owner, kind=kind, listener=listener, remote=remote, local=local, profile=profile)
+        super().__init__(
+            receiver,
+            owner,
+            kind=kind,
+            listener=listener,
+            remote=remote,
+            local=local,
+            profile=profile,
+            application=application,
+        )
         self._ws_owner = owner
         self._rules = rules
-        self._engine = rules.engine()
+        self._server = rules.engine()
+        self._engine: Engine = self._server
         self._events: deque[Event] = deque()
         self._decoder: codecs.IncrementalDecoder | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._choked = False
         self._answered_ping = True
+        self._assembled = bytearray()
         self._told = False
         self._receive = self._feed
 
@@ -110,11 +130,13 @@ class WebSocketChannel(Channel):
         return super().is_open and self._engine.state is OPEN
 
     def send(self, frames: Sequence[bytes]) -> None:
-        """Send protocol messages, each as one binary WebSocket message (RFC 7977 section 4.2)."""
+        """Send protocol messages, each as one WebSocket message; binary unless the rules ask for text."""
         if self._engine.state is OPEN:
+            may_be_text = self._rules.text_frames
             parts: list[bytes] = []
             for frame in frames:
-                parts += (_binary_header(len(frame)), frame)
+                opcode = Opcode.TEXT if may_be_text and is_utf8(frame) else Opcode.BINARY
+                parts += (_header(opcode, len(frame)), frame)
             super().send((b"".join(parts),))
 
     def resume_reading(self) -> None:
@@ -186,17 +208,21 @@ class WebSocketChannel(Channel):
             self._told = True
             self._ws_owner.handshake_failed(self, reason, too_slow=too_slow)
 
-    def _open(self, request: Request) -> None:
-        engine = self._engine
+    def _handshake(self, event: Request | Response) -> None:
+        assert isinstance(event, Request)
+        engine = self._server
         if self._events or engine.eof_sent:
             # Frames right behind the request: the client did not wait for the answer (RFC 6455 section 4.1).
             self._fail_handshake("frames before the handshake was answered")
             self.abort("frames before the handshake was answered")
             return
-        engine.send_response(engine.accept(request))
+        engine.send_response(engine.accept(event))
         if engine.state is not OPEN:
             self._fail_handshake(str(engine.handshake_exc))
             return
+        self._open_now()
+
+    def _open_now(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -219,8 +245,8 @@ class WebSocketChannel(Channel):
         events = self._events
         while events and not self._paused and not self._ending:
             event = events.popleft()
-            if isinstance(event, Request):
-                self._open(event)
+            if isinstance(event, Request | Response):
+                self._handshake(event)
             elif isinstance(event, Frame):
                 self._deliver(event)
         if not events or self._engine.state is OPEN:
@@ -241,6 +267,12 @@ class WebSocketChannel(Channel):
                 return
             if frame.fin:
                 self._decoder = None
+        if self._rules.whole_messages and (self._assembled or not frame.fin):
+            self._assembled += data
+            if not frame.fin:
+                return
+            data = bytes(self._assembled)
+            self._assembled.clear()
         if data:
             self._receiver.data_received(data)
 
@@ -308,10 +340,22 @@ class WebSocketChannel(Channel):
             self._receiver.disconnected(reason)
 
 
-def _binary_header(size: int) -> bytes:
-    """FIN, opcode 2, no mask, and the payload's length (RFC 6455 section 5.2)."""
+def is_utf8(data: bytes) -> bool:
+    """Whether ``data`` may travel as text."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _header(opcode: Opcode, size: int) -> bytes:
+    """FIN, opcode, no mask, and the payload's length (RFC 6455 section 5.2)."""
+    first = 0x80 | opcode
     if size < 126:
-        return bytes((0x82, size))
+        return bytes((first, size))
     if size < 65_536:
-        return b"\x82\x7e" + size.to_bytes(2, "big")
-    return b"\x82\x7f" + size.to_bytes(8, "big")
+        return bytes((first, 126)) + size.to_bytes(2, "big")
+    return bytes((first, 127)) + size.to_bytes(8, "big")

@@ -377,3 +377,40 @@ async def test_hostile_bytes_after_the_handshake_never_reach_the_loops_error_han
         it.writer.write(os.urandom(300))
         it.writer.close()
     await until(lambda: all(receiver.is_over for receiver in endpoints.accepted) and not listener.channels)
+
+
+@pytest.mark.parametrize(
+    ("text_frames", "message", "opcode"),
+    [
+        (False, b"MSRP", Opcode.BINARY),
+        (True, b"SIP/2.0 200 OK\r\n\r\n", Opcode.TEXT),
+        (True, "Grüße".encode(), Opcode.TEXT),
+        (True, b"\xff\x00", Opcode.BINARY),
+        (True, "Grüße".encode()[:3], Opcode.BINARY),
+        (True, b"x" * 70_000, Opcode.TEXT),
+    ],
+)
+async def test_s45_what_is_utf_8_leaves_as_text_where_that_is_asked_for(
+    endpoints: Endpoints, text_frames: bool, message: bytes, opcode: Opcode
+) -> None:
+    listener = await endpoints.listen(rules(text_frames=text_frames), lambda: Recorder(echo))
+    it = await opened(endpoints, listener)
+    it.writer.write(frame(2, b"go"))
+    assert (await it.frame()).data == b"go"
+    (await endpoints.receiver()).channel.send([message])
+    sent = await it.frame()
+    assert (sent.opcode, sent.data) == (opcode, message)
+
+
+@pytest.mark.parametrize("opcode", [1, 2])
+async def test_s45_a_message_is_delivered_whole_however_it_is_fragmented(endpoints: Endpoints, opcode: int) -> None:
+    listener = await endpoints.listen(rules(whole_messages=True, max_websocket_message=20))
+    it = await opened(endpoints, listener)
+    text = "aäb".encode()
+    pieces = [frame(opcode, text[:2], fin=False), frame(9, b"ping"), frame(0, b"", fin=False), frame(0, text[2:])]
+    it.writer.write(b"".join(pieces) + frame(opcode, b"") + frame(opcode, b"next") + frame(opcode, b"half", fin=False))
+    receiver = await endpoints.receiver()
+    await until(lambda: receiver.reads == [text, b"next"])
+    it.writer.write(frame(0, b"x" * 17))
+    assert await it.close_code() == 1009
+    assert receiver.reads == [text, b"next"]
