@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from wigwag.store import Change, Gap, Owner, RecordState, SessionRecord, Store
+from wigwag.store import Binding, Flow, Gap, Notice, Owner, RecordState, SessionRecord, Store
 from wigwag.store.memory import MemoryStore
 from wigwag.store.redis import RedisStore
 
@@ -71,6 +71,39 @@ def record(
     )
 
 
+FLOW = Flow(pod="pod-a", listener="sip-udp", connection=0, transport="udp", remote="198.51.100.7:5060")
+
+
+def binding(
+    key: str = "sip:alice@198.51.100.7",
+    *,
+    now: float,
+    lifetime: float = 3600.0,
+    flow: Flow | None = FLOW,
+    q: int = 1000,
+    call_id: str = "c1@phone",
+    cseq: int = 1,
+    updated_at: float = 0.0,
+) -> Binding:
+    """Return a binding as a registrar would write it."""
+    return Binding(
+        contact=key,
+        key=key,
+        call_id=call_id,
+        cseq=cseq,
+        expires_at=now + lifetime,
+        q=q,
+        params='+sip.instance="<urn:uuid:0c1e>";audio',
+        instance="<urn:uuid:0c1e>",
+        reg_id=1,
+        path=("<sip:edge.example;lr>", "<sip:10.0.0.1;lr;ob>"),
+        flow=flow,
+        user_agent="Phone/1.0",
+        updated_at=updated_at,
+        push="provider=apns",
+    )
+
+
 async def claim(store: Store, wanted: SessionRecord) -> SessionRecord:
     """Claim a session without conditions and return its record."""
     claimed = await store.claim_session(wanted, must_exist=False, resume_window=60.0)
@@ -82,7 +115,7 @@ class Listener:
     """Collects notices while it is entered; it listens once it is."""
 
     def __init__(self, store: Store) -> None:
-        self._notices: AsyncIterator[Change | Gap] = store.changes()
+        self._notices: AsyncIterator[Notice] = store.changes()
 
     async def __aenter__(self) -> "Listener":
         assert await anext(self._notices) == Gap()
@@ -91,7 +124,7 @@ class Listener:
     async def __aexit__(self, *exc_info: object) -> None:
         await self._notices.aclose()  # type: ignore[attr-defined]
 
-    async def next(self) -> Change | Gap:
+    async def next(self) -> Notice:
         """Return the next notice."""
         return await anext(self._notices)
 

@@ -1,4 +1,4 @@
-"""State that all pods share: who is there, whose the relay's sessions are, leases. A port; adapters stand beside it.
+"""State that all pods share: pods, the relay's sessions, SIP bindings, leases. A port; adapters stand beside it.
 
 Theory of operation. Every operation is atomic and speaks the domain's language; none is a get followed by a set. What
 has an owner carries an *epoch* (sessions) or a *fencing token* (leases): max(previous + 1, wall clock in milliseconds),
@@ -6,9 +6,9 @@ so that it never goes back, not even when the store comes back empty or a clock 
 is told so and changes nothing. Times are the store's wall clock, in seconds since the epoch.
 
 The store may be away, and may come back empty. Then ``beat`` shows another ``generation``, and each pod writes again
-what is its own (``put_sessions``, ``bind_peer``). Notices of changes (``changes``) only make others look sooner: they
-may be lost, and ``Gap`` says that some may have been. What has an expiry is there until ``MARGIN`` seconds after it,
-for clocks that differ; then it counts as gone.
+what is its own (``put_sessions``, ``bind_peer``, ``put_registrations``). Notices of changes (``changes``) only make
+others look sooner: they may be lost, and ``Gap`` says that some may have been. What has an expiry is there until
+``MARGIN`` seconds after it, for clocks that differ, and then counts as gone; SIP bindings count as gone at once.
 
 An operation that raises ``StoreError`` may have been carried out all the same: its answer was lost, not the request.
 """
@@ -20,24 +20,42 @@ from typing import Final, Protocol
 
 from wigwag.errors import StoreError, WigwagError
 
+from .registrations import (
+    Binding,
+    Flow,
+    OutdatedError,
+    Registration,
+    RegistrationChanged,
+    Registrations,
+    TooManyBindingsError,
+)
+
 __all__ = [
     "FORGOTTEN_AFTER",
     "MARGIN",
     "Availability",
+    "Binding",
     "Change",
     "Claim",
     "FencedError",
+    "Flow",
     "Gap",
     "Lease",
     "Membership",
+    "Notice",
+    "OutdatedError",
     "Owner",
     "PeerBinding",
     "Pod",
     "RecordState",
+    "Registration",
+    "RegistrationChanged",
+    "Registrations",
     "SessionRecord",
     "Sighting",
     "Store",
     "StoreError",
+    "TooManyBindingsError",
     "TooManySessionsError",
 ]
 
@@ -175,7 +193,11 @@ class Gap:
     """Notices may have been lost: everything that is cached has to be looked at again."""
 
 
-class Store(Protocol):
+Notice = Change | RegistrationChanged | Gap
+"""What ``changes`` yields."""
+
+
+class Store(Registrations, Protocol):
     """The port. Every operation may raise ``StoreError``: the store can't be reached, or not in time."""
 
     async def beat(self, pod: Pod) -> Membership:
@@ -305,5 +327,5 @@ class Store(Protocol):
     async def statuses(self) -> Mapping[str, bytes]:
         """Return the status documents of all pods, by pod id."""
 
-    def changes(self) -> AsyncIterator[Change | Gap]:
-        """Yield changes of sessions from now on; begins with a ``Gap`` once it listens. Never ends by itself."""
+    def changes(self) -> AsyncIterator[Notice]:
+        """Yield what changes from now on, after a ``Gap`` once it listens; never ends by itself."""

@@ -13,9 +13,9 @@ from . import (
     Change,
     Claim,
     FencedError,
-    Gap,
     Lease,
     Membership,
+    Notice,
     Owner,
     PeerBinding,
     Pod,
@@ -25,6 +25,7 @@ from . import (
     TooManySessionsError,
 )
 from .expiring import Expiring
+from .memory_registrations import MemoryRegistrations
 from .notices import Notices
 from .rules import LEASE_REMEMBERED, claimed, held_until, is_lapsed, is_live, leased, takes_over
 
@@ -32,7 +33,7 @@ SWEEP_INTERVAL: Final = 60.0
 """Seconds between two searches for what has expired."""
 
 
-class MemoryStore:
+class MemoryStore(MemoryRegistrations):
     """The port ``Store`` without a server. Every operation is done before another can begin.
 
     Args:
@@ -43,7 +44,7 @@ class MemoryStore:
     def __init__(
         self, *, clock: Callable[[], float] = time.time, on_availability: Availability = lambda available, detail: None
     ) -> None:
-        self._clock = clock
+        super().__init__(clock, Notices())
         self._on_availability = on_availability
         self._generation = secrets.token_hex(8)
         self._pods: dict[str, Pod] = {}
@@ -53,7 +54,6 @@ class MemoryStore:
         self._owners: dict[tuple[str, str], Expiring[str]] = {}
         self._peers: dict[str, Expiring[PeerBinding]] = {}
         self._leases: dict[str, tuple[Lease, float, float]] = {}
-        self._notices = Notices()
         self._swept = clock()
 
     async def __aenter__(self) -> Self:
@@ -229,7 +229,7 @@ class MemoryStore:
         if held is not None and held.token == lease.token:
             self._leases[lease.name] = held, min(until, self._clock()), 0.0
 
-    def changes(self) -> AsyncIterator[Change | Gap]:
+    def changes(self) -> AsyncIterator[Notice]:
         """See ``Store.changes``."""
         return self._notices.listen()
 
@@ -267,3 +267,4 @@ class MemoryStore:
         self._owners = {user: sessions for user, sessions in self._owners.items() if sessions.sweep(now)}
         self._peers = {session_id: peers for session_id, peers in self._peers.items() if peers.sweep(now)}
         self._leases = {name: held for name, held in self._leases.items() if held[1] + LEASE_REMEMBERED > now}
+        self._sweep_registrations(now)

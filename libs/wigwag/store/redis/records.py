@@ -1,10 +1,11 @@
 """How records, pods and notices are written in Redis: fields of text that ``redis-cli`` shows as they are."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
-from wigwag.store import Change, Gap, Owner, PeerBinding, Pod, RecordState, SessionRecord
+from wigwag.store import Change, Gap, Notice, Owner, PeerBinding, Pod, RecordState, RegistrationChanged, SessionRecord
 
 Pairs = Sequence[bytes]
 """Name, value, name, value, as HGETALL answers."""
@@ -39,6 +40,19 @@ class Keys:
         """A lease."""
         return self._tagged(name, "lease")
 
+    def registration(self, aor: str) -> str:
+        """What is kept of an address-of-record."""
+        return self._tagged(aor, "registration")
+
+    def registrations(self, prefix: str) -> str:
+        """A pattern for the keys of all addresses-of-record that begin so."""
+        literal = f"{self._prefix}:{{{_escaped(prefix)}"
+        return re.sub(r"[\\*?\[\]]", r"\\\g<0>", literal) + "*}:registration"
+
+    def nonce(self, nonce: str) -> str:
+        """A nonce's window."""
+        return self._tagged(nonce, "nonce")
+
     def generation(self, tag: str) -> str:
         """What tells that a server lost what it held."""
         return self._tagged(tag, "generation")
@@ -50,6 +64,11 @@ class Keys:
 def _escaped(text: str) -> str:
     """Return the text without braces, at signs, spaces and control characters."""
     return quote(text, safe="!$&'()*+,/:;=?~", errors="surrogateescape")
+
+
+def aor_of(key: bytes) -> str:
+    """Return the address-of-record that a key is about."""
+    return text(unquote_to_bytes(key.rpartition(b"{")[2].partition(b"}")[0]))
 
 
 def record_pairs(record: SessionRecord) -> Iterator[str]:
@@ -120,13 +139,17 @@ def binding_of(value: bytes) -> PeerBinding:
     return PeerBinding(pod, int(connection))
 
 
-def notice_of(message: bytes) -> Change | Gap:
+def notice_of(message: bytes) -> Notice:
     """Return the change that a message says; what can't be read may have been one."""
     try:
-        session_id, epoch, pod = json.loads(message.decode(errors="surrogateescape"))
-        return Change(str(session_id), int(epoch), str(pod))
+        match json.loads(message.decode(errors="surrogateescape")):
+            case [session_id, epoch, pod]:
+                return Change(str(session_id), int(epoch), str(pod))
+            case [aor, version]:
+                return RegistrationChanged(str(aor), int(version))
     except (ValueError, TypeError):
-        return Gap()
+        pass
+    return Gap()
 
 
 def text(value: bytes) -> str:

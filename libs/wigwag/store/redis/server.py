@@ -9,13 +9,18 @@ from importlib.resources import files
 from typing import Any, Final
 
 from redis.asyncio import Connection, ConnectionPool, Redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from wigwag.errors import StoreError
 
 from .address import HostPort, RedisAddress
-from .breaker import VENDOR_ERRORS, Breaker, Health, is_unfit
+from .breaker import VENDOR_ERRORS, Breaker, Health, describe, is_unfit
 
 MOST_CONNECTIONS: Final = 8
 """Connections to one server; more calls than that wait for their turn."""
+
+PAGE: Final = 500
+"""Keys that a server looks at in one step of a scan."""
 
 Answer = Any
 
@@ -113,6 +118,17 @@ class Server:
                 await self._client.connection_pool.disconnect(inuse_connections=False)
                 raise
         return answers
+
+    async def scan(self, pattern: str, cursor: int, deadline: float) -> tuple[int, Sequence[bytes]]:
+        """Return the cursor of the next page of keys, 0 after the last, and this one's keys; some may come again.
+
+        Raises:
+            StoreError: The server is away, refuses, or did not answer in time.
+        """
+        [answer] = await self.send([("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)], deadline)
+        if isinstance(answer, RedisError):
+            raise StoreError(f"redis {self.name}: {describe(answer)}") from answer
+        return int(answer[0]), answer[1]
 
     async def _exchange(self, commands: Sequence[tuple[Any, ...]], *, asking: bool) -> list[Answer]:
         if len(commands) == 1 and not asking:

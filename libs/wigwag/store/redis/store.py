@@ -13,12 +13,11 @@ import structlog
 from wigwag.errors import StoreError
 from wigwag.store import (
     Availability,
-    Change,
     Claim,
     FencedError,
-    Gap,
     Lease,
     Membership,
+    Notice,
     Owner,
     PeerBinding,
     Pod,
@@ -43,8 +42,9 @@ from .records import (
     text,
     text_of,
 )
+from .registrations import RedisRegistrations
 from .server import Call, Script
-from .servers import Cluster, Servers, SingleServer
+from .servers import Cluster, SingleServer
 from .subscription import Subscription
 
 logger = structlog.get_logger(__name__)
@@ -73,7 +73,7 @@ _ACQUIRE_LEASE: Final = Script("acquire_lease")
 _RELEASE_LEASE: Final = Script("release_lease")
 
 
-class RedisStore:
+class RedisStore(RedisRegistrations):
     """The port ``Store`` on a Redis server or a Redis Cluster.
 
     Args:
@@ -99,11 +99,8 @@ class RedisStore:
         on_availability: Availability = lambda available, detail: None,
     ) -> None:
         self._address = parse_address(url, ca_file=ca_file)
-        self._timeout = timeout
-        self._keys = Keys(prefix)
-        self._clock = clock
+        super().__init__(Keys(prefix), clock, timeout=timeout)
         self._on_availability = on_availability
-        self._opened: Servers | None = None
         self._markers: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
@@ -283,28 +280,15 @@ class RedisStore:
         """See ``Store.release_lease``."""
         await self._run(_RELEASE_LEASE, (self._keys.lease(lease.name),), str(lease.token))
 
-    def changes(self) -> AsyncIterator[Change | Gap]:
+    def changes(self) -> AsyncIterator[Notice]:
         """See ``Store.changes``."""
         return Subscription(self._servers, self._keys.channel, timeout=self._timeout).notices()
-
-    @property
-    def _servers(self) -> Servers:
-        if self._opened is None:
-            raise StoreError("the store is not open")
-        return self._opened
-
-    async def _run(self, script: Script, keys: tuple[str, ...], *arguments: str | bytes) -> Any:
-        return (await self._servers.run([self._call(script, keys, *arguments)]))[0]
 
     async def _run_session(self, script: Script, session_id: str, *arguments: str) -> Any:
         return (await self._servers.run([self._session_call(script, session_id, *arguments)]))[0]
 
     def _session_call(self, script: Script, session_id: str, *arguments: str) -> Call:
         return self._call(script, (self._keys.session(session_id),), self._keys.channel, session_id, *arguments)
-
-    def _call(self, script: Script, keys: tuple[str, ...], *arguments: str | bytes) -> Call:
-        now = text_of(self._clock()) if self._clock is not None else ""
-        return Call(script, keys, (now, *arguments))
 
     def _tell(self, available: bool, detail: str) -> None:
         if self._opened is None:

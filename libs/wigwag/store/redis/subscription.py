@@ -9,7 +9,7 @@ import structlog
 from redis.asyncio import Connection
 
 from wigwag.errors import StoreError
-from wigwag.store import Change, Gap
+from wigwag.store import Gap, Notice
 
 from .breaker import VENDOR_ERRORS, describe
 from .records import notice_of
@@ -39,7 +39,7 @@ class Subscription:
         self._lost = ""
         """Why nothing is heard; told once as long as it stays the same."""
 
-    async def notices(self) -> AsyncGenerator[Change | Gap, None]:
+    async def notices(self) -> AsyncGenerator[Notice, None]:
         """Yield a ``Gap`` each time it has begun to listen, and the changes from then on; never ends by itself."""
         while True:
             try:
@@ -56,7 +56,7 @@ class Subscription:
             logger.info("notices of changes are lost", reason=reason)
         self._lost = reason
 
-    async def _listen(self) -> AsyncGenerator[Change | Gap, None]:
+    async def _listen(self) -> AsyncGenerator[Notice, None]:
         connection = self._next(await self._servers.present()).new_connection()
         try:
             async with asyncio.timeout(self._timeout):
