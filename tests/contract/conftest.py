@@ -1,6 +1,7 @@
 """Every adapter of the ports: the one in the process and the real servers."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,22 @@ from tests.support.redis_server import (
     running_redis_tls,
 )
 from tests.support.sql import SqlServer
+from tests.support.stores import Backend, WallClock
+from wigwag.store import Store
 
 SERVERS = [
     pytest.param("sqlite"),
     pytest.param("postgresql", marks=pytest.mark.peer("postgresql")),
     pytest.param("mariadb", marks=pytest.mark.peer("mariadb")),
 ]
+
+STORES = [
+    pytest.param("memory"),
+    pytest.param("redis", marks=pytest.mark.peer("redis-server")),
+    pytest.param("redis_tls", marks=pytest.mark.peer("redis-server")),
+    pytest.param("redis_cluster", marks=pytest.mark.peer("redis-server")),
+]
+_prefixes: Iterator[int] = count()
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +78,33 @@ def redis_cluster() -> Iterator[RedisCluster]:
 def kafka() -> Iterator[Broker]:
     with running_broker() as broker:
         yield broker
+
+
+@pytest.fixture
+def clock() -> WallClock:
+    return WallClock()
+
+
+@pytest.fixture(params=STORES)
+def backend(request: pytest.FixtureRequest, clock: WallClock) -> Backend:
+    options = {"prefix": f"test{next(_prefixes)}"}
+    if request.param == "memory":
+        return Backend("memory", "", options, clock)
+    server: RedisServer | RedisCluster | tuple[str, str] = request.getfixturevalue(request.param)
+    if isinstance(server, tuple):
+        url, ca_file = server
+        return Backend("redis", url, {**options, "ca_file": ca_file}, clock)
+    return Backend("redis", server.url, options, clock)
+
+
+@pytest.fixture
+async def store(backend: Backend) -> AsyncIterator[Store]:
+    async with backend.new() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def other(backend: Backend) -> AsyncIterator[Store]:
+    """The same state, as another pod sees it."""
+    async with backend.new() as opened:
+        yield opened

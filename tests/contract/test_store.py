@@ -1,14 +1,11 @@
 """What every store has to do: in the process, on Redis, on Redis with TLS and a user, on a Redis Cluster."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from itertools import count
 
 import pytest
 
-from tests.support.redis_server import RedisCluster, RedisServer
-from tests.support.stores import ALICE, BOB, Backend, Listener, WallClock, claim, record
+from tests.support.stores import ALICE, BOB, Listener, WallClock, claim, record
 from wigwag.store import (
     FORGOTTEN_AFTER,
     MARGIN,
@@ -24,45 +21,8 @@ from wigwag.store import (
     TooManySessionsError,
 )
 
-SERVERS = [
-    pytest.param("memory"),
-    pytest.param("redis", marks=pytest.mark.peer("redis-server")),
-    pytest.param("redis_tls", marks=pytest.mark.peer("redis-server")),
-    pytest.param("redis_cluster", marks=pytest.mark.peer("redis-server")),
-]
 HOUR = 3600.0
 HERE, THERE = PeerBinding("pod-a", 7), PeerBinding("pod-b", 9)
-_prefixes: Iterator[int] = count()
-
-
-@pytest.fixture
-def clock() -> WallClock:
-    return WallClock()
-
-
-@pytest.fixture(params=SERVERS)
-def backend(request: pytest.FixtureRequest, clock: WallClock) -> Backend:
-    options = {"prefix": f"test{next(_prefixes)}"}
-    if request.param == "memory":
-        return Backend("memory", "", options, clock)
-    server: RedisServer | RedisCluster | tuple[str, str] = request.getfixturevalue(request.param)
-    if isinstance(server, tuple):
-        url, ca_file = server
-        return Backend("redis", url, {**options, "ca_file": ca_file}, clock)
-    return Backend("redis", server.url, options, clock)
-
-
-@pytest.fixture
-async def store(backend: Backend) -> AsyncIterator[Store]:
-    async with backend.new() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def other(backend: Backend) -> AsyncIterator[Store]:
-    """The same state, as another pod sees it."""
-    async with backend.new() as opened:
-        yield opened
 
 
 async def found(store: Store, session_id: str = "s1") -> SessionRecord | None:
