@@ -6,9 +6,11 @@ from .algorithms import Algorithm, ha1, response, rspauth
 from .authentication_info import AuthenticationInfo
 from .challenge import Challenge
 from .credentials import Credentials
-from .nonces import NonceIssuer, NonceVerdict, NonceWindow
+from .nonces import NonceIssuer, NonceVerdict, issuer_of
+from .parameters import parse_digest
 from .signing import SigningKey, SigningKeys
 from .stored import StoredCredentials
+from .windows import NonceWindow, NonceWindows
 
 __all__ = [
     "SPECIFICATIONS",
@@ -19,10 +21,13 @@ __all__ = [
     "NonceIssuer",
     "NonceVerdict",
     "NonceWindow",
+    "NonceWindows",
     "SigningKey",
     "SigningKeys",
     "StoredCredentials",
     "ha1",
+    "issuer_of",
+    "parse_digest",
     "response",
     "rspauth",
 ]
@@ -41,6 +46,9 @@ SPECIFICATIONS = (
     Spec(
         "RFC 7616", "3.4", "Credentials; MD5, SHA-256, SHA-512/256; each nonce-count once", f"{_TESTS}/test_headers.py"
     ),
+    Spec("RFC 2069", "2.4", "Responses without qop, where they are allowed", f"{_TESTS}/test_qualities.py"),
+    Spec("RFC 7616", "3.4.3", "auth-int", f"{_TESTS}/test_qualities.py"),
+    Spec("RFC 7616", "3.4", "Names in the extended notation; no userhash", f"{_TESTS}/test_qualities.py"),
     Spec("RFC 7616", "3.5", "Authentication-Info with rspauth", f"{_TESTS}/test_headers.py"),
     Spec("RFC 7616", "3.9", "Worked examples, with erratum 4897", f"{_TESTS}/test_algorithms.py"),
 )

@@ -31,14 +31,15 @@ class Algorithm(enum.Enum):
             return False
         return True
 
-    def hexdigest(self, text: str) -> str:
-        """Return ``H(text)``, in lower case, over the UTF-8 form of ``text`` (RFC 7616 section 4).
+    def hexdigest(self, data: str | bytes) -> str:
+        """Return ``H(data)``, in lower case; text is hashed in its UTF-8 form (RFC 7616 section 4).
 
         Raises:
             ConfigurationError: The OpenSSL below Python does not have this hash.
         """
+        octets = data.encode() if isinstance(data, str) else data
         try:
-            return hashlib.new(_OPENSSL_NAMES[self], text.encode(), usedforsecurity=False).hexdigest()
+            return hashlib.new(_OPENSSL_NAMES[self], octets, usedforsecurity=False).hexdigest()
         except ValueError as error:
             raise ConfigurationError(f"digest algorithm {self.value}: not in this Python's OpenSSL") from error
 
@@ -62,9 +63,18 @@ def ha1(algorithm: Algorithm, username: str, realm: str, password: str) -> str:
 
 
 def response(
-    algorithm: Algorithm, ha1: str, *, nonce: str, nc: str, cnonce: str, qop: str, method: str, uri: str
+    algorithm: Algorithm,
+    ha1: str,
+    *,
+    nonce: str,
+    nc: str,
+    cnonce: str,
+    qop: str,
+    method: str,
+    uri: str,
+    body: bytes = b"",
 ) -> str:
-    """Return ``request-digest`` for a quality of protection of ``auth`` (RFC 7616 section 3.4.1).
+    """Return ``request-digest`` (RFC 7616 section 3.4.1).
 
     Args:
         algorithm: The one that the challenge named.
@@ -72,17 +82,28 @@ def response(
         nonce: From the challenge.
         nc: ``nonce-count``, eight hexadecimal digits as they go over the wire.
         cnonce: The client's nonce.
-        qop: ``"auth"``; ``auth-int`` would need the body.
-        method: ``"AUTH"`` in MSRP.
+        qop: ``"auth"``, ``"auth-int"``, or empty as before there was one: then nc and cnonce don't count (RFC 2069).
+        method: ``"AUTH"`` in MSRP, the request's method in SIP.
         uri: digest-uri; in MSRP the rightmost URI of the To-Path (RFC 4976 section 9.1).
+        body: The request's; hashed for ``auth-int`` only (RFC 7616 section 3.4.3).
     """
-    return _keyed(algorithm, ha1, nonce, nc, cnonce, qop, f"{method}:{uri}")
+    return _keyed(algorithm, ha1, nonce, nc, cnonce, qop, f"{method}:{uri}", body)
 
 
-def rspauth(algorithm: Algorithm, ha1: str, *, nonce: str, nc: str, cnonce: str, qop: str, uri: str) -> str:
-    """Return ``response-digest``, by which the server proves that it knows HA1 too (RFC 7616 section 3.5)."""
-    return _keyed(algorithm, ha1, nonce, nc, cnonce, qop, f":{uri}")
+def rspauth(
+    algorithm: Algorithm, ha1: str, *, nonce: str, nc: str, cnonce: str, qop: str, uri: str, body: bytes = b""
+) -> str:
+    """Return ``response-digest``, by which the server proves that it knows HA1 too (RFC 7616 section 3.5).
+
+    The arguments are those of ``response``, but ``body`` is the response's.
+    """
+    return _keyed(algorithm, ha1, nonce, nc, cnonce, qop, f":{uri}", body)
 
 
-def _keyed(algorithm: Algorithm, ha1: str, nonce: str, nc: str, cnonce: str, qop: str, a2: str) -> str:
-    return algorithm.hexdigest(f"{ha1}:{nonce}:{nc}:{cnonce}:{qop}:{algorithm.hexdigest(a2)}")
+def _keyed(algorithm: Algorithm, ha1: str, nonce: str, nc: str, cnonce: str, qop: str, a2: str, body: bytes) -> str:
+    if qop == "auth-int":
+        a2 = f"{a2}:{algorithm.hexdigest(body)}"
+    ha2 = algorithm.hexdigest(a2)
+    if not qop:
+        return algorithm.hexdigest(f"{ha1}:{nonce}:{ha2}")
+    return algorithm.hexdigest(f"{ha1}:{nonce}:{nc}:{cnonce}:{qop}:{ha2}")

@@ -2,7 +2,9 @@
 
 import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from wigwag.errors import RemoteProtocolError
 
@@ -12,6 +14,9 @@ from .parameters import parse_digest, quoted, required
 # nc-value = 8LHEX, upper case occurs too
 _NC = re.compile(r"[0-9A-Fa-f]{8}")
 _HEX = re.compile(r"[0-9A-Fa-f]+")
+# ext-value = charset "'" [ language ] "'" value-chars (RFC 5987), where RFC 7616 section 3.4 allows UTF-8 only
+_EXTENDED = re.compile(r"UTF-8'[A-Za-z0-9-]*'((?:%[0-9A-Fa-f]{2}|[A-Za-z0-9!#$&+\-.^_`|~])+)", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,31 +32,40 @@ class Credentials:
     """None when the client named none, which means MD5."""
     cnonce: str
     nc: str
-    """Eight hexadecimal digits as received: they are hashed as text."""
+    """Eight hexadecimal digits as received: they are hashed as text; empty without qop, as ``cnonce`` is."""
     qop: str
-    """Always ``"auth"`` after parsing."""
+    """``"auth"`` after parsing, unless another was allowed: ``"auth-int"``, or empty when none was named (RFC 2069)."""
     opaque: str | None = None
     uri: str | None = None
     """digest-uri. RFC 4976 has no such parameter, yet some clients send it: see ``digest_uri``."""
 
     @classmethod
-    def parse(cls, value: str) -> "Credentials":
+    def parse(cls, value: str, qops: Sequence[str] = ("auth",)) -> "Credentials":
         """Parse a header's value; ``qop`` and ``nc`` may be quoted, as python3-msrplib sends them.
+
+        Args:
+            value: Begins with the scheme.
+            qops: Qualities of protection that were offered; an empty one allows clients that know of none.
 
         Raises:
             RemoteProtocolError: Not Digest, malformed, incomplete, an algorithm or quality of protection that was
                 never offered, or a response of another length than its algorithm's; ``status`` is 400.
         """
-        parameters = parse_digest(value)
+        return cls.from_parameters(parse_digest(value), qops)
+
+    @classmethod
+    def from_parameters(cls, parameters: dict[str, str], qops: Sequence[str] = ("auth",)) -> "Credentials":
+        """Return the credentials of parameters that ``parse_digest`` has read; arguments and errors as ``parse``."""
+        qop = _qop(parameters, qops)
         credentials = cls(
-            username=required(parameters, "username"),
+            username=_username(parameters),
             realm=required(parameters, "realm"),
             nonce=required(parameters, "nonce"),
             response=required(parameters, "response").lower(),
             algorithm=_algorithm(parameters.get("algorithm")),
-            cnonce=required(parameters, "cnonce"),
-            nc=required(parameters, "nc"),
-            qop=required(parameters, "qop").lower(),
+            cnonce=required(parameters, "cnonce") if qop else "",
+            nc=required(parameters, "nc") if qop else "",
+            qop=qop,
             opaque=parameters.get("opaque"),
             uri=parameters.get("uri"),
         )
@@ -59,9 +73,7 @@ class Credentials:
         return credentials
 
     def _check(self) -> None:
-        if self.qop != "auth":
-            raise RemoteProtocolError("Digest header: qop is not auth", status=400)
-        if _NC.fullmatch(self.nc) is None:
+        if self.qop and _NC.fullmatch(self.nc) is None:
             raise RemoteProtocolError("Digest header: malformed nc", status=400)
         length = self.effective_algorithm.response_length
         if len(self.response) != length or _HEX.fullmatch(self.response) is None:
@@ -74,8 +86,8 @@ class Credentials:
 
     @property
     def nonce_count(self) -> int:
-        """``nc`` as a number."""
-        return int(self.nc, 16)
+        """``nc`` as a number; 0, which no window accepts, without qop."""
+        return int(self.nc or "0", 16)
 
     def digest_uri(self, rightmost: str) -> str:
         """Return the URI that the response was computed with.
@@ -90,13 +102,14 @@ class Credentials:
             raise RemoteProtocolError("Digest header: uri is not the rightmost To-Path URI", status=400)
         return rightmost
 
-    def proves(self, ha1: str, *, method: str, uri: str) -> bool:
+    def proves(self, ha1: str, *, method: str, uri: str, body: bytes = b"") -> bool:
         """Tell, in a time that does not depend on the answer, whether the sender knew ``ha1``.
 
         Args:
             ha1: H(A1) of ``effective_algorithm``, lower case.
             method: ``"AUTH"`` in MSRP.
             uri: As ``digest_uri`` gives it.
+            body: The request's, which ``auth-int`` protects too.
         """
         expected = response(
             self.effective_algorithm,
@@ -107,6 +120,7 @@ class Credentials:
             qop=self.qop,
             method=method,
             uri=uri,
+            body=body,
         )
         return hmac.compare_digest(expected, self.response)
 
@@ -119,12 +133,40 @@ class Credentials:
         parts = [f"username={quoted(self.username)}", f"realm={quoted(self.realm)}", f"nonce={quoted(self.nonce)}"]
         if self.uri is not None:
             parts.append(f"uri={quoted(self.uri)}")
-        parts += [f"response={quoted(self.response)}", f"cnonce={quoted(self.cnonce)}"]
+        parts.append(f"response={quoted(self.response)}")
+        if self.qop:
+            parts.append(f"cnonce={quoted(self.cnonce)}")
         if self.algorithm is not None:
             parts.append(f"algorithm={self.algorithm.value}")
         if self.opaque is not None:
             parts.append(f"opaque={quoted(self.opaque)}")
-        return "Digest " + ", ".join([*parts, f"qop={self.qop}", f"nc={self.nc}"])
+        if self.qop:
+            parts += [f"qop={self.qop}", f"nc={self.nc}"]
+        return "Digest " + ", ".join(parts)
+
+
+def _qop(parameters: dict[str, str], qops: Sequence[str]) -> str:
+    qop = parameters.get("qop", "").lower() if "" in qops else required(parameters, "qop").lower()
+    if qop not in qops:
+        raise RemoteProtocolError("Digest header: qop was not offered", status=400)
+    return qop
+
+
+def _username(parameters: dict[str, str]) -> str:
+    """Return the name, which may be written in either of two ways, but not in both (RFC 7616 section 3.4)."""
+    if parameters.get("userhash", "").lower() == "true":
+        raise RemoteProtocolError("Digest header: userhash was not offered", status=400)
+    extended = parameters.get("username*")
+    if extended is None:
+        return required(parameters, "username")
+    match = _EXTENDED.fullmatch(extended)
+    try:
+        name = unquote(match[1], errors="strict") if match is not None and "username" not in parameters else ""
+    except UnicodeDecodeError:
+        name = ""
+    if not name or _CONTROL.search(name) is not None:
+        raise RemoteProtocolError("Digest header: malformed username*", status=400)
+    return name
 
 
 def _algorithm(name: str | None) -> Algorithm | None:

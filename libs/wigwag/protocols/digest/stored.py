@@ -26,16 +26,19 @@ class StoredCredentials:
     may_relay: bool = True
     """False: a known user who gets 403 (RFC 4976 section 6.3)."""
 
-    def ha1_for(self, algorithm: Algorithm, realm: str) -> str | None:
+    def ha1_for(self, algorithm: Algorithm, realm: str, username: str | None = None) -> str | None:
         """Return H(A1) in lower case, or None when what is stored does not yield it.
 
         Args:
             algorithm: The digest's algorithm.
             realm: The challenge's realm. A password serves any realm, a stored hash only ``domain``, letter for letter.
+            username: As the client spelled it, such as ``alice@example.com``: only a password serves another
+                spelling than the stored one. None: the stored one.
         """
+        username = self.username if username is None else username
         if self.password:
-            return ha1(algorithm, self.username, realm, self.password)
-        if realm != self.domain:
+            return ha1(algorithm, username, realm, self.password)
+        if (username, realm) != (self.username, self.domain):
             return None
         stored = (getattr(self, _COLUMNS[algorithm]) or "").strip().lower()
         # OpenSIPS's columns hold an empty string where nothing is known.

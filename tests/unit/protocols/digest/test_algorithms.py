@@ -8,7 +8,7 @@ import pytest
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import Algorithm, ha1, response, rspauth
 
-RFC_7616: dict[str, str] = {
+RFC_7616: dict[str, Any] = {
     "nonce": "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
     "nc": "00000001",
     "cnonce": "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",

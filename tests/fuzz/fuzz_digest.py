@@ -1,0 +1,102 @@
+"""Fuzz target for Digest in SIP: hostile header fields are refused with 400, 401 or 407, and let nobody in.
+
+A long run: ``python -m tests.fuzz.fuzz_digest --seed 7 --runs 1000000``. It ends at the first header field that breaks
+the sentence, or this one: a client answers a hostile challenge with one header field of printable characters, or not.
+"""
+
+import argparse
+from pathlib import Path
+from random import Random
+
+from wigwag.protocols.digest import NonceIssuer, NonceWindows, SigningKey, SigningKeys, StoredCredentials, issuer_of
+from wigwag.protocols.sip import Request, Response, SipError
+from wigwag.protocols.sip.digest import Account, DigestClient, DigestServer, ProtectionDomain, Role
+
+CORPUS = Path(__file__).parent / "corpus" / "digest"
+NOW = 1_800_000_000.0
+DOMAIN = ProtectionDomain(role=Role.USER_AGENT, realm="example.com", binding=b"7", qop=("auth", "auth-int"))
+ALICE = StoredCredentials("alice", "example.com", password="not what they guess")
+TOKENS = [
+    '"', "\\", '\\"', ",", "=", "Digest ", "Basic ", "username=", 'realm="example.com"', 'nonce=""', 'response=""',
+    "nc=00000001", "nc=ffffffff", "qop=auth", "qop=auth-int", "algorithm=MD5", "algorithm=SHA-256", "userhash=true",
+    "username*=UTF-8''a", "%00", "%ff", " ", "\t", "\0", "\x7f", "\udc80", "\ud800", "\u00e9", "\U0001f600", "a" * 5000,
+    'uri="sip:example.com"', "sip:", "stale=true", 'nextnonce="x"', 'rspauth="', "." * 40, "pod-1.",
+]  # fmt: skip
+
+
+def load_corpus() -> list[str]:
+    """Return the header fields that mutations begin with."""
+    return [line for path in sorted(CORPUS.glob("*.txt")) for line in path.read_text().splitlines() if line]
+
+
+def mutated(random: Random, corpus: list[str]) -> str:
+    """Return a header field's value of the corpus with up to six changes."""
+    text = random.choice(corpus)
+    for _ in range(random.randint(0, 6)):
+        start = random.randint(0, len(text))
+        end = min(len(text), start + random.choice((0, 1, 1, 3, 20)))
+        replacement = random.choice(("", random.choice(TOKENS), chr(random.randrange(0xD800)), text[start:end] * 3))
+        text = text[:start] + replacement + text[end:]
+    return text
+
+
+def check_server(random: Random, values: list[str]) -> None:
+    """Break if these values of Authorization do anything but get refused."""
+    request = Request.create("REGISTER", "sip:example.com", [("Authorization", value) for value in values])
+    server = DigestServer(NonceIssuer(SigningKeys([SigningKey("a", b"s" * 32)]), 60), random.randbytes)
+    refused = None
+    try:
+        credentials = server.examine(request, DOMAIN, NOW)
+        server.prove(credentials, ALICE, request, DOMAIN, NOW)
+    except SipError as error:
+        refused = error
+    assert refused is not None
+    assert refused.status in (400, 401)
+    assert all(value.isprintable() for _, value in refused.headers)
+
+
+def check_client(random: Random, value: str) -> None:
+    """Break if this value of WWW-Authenticate or Authentication-Info makes a client do anything odd."""
+    client = DigestClient(lambda _: Account("alice", "secret"), random.randbytes)
+    request = Request.create("REGISTER", "sip:example.com", [])
+    fields = [("WWW-Authenticate", value)]
+    client.exchange().answer(Response.to_request(request, 401, "Unauthorized", fields=fields))
+    client.sign(request)
+    sent = request.get_all("authorization")
+    assert len(sent) <= 1
+    assert all(each.isprintable() and len(each) < 8192 for each in sent)
+    client.learn(request, Response.to_request(request, 200, "OK", fields=[("Authentication-Info", value)]))
+
+
+def check(random: Random, value: str) -> None:
+    """Break if ``value`` breaks one of the sentences above."""
+    check_server(random, [value] * random.choice((1, 1, 2, 20)))
+    check_client(random, value)
+    issuer_of(value)
+    assert not NonceWindows(60).accept(value, 1, NOW)
+
+
+def run(seed: int, runs: int) -> None:
+    """Check ``runs`` inputs that follow from ``seed``."""
+    random = Random(seed)
+    corpus = load_corpus()
+    for number in range(runs):
+        value = mutated(random, corpus)
+        try:
+            check(random, value)
+        except BaseException:
+            print(f"seed {seed}, run {number}: {value!r}")
+            raise
+
+
+def main() -> None:
+    """Run from the command line."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--runs", type=int, default=100_000)
+    options = arguments.parse_args()
+    run(options.seed, options.runs)
+
+
+if __name__ == "__main__":
+    main()
