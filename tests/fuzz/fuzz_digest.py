@@ -1,10 +1,11 @@
 """Fuzz target for Digest in SIP: hostile header fields are refused with 400, 401 or 407, and let nobody in.
 
 A long run: ``python -m tests.fuzz.fuzz_digest --seed 7 --runs 1000000``. It ends at the first header field that breaks
-the sentence, or this one: a client answers a hostile challenge with one header field of printable characters, or not.
+the sentence, or this one: a client answers a hostile challenge with one header field without control characters, or not.
 """
 
 import argparse
+import re
 from pathlib import Path
 from random import Random
 
@@ -13,6 +14,7 @@ from wigwag.protocols.sip import Request, Response, SipError
 from wigwag.protocols.sip.digest import Account, DigestClient, DigestServer, ProtectionDomain, Role
 
 CORPUS = Path(__file__).parent / "corpus" / "digest"
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 NOW = 1_800_000_000.0
 DOMAIN = ProtectionDomain(role=Role.USER_AGENT, realm="example.com", binding=b"7", qop=("auth", "auth-int"))
 ALICE = StoredCredentials("alice", "example.com", password="not what they guess")
@@ -52,7 +54,7 @@ def check_server(random: Random, values: list[str]) -> None:
         refused = error
     assert refused is not None
     assert refused.status in (400, 401)
-    assert all(value.isprintable() for _, value in refused.headers)
+    assert not any(CONTROL.search(value) for _, value in refused.headers)
 
 
 def check_client(random: Random, value: str) -> None:
@@ -64,7 +66,7 @@ def check_client(random: Random, value: str) -> None:
     client.sign(request)
     sent = request.get_all("authorization")
     assert len(sent) <= 1
-    assert all(each.isprintable() and len(each) < 8192 for each in sent)
+    assert not any(CONTROL.search(each) or len(each) > 8192 for each in sent)
     client.learn(request, Response.to_request(request, 200, "OK", fields=[("Authentication-Info", value)]))
 
 
