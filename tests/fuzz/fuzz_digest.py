@@ -1,7 +1,8 @@
 """Fuzz target for Digest in SIP: hostile header fields are refused with 400, 401 or 407, and let nobody in.
 
 A long run: ``python -m tests.fuzz.fuzz_digest --seed 7 --runs 1000000``. It ends at the first header field that breaks
-the sentence, or this one: a client answers a hostile challenge with one header field without control characters, or not.
+the sentence, or this one: a client answers a hostile challenge with one header field that has no control character,
+or not at all.
 """
 
 import argparse
