@@ -1,0 +1,296 @@
+"""Client transactions (RFC 3261 section 17.1, RFC 6026 section 7.2)."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from wigwag.errors import LocalProtocolError
+from wigwag.protocols.sip.message import Request, Response
+
+from .machines import INVITE_CLIENT, NON_INVITE_CLIENT, Event, State, Steps, compiled
+from .requests import ack_of, cancel_of
+from .timers import BackOffQueue
+from .users import NOBODY, ClientUser, Wire
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+
+class ClientTransaction:
+    """A request of ours and the responses to it.
+
+    Attributes:
+        branch: Of its topmost Via; responses and CANCEL have the same.
+        method: Of its request.
+        state: As the RFCs name it.
+        user: Who hears of the responses.
+        wire: Where the request went.
+        since: When the timer of the present state was started.
+        sent: When the request was sent last.
+    """
+
+    __slots__ = (
+        "_back_off",
+        "_data",
+        "_host",
+        "_port",
+        "_registry",
+        "_request",
+        "branch",
+        "method",
+        "sent",
+        "since",
+        "state",
+        "user",
+        "wire",
+    )
+
+    _steps: ClassVar[Steps]
+    state: State
+
+    def __init__(self, registry: "Registry", request: Request, wire: Wire, user: ClientUser, now: float) -> None:
+        via = request.via
+        self._registry = registry
+        self._request: Request | None = request
+        self._host = via.host
+        self._port = via.port
+        self._data = b""
+        self.branch = via.branch
+        self.method = request.method
+        self.user = user
+        self.wire = wire
+        self.since = self.sent = now
+
+    @property
+    def request(self) -> Request:
+        """The request; LocalProtocolError once the transaction holds it no more: after its final response."""
+        if self._request is None:
+            raise LocalProtocolError("the request of a client transaction is gone after its final response")
+        return self._request
+
+    def matches(self, response: Response) -> bool:
+        """Tell whether the topmost Via of a response is this transaction's (section 18.1.2)."""
+        via = response.via
+        return via.host == self._host and via.port == self._port
+
+    def cancel(self, now: float) -> None:
+        """Cancel an INVITE (section 9.1): once a provisional response is there; never after a final one.
+
+        The CANCEL is a transaction of its own whose response nobody hears of. If no final response follows within
+        64*T1 the user is told ``timed_out``. Other requests can't be cancelled: nothing happens.
+        """
+
+    def abandon(self, now: float) -> None:
+        """Lose interest: the machine goes on and absorbs what comes."""
+        self.user = NOBODY
+
+    def receive(self, response: Response, now: float) -> None:
+        """Take a response that belongs to this transaction."""
+        raise NotImplementedError
+
+    def fire(self, event: Event, now: float) -> None:
+        """Take a timer that is due."""
+        step = self._steps[event][self.state]
+        if step is not None:
+            self.state, act = step
+            act(self, now)
+
+    def lose_wire(self, reason: str, now: float) -> None:
+        """Hear that the connection is gone."""
+        step = self._steps[Event.WIRE_LOST][self.state]
+        if step is not None:
+            self.state, act = step
+            act(self, reason, now)
+
+    def _start(self) -> None:
+        self._registry.clients_opened += 1
+        if self.wire.reliable:
+            self._registry.wait_on(self.wire, self)
+
+    def _close(self) -> None:
+        """Leave all indices: the transaction is terminated."""
+        registry = self._registry
+        registry.clients.pop(self.branch, None)
+        if self.wire.reliable:
+            registry.leave(self.wire, self)
+
+    def _clear(self) -> None:
+        """Hold on to nothing that only an unfinished transaction needs."""
+        self._request = None
+        self._data = b""
+        self.user = NOBODY
+
+    # Actions
+
+    def _pass_to_user(self, response: Response, now: float) -> None:
+        self.user.response_received(self, response, now)
+
+    def _tell_timeout(self, now: float) -> None:
+        self._close()
+        self._registry.timeouts += 1
+        self.user.timed_out(self, now)
+        self._clear()
+
+    def _tell_wire_failed(self, reason: str, now: float) -> None:
+        self._close()
+        self._registry.wire_failures += 1
+        self.user.wire_failed(self, reason, now)
+        self._clear()
+
+    def _end(self, now: float) -> None:
+        self._close()
+        self._clear()
+
+
+class NonInviteClientTransaction(ClientTransaction):
+    """A request that is no INVITE (section 17.1.2)."""
+
+    __slots__ = ()
+
+    _back_off: BackOffQueue
+
+    def start(self) -> None:
+        """Send the request and start Timers E and F."""
+        self.state = State.TRYING
+        self._start()
+        queues, data = self._registry.queues, bytes(self.request)
+        queues.timer_f.waiting.append(self)
+        if not self.wire.reliable:
+            self._data = data
+            self._back_off = queues.timer_e
+            queues.timer_e.waiting.append(self)
+        self.wire.send(data)
+
+    def receive(self, response: Response, now: float) -> None:
+        """Take a response that belongs to this transaction."""
+        step = self._steps[Event.PROVISIONAL if response.status < 200 else Event.FINAL][self.state]
+        if step is not None:
+            self.state, act = step
+            act(self, response, now)
+
+    def _send_again(self, now: float) -> None:
+        self._transmit(self._back_off.following, now)
+
+    def _send_again_slowly(self, now: float) -> None:
+        # Section 17.1.2.2: in Proceeding Timer E is reset with T2.
+        self._transmit(self._registry.queues.timer_e_slow, now)
+
+    def _transmit(self, interval: BackOffQueue, now: float) -> None:
+        self._back_off = interval
+        self.sent = now
+        interval.waiting.append(self)
+        self._registry.retransmissions_sent += 1
+        self.wire.send(self._data)
+
+    def _complete(self, response: Response, now: float) -> None:
+        self.since = now
+        if self.wire.reliable:
+            # Timer K is 0.
+            self.state = State.TERMINATED
+            self._close()
+        else:
+            self._registry.queues.timer_k.waiting.append(self)
+        self.user.response_received(self, response, now)
+        self._clear()
+
+
+class CancelTransaction(NonInviteClientTransaction):
+    """A CANCEL of ours (section 9.1)."""
+
+    __slots__ = ()
+
+    def _close(self) -> None:
+        registry = self._registry
+        if registry.cancels.get(self.branch) is self:
+            del registry.cancels[self.branch]
+        if self.wire.reliable:
+            registry.leave(self.wire, self)
+
+
+class InviteClientTransaction(ClientTransaction):
+    """An INVITE (section 17.1.1)."""
+
+    __slots__ = ("_ack", "_cancel_held", "_cancel_sent")
+
+    _back_off: BackOffQueue
+
+    def start(self) -> None:
+        """Send the request and start Timers A and B."""
+        self.state = State.CALLING
+        self._ack = b""
+        self._cancel_held = self._cancel_sent = False
+        self._start()
+        queues, data = self._registry.queues, bytes(self.request)
+        queues.timer_b.waiting.append(self)
+        if not self.wire.reliable:
+            self._data = data
+            self._back_off = queues.timer_a
+            queues.timer_a.waiting.append(self)
+        self.wire.send(data)
+
+    def receive(self, response: Response, now: float) -> None:
+        """Take a response that belongs to this transaction."""
+        status = response.status
+        event = Event.PROVISIONAL if status < 200 else Event.SUCCESS if status < 300 else Event.FAILURE
+        step = self._steps[event][self.state]
+        if step is not None:
+            self.state, act = step
+            act(self, response, now)
+
+    def cancel(self, now: float) -> None:
+        """Cancel it; see the base class."""
+        step = self._steps[Event.CANCEL][self.state]
+        if step is not None:
+            self.state, act = step
+            act(self, now)
+
+    def _send_again(self, now: float) -> None:
+        self._back_off = interval = self._back_off.following
+        self.sent = now
+        interval.waiting.append(self)
+        self._registry.retransmissions_sent += 1
+        self.wire.send(self._data)
+
+    def _hold_cancel(self, now: float) -> None:
+        self._cancel_held = True
+
+    def _send_cancel(self, now: float) -> None:
+        if self._cancel_sent:
+            return
+        self._cancel_sent = True
+        self.since = now
+        registry = self._registry
+        registry.queues.cancelled.waiting.append(self)
+        cancel = CancelTransaction(registry, cancel_of(self.request), self.wire, NOBODY, now)
+        registry.cancels[self.branch] = cancel
+        cancel.start()
+
+    def _proceed(self, response: Response, now: float) -> None:
+        if self._cancel_held:
+            self._send_cancel(now)
+        self.user.response_received(self, response, now)
+
+    def _accept(self, response: Response, now: float) -> None:
+        self.since = now
+        self._data = b""
+        self._registry.queues.timer_m.waiting.append(self)
+        self.user.response_received(self, response, now)
+
+    def _acknowledge(self, response: Response, now: float) -> None:
+        self.since = now
+        self._ack = bytes(ack_of(self.request, response))
+        if self.wire.reliable:
+            # Timer D is 0.
+            self.state = State.TERMINATED
+            self._close()
+        else:
+            self._registry.queues.timer_d.waiting.append(self)
+        self.wire.send(self._ack)
+        self.user.response_received(self, response, now)
+        self._clear()
+
+    def _acknowledge_again(self, response: Response, now: float) -> None:
+        self._registry.retransmissions_sent += 1
+        self.wire.send(self._ack)
+
+
+NonInviteClientTransaction._steps = compiled(NON_INVITE_CLIENT, NonInviteClientTransaction)
+InviteClientTransaction._steps = compiled(INVITE_CLIENT, InviteClientTransaction)
