@@ -75,8 +75,10 @@ def _relay(surroundings: Surroundings) -> Module:
     from wigwag.relay.module import RelayModule
 
     settings = surroundings.settings
-    if not settings.relay.listeners:
-        raise ConfigurationError("relay.listeners is empty: the relay needs a listener, or run with --demo")
+    if not settings.relay.listeners and not settings.relay.sip.listeners:
+        raise ConfigurationError(
+            "relay.listeners and relay.sip.listeners are empty: the relay needs a listener, or run with --demo"
+        )
     return RelayModule(
         settings.relay,
         database=surroundings.database,
@@ -88,6 +90,7 @@ def _relay(surroundings: Surroundings) -> Module:
         pod=surroundings.pod,
         bus=surroundings.bus,
         tracing=surroundings.tracing,
+        registrations=surroundings.store,
         store=surroundings.store if settings.redis.url is not None else None,
         reuse_port=surroundings.shares_ports,
         shutdown_grace=settings.node.shutdown_grace,

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from wigwag.runtime.settings import Count, Port, PositiveCount, PositiveSeconds, Seconds, Secret, Section
 
+from .sip.config import SipSettings
+
 
 class ListenerSettings(Section):
     """One address on which MSRP is spoken."""
@@ -194,6 +196,7 @@ class RelaySettings(Section):
     drain_pace: PositiveCount = 200
     """Connections closed per second when the relay drains, at random, so that clients don't come back all at once."""
     cluster: ClusterSettings = ClusterSettings()
+    sip: SipSettings = SipSettings()
     outbound_ca: str | None = None
     """PEM file of authorities for outgoing TLS; None: the system's."""
     outbound_certificate: tuple[str, str] | None = None

@@ -41,6 +41,7 @@ from .route_hook import HttpRouteHook
 from .routing import RoutingTable
 from .service import Relay
 from .session_journal import SessionJournal
+from .sip.module import SipModule
 from .status import RelayStatus
 from .trace import Selector, Traces
 from .views import ListenerAddress
@@ -73,6 +74,7 @@ class RelayModule:
         trace_directory: Where traces are written.
         trace_max_bytes: Largest trace file.
         tracing: Begins spans of traced messages.
+        registrations: Where SIP bindings are, whether all pods share it or not.
         store: The store that all pods share; None: this process is the whole relay.
         pod: Id of this pod; None: it makes one up.
         bus: Hears what happens to sessions; None: nobody does.
@@ -93,6 +95,7 @@ class RelayModule:
         trace_max_bytes: int,
         tracing: Tracing,
         status: StatusTree,
+        registrations: Store,
         store: Store | None = None,
         pod: str | None = None,
         bus: Bus | None = None,
@@ -108,6 +111,7 @@ class RelayModule:
         self._trace_max_bytes = trace_max_bytes
         self._tracing = tracing
         self._store = store
+        self._registrations = registrations
         self._pod = pod or pod_id(settings.cluster)
         self._bus = bus
         self._reuse_port = reuse_port
@@ -124,6 +128,7 @@ class RelayModule:
         self._keys: SigningKeys
         self._drain: Drain
         self.relay: Relay
+        self.sip: SipModule | None = None
         self.router: APIRouter
         self.rpc_services: Sequence[RpcService]
         self.commands: Sequence[Command]
@@ -145,11 +150,12 @@ class RelayModule:
             self._keys = self._loaded_keys(runtime)
             self._status.keys(self._keys.ids)
             hook = await self._hook(stack, settings.route_hook)
+            source = await self._credential_source(stack)
             self.relay = Relay(
                 settings,
                 runtime=runtime,
                 keys=self._keys,
-                source=await self._credential_source(stack),
+                source=source,
                 connector=self._outgoing,
                 table=await self._routing_table(),
                 hook=self._status.watched_hook(HttpRouteHook(hook)) if hook is not None else None,
@@ -165,6 +171,7 @@ class RelayModule:
             if self._store is not None:
                 await self._join(stack, self._store)
             await self._listen(stack)
+            await self._open_sip(stack, runtime, source)
             stack.push_async_callback(self._outgoing.close)
             ticker = asyncio.create_task(self._tick())
             stack.callback(ticker.cancel)
@@ -329,6 +336,24 @@ class RelayModule:
             self._listeners.append(listener)
             self._status.listening(listener)
             self.relay.listeners[settings.name] = _address(settings, listener.address[1])
+
+    async def _open_sip(self, stack: AsyncExitStack, runtime: AsyncioRuntime, source: CredentialSource) -> None:
+        if not self._settings.sip.listeners:
+            return
+        sip = SipModule(
+            self._settings,
+            runtime=runtime,
+            keys=self._keys,
+            source=source,
+            store=self._registrations,
+            cluster=self.relay.cluster,
+            pod=self._pod,
+            admission=self._admission,
+            profiles=lambda: self._profiles,
+            reuse_port=self._reuse_port,
+            flush=self.relay.flush,
+        )
+        self.sip = await stack.enter_async_context(sip)
 
     def _options(self, settings: ListenerSettings) -> ListenerOptions:
         return ListenerOptions(

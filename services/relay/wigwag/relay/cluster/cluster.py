@@ -196,6 +196,11 @@ class Cluster:
         """Answer an operator's question, asked at another pod."""
         return answer_of(self._relay, question)
 
+    def sip_received(self, pod: str, content: bytes) -> None:
+        """Another pod has something of SIP for this one."""
+        if self.links.sip is not None:
+            self.links.sip.received(pod, content)
+
     def superseded(self, frame: Superseded) -> None:
         """Another pod says that a client of ours has AUTHed there."""
         self._claimed_elsewhere(frame.session_id, frame.epoch, frame.pod)

@@ -60,6 +60,7 @@ class Kind(IntEnum):
     SUPERSEDED = 14
     ASK = 15
     TOLD = 16
+    SIP = 17
 
 
 class Toward(IntEnum):
@@ -229,6 +230,13 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Sip:
+    """Something of SIP; `wigwag.relay.sip.pods` knows what."""
+
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """PING or PONG."""
 
@@ -251,6 +259,7 @@ Frame = (
     | Superseded
     | Ask
     | Told
+    | Sip
 )
 
 
@@ -333,6 +342,11 @@ def ask(number: int, question: bytes) -> bytes:
 def told(number: int, answer: bytes) -> bytes:
     """Return a TOLD."""
     return _frame(Kind.TOLD, _STREAM.pack(number), answer)
+
+
+def sip(content: bytes) -> bytes:
+    """Return a SIP."""
+    return _frame(Kind.SIP, content)
 
 
 class FrameReader:
@@ -467,4 +481,5 @@ _PARSERS: dict[int, Callable[[bytes], Frame]] = {
     Kind.SUPERSEDED: _superseded,
     Kind.ASK: _ask,
     Kind.TOLD: _told,
+    Kind.SIP: Sip,
 }

@@ -7,7 +7,7 @@ from wigwag.protocols.digest import SigningKeys
 
 from . import frames
 from .arrivals import Arrivals
-from .frames import Ask, Beat, Data, Ending, Frame, FrameReader, Hello, Open, Proof, Stop, Superseded
+from .frames import Ask, Beat, Data, Ending, Frame, FrameReader, Hello, Open, Proof, Sip, Stop, Superseded
 from .greeting import check_sender, prove_holder
 from .link import DEAD_AFTER
 
@@ -30,6 +30,9 @@ class Harbour(Protocol):
 
     def asked(self, question: bytes) -> bytes:
         """Answer an operator's question."""
+
+    def sip_received(self, pod: str, content: bytes) -> None:
+        """Another pod has something of SIP for this one."""
 
     def holder_connected(self, link: "HolderLink") -> None:
         """A connection came in."""
@@ -176,6 +179,8 @@ class HolderLink:
                 self.send(frames.told(number, self._harbour.asked(question)))
             case Superseded():
                 self._harbour.superseded(frame)
+            case Sip(content=content):
+                self._harbour.sip_received(self.pod, content)
             case Beat():
                 self.send(frames.PONG)
             case _:

@@ -21,6 +21,9 @@ BEAT = 1.0
 DEAD_AFTER = 3.0
 """Seconds of silence after which the other pod counts as dead."""
 
+MOST_PENDING = 4096
+"""Frames of SIP that may wait for the link to stand."""
+
 Ended = Callable[[Remote, Holding, Closed | None], None]
 
 
@@ -92,6 +95,13 @@ class PodLink:
             # At the front, since the list is worked off from its end: what streams still add is written with it.
             self._relay.to_flush.insert(0, self)
         self._pending.extend(parts)
+
+    def send_if_room(self, frame: bytes) -> bool:
+        """Have a frame written unless too much waits to be."""
+        if self.lost or self._channel_full or len(self._pending) >= MOST_PENDING:
+            return False
+        self.send(frame)
+        return True
 
     def flush(self) -> None:
         """Write what is to be written."""

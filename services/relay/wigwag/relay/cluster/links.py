@@ -34,6 +34,16 @@ class LinkConnector(Protocol):
         """
 
 
+class SipGuest(Protocol):
+    """SIP, which uses the links too."""
+
+    def received(self, pod: str, content: bytes) -> None:
+        """Another pod has sent this."""
+
+    def link_lost(self, pod: str) -> None:
+        """What was sent to the pod may not have arrived."""
+
+
 class Links:
     """Opens a link when there is something to send to a pod, and watches all of them."""
 
@@ -49,6 +59,7 @@ class Links:
         self.holders: set[HolderLink] = set()
         self._questions: dict[int, tuple[str, asyncio.Future[bytes]]] = {}
         self._asked = 0
+        self.sip: SipGuest | None = None
 
     def reachable(self, pod: str) -> bool:
         """Tell whether something can be sent to the pod, or may be tried."""
@@ -95,6 +106,12 @@ class Links:
             raise OverloadedError(f"pod {pod} does not answer") from error
         finally:
             del self._questions[number]
+
+    def send_sip(self, pod: str, content: bytes) -> bool:
+        """Send a pod something of SIP, once the link to it stands; False: there is no hope, or too much waits."""
+        if not self.reachable(pod):
+            return False
+        return self._link(pod).send_if_room(frames.sip(content))
 
     def told(self, frame: Told) -> None:
         """A question is answered; the asker may have given up."""
@@ -162,6 +179,8 @@ class Links:
             self._failures[link.pod] = self._relay.now()
             if not link.was_up:
                 self._unopened[link.pod] = reason
+        if self.sip is not None:
+            self.sip.link_lost(link.pod)
         for pod, answer in self._questions.values():
             if pod == link.pod and not answer.done():
                 answer.set_exception(OverloadedError(f"pod {pod} can't be reached: {reason}"))

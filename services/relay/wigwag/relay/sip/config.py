@@ -1,0 +1,115 @@
+"""Settings of SIP at the edge, frozen; part of the relay's."""
+
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from wigwag.runtime.settings import Port, PositiveCount, PositiveSeconds, Seconds, Section
+
+
+class SipListenerSettings(Section):
+    """One address on which SIP is spoken."""
+
+    name: str
+    """Unique name, used in routes, logs and metrics; the same on all pods."""
+    kind: Literal["udp", "tcp", "tls", "ws", "wss", "peer"]
+    """``peer``: TLS that demands a client certificate, for other proxies; who has one is trusted."""
+    host: str = "127.0.0.1"
+    """Address to bind, IPv4 or IPv6."""
+    port: Port = 5060
+    """Port to bind; 0 lets the system choose."""
+    advertised_host: str | None = None
+    """The cluster's name, written into Via, Record-Route and Path; None: ``host``."""
+    advertised_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """None: the bound port."""
+    certificates: tuple[tuple[str, str], ...] = ()
+    """Pairs of PEM files (certificate chain, private key); the first is used when SNI matches none."""
+    client_ca: str | None = None
+    """PEM file of the authorities whose certificates a ``peer`` listener accepts."""
+    origins: tuple[str, ...] = ()
+    """Origins that a browser may come from (``ws``, ``wss``); empty: any."""
+    ping_interval: PositiveSeconds = 30.0
+    """Seconds between WebSocket pings; a client that answers none of two is cut."""
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Self:
+        if self.kind in ("tls", "wss", "peer") and not self.certificates:
+            raise ValueError(f"a {self.kind} listener needs certificates")
+        if self.kind == "peer" and self.client_ca is None:
+            raise ValueError("a peer listener needs client_ca")
+        if ip_address(self.host).is_unspecified and self.advertised_host is None:
+            raise ValueError(f"nobody can be told to connect to {self.host}: set advertised_host")
+        return self
+
+
+class SipTimerSettings(Section):
+    """Timers of RFC 3261 table 4, in seconds."""
+
+    t1: PositiveSeconds = 0.5
+    """Round-trip time estimate."""
+    t2: PositiveSeconds = 4.0
+    """Longest interval between retransmissions of what is no INVITE."""
+    t4: PositiveSeconds = 5.0
+    """Longest time that a message stays in the network."""
+    ringing: PositiveSeconds = 185.0
+    """Timer C: without news of an INVITE; above 180 (section 16.6)."""
+
+
+class RegistrarSettings(Section):
+    """What users may register."""
+
+    min_expires: PositiveCount = 60
+    """Seconds; less is refused with 423."""
+    default_expires: PositiveCount = 3600
+    """Seconds for who does not say."""
+    max_expires: PositiveCount = 7200
+    """Seconds; more is cut to it."""
+    contacts: PositiveCount = 10
+    """Bindings of one user."""
+
+
+class SipLimits(Section):
+    """Bounds of what a peer may ask of SIP; each refusal is counted."""
+
+    body_bytes: PositiveCount = 65_536
+    """Largest body over a stream; over UDP a datagram bounds it."""
+    transactions: PositiveCount = 200_000
+    """Transactions that are remembered at once, finished ones included; more requests get 503."""
+    branches: PositiveCount = 20
+    """Targets that one request is sent to at most."""
+    header_timeout: PositiveSeconds = 10.0
+    """From a message's first to its last byte over a stream."""
+    first_message_timeout: PositiveSeconds = 30.0
+    """From connecting to the first message."""
+    idle_timeout: PositiveSeconds = 900.0
+    """Without traffic on a connection that no binding uses."""
+
+
+class SipSettings(Section):
+    """SIP at the edge; served as soon as there are listeners."""
+
+    listeners: tuple[SipListenerSettings, ...] = ()
+    domains: tuple[str, ...] = ()
+    """Domains whose users register here; empty: those of the relay (``relay.domains``)."""
+    trusted_networks: tuple[str, ...] = ()
+    """Networks of neighbours whose requests are taken without digest, and whose P-Asserted-Identity is believed."""
+    timers: SipTimerSettings = SipTimerSettings()
+    registrar: RegistrarSettings = RegistrarSettings()
+    limits: SipLimits = SipLimits()
+    nonce_lifetime: PositiveSeconds = 300.0
+    resolve_timeout: Seconds = 5.0
+    """For the name of a next hop."""
+
+    @model_validator(mode="after")
+    def _listeners_are_told_apart(self) -> Self:
+        names = [listener.name for listener in self.listeners]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two SIP listeners are named {name}")
+        for network in self.trusted_networks:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"trusted_networks: {error}") from error
+        return self

@@ -1,0 +1,204 @@
+"""The way of a request through the edge: rules, routes, who sent it, where it goes (RFC 3261 sections 16.3 to 16.6).
+
+Each step answers at once when what it needs is at hand, else it goes on in a coroutine; what it raises as ``SipError``
+becomes the response.
+"""
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Final
+
+from wigwag.protocols.sip import Response, SipError, SipUri, parse_name_address, parse_uri
+from wigwag.protocols.sip.transactions import NOBODY
+from wigwag.store import Registration
+
+from .branches import goes_round, loop_hash
+from .flows import stored
+from .forwarding import Fallback, Forwarding
+from .incoming import Identity, Incoming
+from .ports import Decision, Later
+from .proxy import NO_DIALOG
+from .record_routes import Routed, flow_route
+from .targets import Groups, dialog_targets, next_hop_targets, registered_targets
+
+if TYPE_CHECKING:
+    from .edge import Edge
+
+ALLOW: Final = (
+    "INVITE, ACK, CANCEL, BYE, REGISTER, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, REFER, PRACK, UPDATE, INFO, PUBLISH"
+)
+"""Methods that are known by name; others pass too."""
+
+
+class Dispatch:
+    """Leads requests of one edge."""
+
+    def __init__(self, edge: "Edge") -> None:
+        self._edge = edge
+
+    # Rules that hold for everybody (section 16.3), and what is for the edge itself
+
+    def route(self, incoming: Incoming) -> None:
+        """Lead a new request, or an ACK that has no transaction.
+
+        Raises:
+            SipError: It is refused.
+        """
+        request = incoming.request
+        self._take_routes(incoming)
+        for_us = incoming.routed is None and self._edge.names.is_address(incoming.target) and not incoming.target.user
+        if request.number("max-forwards", 255) == 0 and not for_us:
+            raise SipError("Too Many Hops", status=483)
+        if request.names.count("via") > 1 and goes_round(request, self._edge.names.sent_by, loop_hash(request)):
+            raise SipError("Loop Detected", status=482)
+        if "proxy-require" in request:
+            wanted = ", ".join(request.items("proxy-require"))
+            raise SipError("Bad Extension", status=420, headers=(("Unsupported", wanted),))
+        if incoming.in_dialog:
+            self._find_other_end(incoming)
+        elif request.method == "REGISTER" and self._edge.names.is_domain(incoming.target):
+            self._edge.then(incoming, self._edge.neighbours.registering.register(incoming), _nothing)
+        elif for_us and "route" not in request:
+            self._answer_for_us(incoming)
+        else:
+            self._edge.then(incoming, self._edge.neighbours.authentication.identify(incoming), self._identified)
+
+    def _take_routes(self, incoming: Incoming) -> None:
+        """Take off the routes that lead to us; the last one says where an in-dialog request goes (section 16.4)."""
+        request = incoming.request
+        while True:
+            value = request.get("route")
+            if value is None:
+                return
+            uri = parse_uri(parse_name_address(request.items("route")[0]).uri)
+            if not isinstance(uri, SipUri) or not self._edge.names.is_address(uri):
+                return
+            request.pop_item("route")
+            incoming.routed = self._edge.proxy.routes.read(uri.user, request.call_id) if uri.user else None
+
+    def _answer_for_us(self, incoming: Incoming) -> None:
+        if incoming.request.method == "OPTIONS":
+            self._edge.respond(
+                incoming, 200, "OK", (("Allow", ALLOW), ("Accept", "*/*"), ("Supported", "path, outbound"))
+            )
+        else:
+            raise SipError("Not Found", status=404)
+
+    def cancel(self, incoming: Incoming, now: float) -> None:
+        """Answer a CANCEL, and call off what it means (section 16.10)."""
+        invite = self._edge.transactions.find_invite(incoming.request)
+        if invite is None:
+            self._edge.respond(incoming, 481, "Call/Transaction Does Not Exist")
+            return
+        self._edge.respond(incoming, 200, "OK")
+        if invite.final_sent:
+            return
+        if isinstance(invite.user, Forwarding):
+            invite.user.cancel(now)
+        else:
+            invite.user = NOBODY
+            response = Response.to_request(invite.request, 487, "Request Terminated", to_tag=self._edge.proxy.tag())
+            invite.respond(response, now)
+
+    # Where it goes
+
+    def _identified(self, incoming: Incoming, identity: Identity) -> None:
+        incoming.identity = identity
+        request = incoming.request
+        if request.method == "INVITE" and incoming.server is not None:
+            incoming.server.respond(Response.to_request(request, 100, "Trying"), self._edge.now())
+        self._edge.then(incoming, self._edge.neighbours.routing.decide(incoming), self._decided)
+
+    def _decided(self, incoming: Incoming, decision: Decision) -> None:
+        if decision.action == "service":
+            self._edge.then(incoming, self._edge.neighbours.services.accept(incoming, decision.service), _nothing)
+        elif decision.action == "location" or (
+            decision.action == "default" and self._edge.names.is_domain(incoming.target)
+        ):
+            self._find_user(incoming)
+        else:
+            self._go_outside(incoming, decision)
+
+    def _go_outside(self, incoming: Incoming, decision: Decision) -> None:
+        if decision.action == "default" and not incoming.identity.aor:
+            # Neighbours and strangers may reach our users, not the world through us.
+            raise SipError("Relaying Denied", status=403)
+        self._forward(incoming, next_hop_targets(incoming, decision))
+
+    def _find_user(self, incoming: Incoming) -> None:
+        if "route" in incoming.request:
+            raise SipError("Route to elsewhere", status=403)
+        aor = incoming.target.aor
+        check = self._edge.neighbours.screening.check(incoming, aor)
+        self._edge.then(incoming, check, lambda _, __: self._locate(incoming, aor))
+
+    def _locate(self, incoming: Incoming, aor: str) -> None:
+        found = self._edge.neighbours.locating.find(aor)
+        self._edge.then(incoming, found, lambda _, registration: self._found(incoming, aor, registration))
+
+    def _found(self, incoming: Incoming, aor: str, registration: Registration | None) -> None:
+        fallback: Fallback | None = None
+        if incoming.request.method == "MESSAGE":
+            fallback = self._edge.neighbours.services.fallback(incoming, aor)
+        if fallback is not None and (registration is None or not registration.bindings):
+            self._forward(incoming, [], fallback)
+            return
+        self._forward(
+            incoming, registered_targets(registration, self._edge.flow, self._edge.settings.limits.branches), fallback
+        )
+
+    def _find_other_end(self, incoming: Incoming) -> None:
+        routed = incoming.routed
+        assert routed is not None
+        if routed.aor:
+            found = self._edge.neighbours.locating.find(routed.aor)
+            self._edge.then(
+                incoming,
+                found,
+                lambda _, held: self._forward(incoming, dialog_targets(incoming, held, self._edge.flow)),
+            )
+        elif routed.flow is not None:
+            self._forward(incoming, dialog_targets(incoming, None, self._edge.flow))
+        else:
+            self._forward(incoming, next_hop_targets(incoming, Decision(action="forward")))
+
+    def _forward(self, incoming: Incoming, groups: Groups, fallback: Fallback | None = None) -> None:
+        if incoming.server is None:
+            self._forward_ack(incoming, groups)
+            return
+        if incoming.request.method not in NO_DIALOG and incoming.request.to.tag is None:
+            origin: Routed | Later[Routed] = self._origin(incoming)
+            self._edge.then(incoming, origin, lambda _, found: self._start(incoming, groups, None, found))
+            return
+        self._start(incoming, groups, fallback, None)
+
+    def _start(self, incoming: Incoming, groups: Groups, fallback: Fallback | None, origin: Routed | None) -> None:
+        assert incoming.server is not None
+        if origin is not None:
+            incoming.origin = origin
+        if incoming.server.final_sent:
+            return  # It was called off meanwhile.
+        Forwarding(self._edge.proxy, incoming, incoming.server, groups, fallback).start(self._edge.now())
+
+    async def _origin(self, incoming: Incoming) -> Routed:
+        """Return how the sender of a request that makes a dialog is reached again: by his binding, else his flow."""
+        flow = stored(incoming.flow, self._edge.pods.own if self._edge.pods is not None else "")
+        aor = incoming.identity.aor
+        if aor:
+            found = self._edge.neighbours.locating.find(aor)
+            registration = await found if isinstance(found, Coroutine) else found
+            for binding in registration.bindings if registration is not None else ():
+                if binding.flow == flow:
+                    return Routed(aor=aor, key=binding.key)
+        return flow_route(flow) if not incoming.identity.trusted or flow.transport != "udp" else Routed()
+
+    def _forward_ack(self, incoming: Incoming, groups: Groups) -> None:
+        """Pass an ACK for a 2xx on; it has no transaction and no answer (section 16.11)."""
+        for target in groups[0][:1] if groups else ():
+            if target.flow is not None:
+                target.flow.send(bytes(self._edge.proxy.prepare(incoming, target, target.flow)))
+            elif target.next_hop is not None:
+                self._edge.proxy.send_once(incoming, target)
+
+
+def _nothing(_incoming: Incoming, _value: None) -> None:
+    """Every answer has been given."""

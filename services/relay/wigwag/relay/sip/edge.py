@@ -1,0 +1,279 @@
+"""SIP at the edge, without sockets: every message that comes in, and every answer of our own (RFC 3261 section 18).
+
+Theory of operation. A request is first matched with the transactions, so that a retransmission costs nothing and is
+never challenged; then `Dispatch` leads it on. A response goes to its client transaction, or to the pod that has it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from wigwag.errors import WigwagError
+from wigwag.protocols.sip import (
+    PONG,
+    KeepAlive,
+    Message,
+    Request,
+    Response,
+    SipError,
+    parse_datagram,
+    validate,
+)
+from wigwag.protocols.sip.transactions import Transactions, TransactionsFullError
+from wigwag.store import Flow as StoredFlow
+
+from .config import SipSettings
+from .dispatch import Dispatch
+from .flows import DatagramFlow, DatagramSender, Flow, SipAddress, StreamFlow, remote_of
+from .incoming import Incoming
+from .own_names import OwnNames
+from .ports import Neighbours
+from .proxy import Proxy
+
+if TYPE_CHECKING:
+    from wigwag.transport.channel import Address
+
+    from .pods import SipPods
+
+_KEEP_ALIVES: Final = (b"\r\n\r\n", b"\r\n", b"\x00", b"\x00\x00\x00\x00")
+_NETWORKS_REMEMBERED: Final = 65_536
+T = TypeVar("T")
+
+
+class Edge:
+    """Takes every SIP message of this pod.
+
+    Args:
+        settings: Settings of SIP.
+        names: What is ours.
+        transactions: The transaction layer.
+        proxy: Forwards.
+        now: Seconds, monotonic.
+        spawn: Runs a coroutine beside.
+        log: Writes one line.
+
+    Attributes:
+        neighbours: What else is asked; set before anything comes in.
+        pods: The other pods; None: there can be none.
+        streams: Connections by number.
+        counters: What happened, by name.
+    """
+
+    def __init__(
+        self,
+        settings: SipSettings,
+        *,
+        names: OwnNames,
+        transactions: Transactions,
+        proxy: Proxy,
+        now: Callable[[], float],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        log: Callable[..., None],
+    ) -> None:
+        self.settings = settings
+        self.names = names
+        self.transactions = transactions
+        self.proxy = proxy
+        self.neighbours: Neighbours
+        self.now = now
+        self.streams: dict[int, StreamFlow] = {}
+        self.sockets: dict[str, tuple[DatagramSender, SipAddress]] = {}
+        """UDP listeners by name."""
+        self.addresses: dict[str, SipAddress] = {}
+        """All listeners by name."""
+        self.pods: SipPods | None = None
+        self.counters: Counter[str] = Counter()
+        self._dispatch = Dispatch(self)
+        self._spawn = spawn
+        self._log = log
+        self._trusted_networks = tuple(map(ip_network, settings.trusted_networks))
+        self._trusted: dict[str, bool] = {}
+
+    # In
+
+    def datagram_received(self, data: bytes, remote: "Address", socket: DatagramSender, address: SipAddress) -> None:
+        """Take a datagram that is no STUN."""
+        if data in _KEEP_ALIVES:
+            return
+        flow = DatagramFlow(socket, address, remote)
+        try:
+            message = parse_datagram(data)
+        except SipError as error:
+            self._broken(error, flow)
+            return
+        if self.pods is not None and isinstance(message, Request) and self.pods.hand_over(message, data, flow):
+            return
+        self.message_received(message, flow, self.now())
+
+    def messages_received(
+        self, flow: StreamFlow, messages: "Sequence[Request | Response | KeepAlive | SipError]"
+    ) -> None:
+        """Take what a read of a stream brought."""
+        now = flow.heard_at = self.now()
+        for message in messages:
+            if isinstance(message, Message):
+                flow.messages += 1
+                self.message_received(message, flow, now)
+            elif isinstance(message, KeepAlive):
+                if flow.channel is not None:
+                    flow.channel.send([PONG])
+            else:
+                self._broken(message, flow)
+                flow.close(message.reason)
+
+    def stream_opened(self, flow: StreamFlow) -> None:
+        """A connection stands."""
+        self.streams[flow.connection] = flow
+
+    def stream_closed(self, flow: StreamFlow, reason: str) -> None:
+        """A connection is gone: what waits on it is told."""
+        self.streams.pop(flow.connection, None)
+        self.transactions.wire_lost(flow, reason, self.now())
+
+    def message_received(self, message: Request | Response, flow: Flow, now: float) -> None:
+        """Take one message."""
+        try:
+            validate(message)
+        except SipError as error:
+            self._broken(error, flow)
+            return
+        if isinstance(message, Request):
+            self._request_received(message, flow, now)
+        else:
+            self._response_received(message, now)
+
+    def _response_received(self, response: Response, now: float) -> None:
+        self.counters["responses_received"] += 1
+        if self.transactions.receive_response(response, now) is not None:
+            return
+        if self.pods is None or not self.pods.pass_response(response):
+            self.counters["responses_dropped"] += 1
+
+    def _request_received(self, request: Request, flow: Flow, now: float) -> None:
+        self.counters["requests_received"] += 1
+        wire = self._reply_wire(request, flow)
+        if request.method == "ACK":
+            if not self.transactions.receive_ack(request, now):
+                self.guard(Incoming(request, flow, None), self._dispatch.route)
+            return
+        try:
+            server = self.transactions.receive_request(request, wire, now)
+        except TransactionsFullError:
+            self._broken(SipError("Too Many Transactions", status=503, request=request, headers=_RETRY), wire)
+            return
+        if server is None:
+            return
+        incoming = Incoming(request, flow, server)
+        if request.method == "CANCEL":
+            self._dispatch.cancel(incoming, now)
+        else:
+            self.guard(incoming, self._dispatch.route)
+
+    def _reply_wire(self, request: Request, flow: Flow) -> Flow:
+        """Note in the Via where the request came from, and return where its response goes (RFC 3581, 18.2)."""
+        via = request.via
+        host, port = flow.remote
+        written = f"[{host}]" if ":" in host else host
+        parameters = via.parameters
+        if "rport" in parameters:
+            parameters["rport"], parameters["received"] = str(port), written.strip("[]")
+        elif via.host != written or "received" in parameters:
+            parameters["received"] = written.strip("[]")
+        else:
+            return self._by_sent_by(flow, via.port)
+        request.replace_item("via", str(via))
+        return flow if "rport" in parameters else self._by_sent_by(flow, via.port)
+
+    def _by_sent_by(self, flow: Flow, port: int | None) -> Flow:
+        if flow.reliable or flow.remote[1] == (port or 5060):
+            return flow
+        if isinstance(flow, DatagramFlow):
+            return flow.to((flow.remote[0], port or 5060))
+        return flow
+
+    # Flows
+
+    def flow(self, wanted: StoredFlow) -> Flow | None:
+        """Return the flow that the store knows of; None: it is gone."""
+        if self.pods is not None and wanted.pod != self.pods.own:
+            if self.pods.alive(wanted.pod):
+                return self.pods.flow(wanted)
+            if wanted.transport != "udp":
+                return None
+        if wanted.transport == "udp":
+            # Pods that serve one address send from it, whichever of them the client's datagrams went to.
+            socket = self.sockets.get(wanted.listener)
+            return DatagramFlow(*socket, remote_of(wanted)) if socket is not None else None
+        return self.streams.get(wanted.connection)
+
+    # Answers
+
+    def respond(self, incoming: Incoming, status: int, reason: str, fields: "tuple[tuple[str, str], ...]" = ()) -> None:
+        """Answer a request ourselves."""
+        if incoming.server is None or incoming.server.final_sent:
+            return
+        response = Response.to_request(incoming.request, status, reason, to_tag=self.proxy.tag(), fields=fields)
+        incoming.server.respond(response, self.now())
+
+    def guard(self, incoming: Incoming, step: Callable[[Incoming], None]) -> None:
+        """Take a step; a ``SipError`` becomes the response."""
+        try:
+            step(incoming)
+        except SipError as error:
+            self.respond(incoming, error.status or 400, error.reason, error.headers)
+
+    def then(
+        self, incoming: Incoming, value: "T | Coroutine[Any, Any, T]", go_on: Callable[[Incoming, T], None]
+    ) -> None:
+        """Go on with what a step has found: now, or when its coroutine has ended."""
+        if isinstance(value, Coroutine):
+            self._spawn(self._later(incoming, value, go_on))
+        else:
+            go_on(incoming, value)
+
+    async def _later(
+        self, incoming: Incoming, value: "Coroutine[Any, Any, T]", go_on: Callable[[Incoming, T], None]
+    ) -> None:
+        try:
+            go_on(incoming, await value)
+        except SipError as error:
+            self.respond(incoming, error.status or 400, error.reason, error.headers)
+        except WigwagError as error:
+            self._log("a SIP request could not be served", reason=str(error))
+            self.respond(incoming, 503, "Service Unavailable", _RETRY)
+        except Exception:
+            self.respond(incoming, 500, "Server Internal Error")
+            raise
+
+    def _broken(self, error: SipError, flow: Flow) -> None:
+        """Answer a request that can't be read, if that is possible, without remembering it."""
+        self.counters["broken"] += 1
+        request = error.request
+        if request is None or request.method == "ACK" or "via" not in request:
+            return
+        try:
+            request.via  # noqa: B018 - an answer needs to know where to go
+        except SipError:
+            return
+        fields = error.headers
+        response = Response.to_request(
+            request, error.status or 400, error.reason, to_tag=self.proxy.tag(), fields=fields
+        )
+        flow.send(bytes(response))
+
+    def is_trusted(self, flow: Flow) -> bool:
+        """Tell whether a flow is a neighbour's whose requests need no digest."""
+        if flow.address.trusted:
+            return True
+        host = flow.remote[0]
+        known = self._trusted.get(host)
+        if known is None:
+            if len(self._trusted) >= _NETWORKS_REMEMBERED:
+                self._trusted.clear()
+            address = ip_address(host)
+            known = self._trusted[host] = any(address in network for network in self._trusted_networks)
+        return known
+
+
+_RETRY: Final = (("Retry-After", "5"),)

@@ -1,0 +1,258 @@
+"""Flows: the ways by which SIP messages reach a peer, here or at another pod (RFC 5626 section 3.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from wigwag.protocols.digest import NonceWindow
+from wigwag.protocols.sip import KEEP_ALIVE, PONG, KeepAlive, Request, Response, SipError, StreamFramer, parse_datagram
+from wigwag.protocols.sip.framing import PING
+from wigwag.store import Flow as StoredFlow
+
+if TYPE_CHECKING:
+    from wigwag.transport.channel import Address, Channel
+
+    from .pods import SipPods
+
+
+Received = Request | Response | KeepAlive | SipError
+"""What a read of a stream may bring."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipAddress:
+    """A listener as the world knows it: the cluster's name, equal on all pods."""
+
+    name: str
+    kind: str
+    """udp, tcp, tls, ws, wss or peer."""
+    host: str
+    """Name or address; IPv6 in brackets."""
+    port: int
+    bound_host: str
+    bound_port: int
+    trusted: bool = False
+    """Whoever comes in here has proven that he is a neighbour (``peer``)."""
+
+    @property
+    def transport(self) -> str:
+        """Transport as Via and URIs name it, in lower case."""
+        return "tls" if self.kind == "peer" else self.kind
+
+    @property
+    def via(self) -> str:
+        """What our Via begins with here."""
+        return f"SIP/2.0/{self.transport.upper()} {self.host}:{self.port}"
+
+    def uri(self, user: str = "") -> str:
+        """Return a URI that leads here, with ``lr``."""
+        return f"sip:{user}{'@' if user else ''}{self.host}:{self.port};transport={self.transport};lr"
+
+
+class Flow(Protocol):
+    """A way to a peer; what a transaction sends over (``Wire`` of the transaction layer)."""
+
+    reliable: bool
+    address: SipAddress
+    """The listener by which the peer came, or as which we connect."""
+    remote: "Address"
+    pod: str
+    """The pod that holds it; empty: this one."""
+    connection: int
+    """Number of the connection there; 0 for UDP."""
+
+    def send(self, data: bytes) -> None:
+        """Send one message."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something can be sent."""
+
+
+class DatagramSender(Protocol):
+    """A UDP socket."""
+
+    def send(self, data: bytes, remote: "Address") -> None:
+        """Send one datagram, if the system takes it."""
+
+
+class DatagramFlow:
+    """A UDP peer."""
+
+    __slots__ = ("_socket", "address", "remote")
+
+    reliable = False
+    pod = ""
+    connection = 0
+    is_open = True
+
+    def __init__(self, socket: DatagramSender, address: SipAddress, remote: "Address") -> None:
+        self._socket = socket
+        self.address = address
+        self.remote = remote
+
+    def send(self, data: bytes) -> None:
+        """Send one message."""
+        self._socket.send(data, self.remote)
+
+    def to(self, remote: "Address") -> "DatagramFlow":
+        """Return a flow from the same socket to another address."""
+        return DatagramFlow(self._socket, self.address, remote)
+
+
+class FlowOwner(Protocol):
+    """Who is told what happens to connections."""
+
+    def stream_opened(self, flow: "StreamFlow") -> None:
+        """The connection stands."""
+
+    def messages_received(self, flow: "StreamFlow", messages: Sequence[Received]) -> None:
+        """Messages came, in order; an error is the last."""
+
+    def stream_closed(self, flow: "StreamFlow", reason: str) -> None:
+        """The connection is gone."""
+
+
+class StreamFlow:
+    """A TCP, TLS or WebSocket connection; the ``Receiver`` of its channel.
+
+    Attributes:
+        channel: The connection.
+        heard_at: When the peer was heard last.
+        begun_at: When it was first seen that a message is not complete; 0: none is.
+        messages: Messages received.
+        bindings: AORs and keys of the bindings that use this connection.
+    """
+
+    __slots__ = (
+        "_framed",
+        "_framer",
+        "_owner",
+        "address",
+        "begun_at",
+        "bindings",
+        "channel",
+        "connection",
+        "heard_at",
+        "is_open",
+        "messages",
+        "opened_at",
+        "remote",
+        "windows",
+    )
+
+    reliable = True
+    pod = ""
+
+    def __init__(self, owner: FlowOwner, address: SipAddress, largest_body: int, now: float) -> None:
+        self._owner = owner
+        self._framer = StreamFramer(largest_body)
+        self._framed = address.transport not in ("ws", "wss")
+        self.address = address
+        self.channel: Channel | None = None
+        self.remote: Address = ("", 0)
+        self.connection = 0
+        self.is_open = False
+        self.opened_at = self.heard_at = now
+        self.begun_at = 0.0
+        self.messages = 0
+        self.bindings: set[tuple[str, str]] = set()
+        self.windows: dict[str, NonceWindow] = {}
+        """The last few nonces that were used over this connection, and their counts."""
+
+    def send(self, data: bytes) -> None:
+        """Send one message."""
+        if self.channel is not None:
+            self.channel.send([data])
+
+    def close(self, reason: str) -> None:
+        """End the connection once what is under way has left."""
+        if self.channel is not None:
+            self.channel.close(reason)
+
+    @property
+    def mid_message(self) -> bool:
+        """Whether a message has begun and not ended."""
+        return self._framer.mid_message
+
+    # Receiver
+
+    def connected(self, channel: "Channel") -> None:
+        """The connection stands."""
+        self.channel = channel
+        self.connection = channel.id
+        self.remote = channel.remote
+        self.is_open = True
+        self._owner.stream_opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a read; over WebSocket it is one whole message (RFC 7118 section 5)."""
+        if self._framed:
+            self._owner.messages_received(self, self._framer.receive_data(data))
+        else:
+            self._owner.messages_received(self, [_whole(data)])
+
+    def pause_sending(self) -> None:
+        """The peer does not read: what it asks is not read either, so that its answers don't pile up."""
+        if self.channel is not None:
+            self.channel.pause_reading()
+
+    def resume_sending(self) -> None:
+        """It reads again."""
+        if self.channel is not None:
+            self.channel.resume_reading()
+
+    def disconnected(self, reason: str) -> None:
+        """The connection is over."""
+        self.is_open = False
+        self._owner.stream_closed(self, reason)
+
+
+class PodFlow:
+    """A flow that another pod holds."""
+
+    __slots__ = ("_pods", "address", "connection", "pod", "reliable", "remote")
+
+    def __init__(self, pods: "SipPods", address: SipAddress, pod: str, connection: int, remote: "Address") -> None:
+        self._pods = pods
+        self.address = address
+        self.pod = pod
+        self.connection = connection
+        self.remote = remote
+        self.reliable = address.transport != "udp"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the pod can be reached."""
+        return self._pods.reachable(self.pod)
+
+    def send(self, data: bytes) -> None:
+        """Have the pod send one message."""
+        self._pods.deliver(self, data)
+
+
+def _whole(data: bytes) -> Received:
+    if data in (PING, PONG):
+        return KEEP_ALIVE
+    try:
+        return parse_datagram(data)
+    except SipError as error:
+        return error
+
+
+def stored(flow: Flow, own_pod: str) -> StoredFlow:
+    """Return a flow as the store holds it."""
+    host, port = flow.remote
+    return StoredFlow(
+        pod=flow.pod or own_pod,
+        listener=flow.address.name,
+        connection=flow.connection,
+        transport=flow.address.transport,
+        remote=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+    )
+
+
+def remote_of(flow: StoredFlow) -> "Address":
+    """Return the peer's address of a stored flow."""
+    host, _, port = flow.remote.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,342 @@
+"""A request on its way to one or many targets: branches, and the one response that goes back (RFC 3261 section 16).
+
+Theory of operation. A `Forwarding` is the response context of section 16.7: it belongs to the server transaction and
+has one `Branch` per target, each with its client transaction. Targets of equal preference are tried at once, groups one
+after the other. A 2xx goes back at once, a 6xx ends the search, else the best final response goes back when all have
+answered. A request that is no INVITE is not answered 408 (RFC 4320 section 4.2): its sender's own timer tells him.
+"""
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from wigwag.protocols.sip import Response
+from wigwag.protocols.sip.transactions import TransactionsFullError
+
+if TYPE_CHECKING:
+    from wigwag.protocols.sip import Request
+    from wigwag.protocols.sip.transactions import ClientTransaction, ServerTransaction
+
+    from .flows import Flow
+    from .incoming import Incoming, Target
+    from .next_hops import Candidate
+    from .proxy import Proxy
+
+_CHALLENGES: Final = ("www-authenticate", "proxy-authenticate")
+_NEXT_HOP_FAILED: Final = 503
+
+
+class Fallback(Protocol):
+    """What becomes of a request that reached nobody."""
+
+    def failed(self, forwarding: "Forwarding", status: int, now: float) -> bool:
+        """Every branch has ended and ``status`` would go back; True: it is answered otherwise, now or later."""
+
+    def delivered(self, forwarding: "Forwarding", response: Response, now: float) -> None:
+        """A branch was answered 2xx after the request had been answered."""
+
+
+class Branch:
+    """One target of a request; the user of its client transaction."""
+
+    __slots__ = ("candidates", "client", "final", "forwarding", "provisional", "target")
+
+    def __init__(self, forwarding: "Forwarding", target: "Target") -> None:
+        self.forwarding = forwarding
+        self.target = target
+        self.client: ClientTransaction | None = None
+        self.final: Response | None = None
+        self.provisional = False
+        self.candidates: list[Candidate] = []
+        """More ways to the same target, for when this one fails (RFC 3263 section 4.3)."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether it has not ended."""
+        return self.final is None
+
+    def start(self, now: float) -> None:
+        """Send the request to the target, as soon as it is known how."""
+        target = self.target
+        if target.flow is not None:
+            self.send(target.flow, now)
+        elif target.next_hop is not None:
+            self.forwarding.proxy.locate(self)
+        else:
+            self.unreachable("no flow", now)
+
+    def send(self, flow: "Flow", now: float) -> None:
+        """Send the request over a flow."""
+        forwarding = self.forwarding
+        if forwarding.decided and not forwarding.is_invite:
+            return
+        transactions = forwarding.proxy.transactions
+        request = forwarding.proxy.prepare(forwarding.incoming, self.target, flow)
+        self.provisional = False
+        if request.via.branch in transactions.clients:
+            # The sender repeats what he had the answer to, over a connection that remembers nothing: it is there.
+            forwarding.branch_failed(self, 482, "Merged Request", now)
+            return
+        try:
+            self.client = transactions.send_request(request, flow, self, now)
+        except TransactionsFullError:
+            forwarding.branch_failed(self, 503, "Too Many Transactions", now)
+
+    def cancel(self, now: float) -> None:
+        """Call an INVITE off (section 9.1)."""
+        if self.client is not None and self.pending:
+            self.client.cancel(now)
+
+    # ClientUser
+
+    def response_received(self, client: "ClientTransaction", response: Response, now: float) -> None:
+        """A response came."""
+        if response.status < 200:
+            self.provisional = True
+        elif response.status == _NEXT_HOP_FAILED and self._try_next(now):
+            return
+        self.forwarding.response_received(self, response, now)
+
+    def timed_out(self, client: "ClientTransaction", now: float) -> None:
+        """No final response came (Timer B or F)."""
+        if not self._try_next(now):
+            self.forwarding.branch_failed(self, 408, "Request Timeout", now)
+
+    def wire_failed(self, client: "ClientTransaction", reason: str, now: float) -> None:
+        """The connection is lost (section 16.9: as if 503 had come)."""
+        self.unreachable(reason, now)
+
+    def unreachable(self, reason: str, now: float) -> None:
+        """It can't be sent, or what was sent may be lost."""
+        if self._try_next(now):
+            return
+        # A registered contact whose flow is gone: RFC 5626 section 5.3.1.
+        status, text = (430, "Flow Failed") if self.target.aor else (503, reason)
+        self.forwarding.branch_failed(self, status, text, now)
+
+    def _try_next(self, now: float) -> bool:
+        if self.forwarding.decided:
+            return False
+        if self.candidates:
+            self.forwarding.proxy.connect(self, self.candidates.pop(0), now)
+        elif self.target.others:
+            others = self.target.others
+            self.target = others.pop(0)
+            self.target.others = others
+            self.start(now)
+        else:
+            return False
+        return True
+
+
+class Forwarding:
+    """The response context of one request; the user of its server transaction.
+
+    Args:
+        proxy: What it stands on.
+        incoming: The request.
+        groups: Targets, those of one group to be tried at once.
+        fallback: What is done when nobody is reached.
+
+    Attributes:
+        decided: A final response went back.
+        context: What the fallback remembers.
+    """
+
+    __slots__ = (
+        "_cancelled",
+        "_groups",
+        "branches",
+        "context",
+        "decided",
+        "fallback",
+        "incoming",
+        "is_invite",
+        "proxy",
+        "ringing_until",
+        "server",
+    )
+
+    def __init__(
+        self,
+        proxy: "Proxy",
+        incoming: "Incoming",
+        server: "ServerTransaction",
+        groups: "list[list[Target]]",
+        fallback: Fallback | None,
+    ) -> None:
+        self.proxy = proxy
+        self.incoming = incoming
+        self.server = server
+        self.branches: list[Branch] = []
+        self.decided = False
+        self.is_invite = incoming.request.method == "INVITE"
+        self.ringing_until = 0.0
+        self.fallback = fallback
+        self.context: object | None = None
+        self._groups = groups
+        self._cancelled = False
+
+    @property
+    def request(self) -> "Request":
+        """The request as it came in."""
+        return self.incoming.request
+
+    def start(self, now: float) -> None:
+        """Try the first group."""
+        self.server.user = self
+        if self.is_invite:
+            self.ringing_until = now + self.proxy.timers.ringing
+            self.proxy.invites.add(self)
+        if self._groups:
+            self._next_group(now)
+        else:
+            self._nobody(now)
+
+    def _next_group(self, now: float) -> None:
+        group = self._groups.pop(0)
+        started = [Branch(self, target) for target in group]
+        self.branches += started
+        for branch in started:
+            branch.start(now)
+
+    def _nobody(self, now: float) -> None:
+        """There is no target at all."""
+        if self.fallback is None or not self.fallback.failed(self, 480, now):
+            self.decided = True
+            self.server.respond(
+                Response.to_request(self.request, 480, "Temporarily Unavailable", to_tag=self.proxy.tag()), now
+            )
+
+    # From the branches
+
+    def response_received(self, branch: Branch, response: Response, now: float) -> None:
+        """A response came from a target."""
+        status = response.status
+        if status < 200:
+            self._provisional(response, now)
+            return
+        branch.final = response
+        if status < 300:
+            self._succeed(response, now)
+            return
+        if status >= 600:
+            self._groups.clear()
+            self._cancel_others(now)
+        self._look(now)
+
+    def branch_failed(self, branch: Branch, status: int, reason: str, now: float) -> None:
+        """A target can't be reached, or did not answer."""
+        branch.final = Response.to_request(self.request, status, reason)
+        self._look(now)
+
+    def _provisional(self, response: Response, now: float) -> None:
+        if self.is_invite and response.status > 100:
+            self.ringing_until = now + self.proxy.timers.ringing
+        if response.status > 100 and not self.decided:
+            self._forward(response, now)
+
+    def _succeed(self, response: Response, now: float) -> None:
+        if self.decided and not self.is_invite:
+            if self.fallback is not None:
+                self.fallback.delivered(self, response, now)
+            return
+        # Every 2xx to an INVITE goes back, also a second one: each has made a dialog (section 16.7 step 5).
+        self._groups.clear()
+        self._cancel_others(now)
+        self._forward(response, now)
+        self.decided = True
+        self._end()
+
+    def _forward(self, response: Response, now: float) -> None:
+        response.pop_item("via")
+        self.server.respond(response, now)
+
+    def _look(self, now: float) -> None:
+        if self.decided or any(branch.pending for branch in self.branches):
+            return
+        if self._groups and not self._cancelled:
+            self._next_group(now)
+            return
+        self._conclude(now)
+
+    def _conclude(self, now: float) -> None:
+        best = min((branch.final for branch in self.branches if branch.final is not None), key=_rank)
+        if self.fallback is not None and not self._cancelled and self.fallback.failed(self, best.status, now):
+            return
+        self.decided = True
+        self._end()
+        if best.status == 408 and not self.is_invite:
+            return
+        self.server.respond(self._final(best), now)
+
+    def _final(self, best: Response) -> Response:
+        """Return the response that goes back: the best one, with everybody's challenges (section 16.7 step 7)."""
+        if best.status == 503:
+            # The next hop is overloaded, not we (section 16.7 step 6).
+            return Response.to_request(self.request, 500, "Server Internal Error", to_tag=self.proxy.tag())
+        response = best.copy()
+        if len(response.items("via")) > len(self.request.items("via")):
+            response.pop_item("via")
+        if best.status in (401, 407):
+            self._add_challenges(response, best)
+        return response
+
+    def _add_challenges(self, response: Response, best: Response) -> None:
+        for branch in self.branches:
+            other = branch.final
+            if other is None or other is best or other.status not in (401, 407):
+                continue
+            for name in _CHALLENGES:
+                for value in other.get_all(name):
+                    response.append("WWW-Authenticate" if name == _CHALLENGES[0] else "Proxy-Authenticate", value)
+
+    def answer(self, response: Response, now: float) -> None:
+        """Give a final response of our own; the branches stay open, and what they say goes to the fallback."""
+        self.decided = True
+        self.server.respond(response, now)
+        self._end()
+
+    def _end(self) -> None:
+        if self.is_invite:
+            self.proxy.invites.discard(self)
+
+    # From upstream
+
+    def cancel(self, now: float) -> None:
+        """The caller gave up: every branch is called off, and the best of their answers goes back (section 16.10)."""
+        self._cancelled = True
+        self._groups.clear()
+        self.ringing_until = now + 64 * self.proxy.timers.t1
+        self._cancel_others(now)
+
+    def _cancel_others(self, now: float) -> None:
+        if self.is_invite:
+            for branch in self.branches:
+                branch.cancel(now)
+
+    def ringing_too_long(self, now: float) -> None:
+        """Timer C has fired (section 16.8), or what was called off has not ended (section 9.1)."""
+        called_off = self._cancelled
+        self.cancel(now)
+        for branch in self.branches:
+            if branch.pending and (called_off or not branch.provisional):
+                self.branch_failed(branch, 408, "Request Timeout", now)
+
+    # ServerUser
+
+    def ack_received(self, server: "ServerTransaction", ack: "Request", now: float) -> None:
+        """The caller has our final response: nothing is left to do."""
+
+    def server_failed(self, server: "ServerTransaction", reason: str, now: float) -> None:
+        """The response can't be passed back: an INVITE is called off, nobody waits for it."""
+        self.cancel(now)
+
+
+def _rank(response: Response) -> tuple[int, int]:
+    """Order final responses, the best first (section 16.7 step 6)."""
+    status = response.status
+    if status >= 600:
+        return 0, status
+    preferred = (401, 407, 415, 420, 484)
+    # A 503 says nothing about the user, 408 and 430 that he may be there all the same.
+    last = {408: 1, 430: 2, 503: 3}.get(status, 0)
+    return 1 + status // 100 + 10 * bool(last), last * 1000 + (0 if status in preferred else status)

@@ -1,0 +1,27 @@
+"""Who sent it, in the header: asserted for our users, believed of neighbours, removed from others (RFC 3325)."""
+
+from typing import Final
+
+from wigwag.protocols.sip import Request
+
+from .incoming import Identity
+
+_UNTRUSTED: Final = ("p-asserted-identity", "p-preferred-identity")
+INTERNAL_PREFIX: Final = "x-wigwag-"
+"""Our own header fields; nobody outside may send them."""
+
+
+def assert_identity(request: Request, identity: Identity) -> None:
+    """Make the request say what is known of its sender, and nothing else (RFC 3325 sections 5, 6).
+
+    Identity (RFC 8224) passes untouched: it proves itself.
+    """
+    names = request.names
+    if not identity.trusted:
+        for name in _UNTRUSTED:
+            if name in names:
+                request.remove(name)
+        if identity.aor:
+            request.append("P-Asserted-Identity", f"<{identity.aor}>")
+    for name in [name for name in names if name.startswith(INTERNAL_PREFIX)]:
+        request.remove(name)

@@ -1,0 +1,159 @@
+"""Opens the SIP listeners and watches their connections: deadlines, keep-alives, a drain."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final
+
+from wigwag.errors import ConfigurationError
+from wigwag.transport.admission import Admission
+from wigwag.transport.datagrams import DatagramListener, DatagramOptions
+from wigwag.transport.errors import CertificateError, ListenError
+from wigwag.transport.listener import Listener, ListenerOptions
+from wigwag.transport.profiles import ProfileTable
+
+from .config import SipListenerSettings, SipSettings
+from .flows import SipAddress, StreamFlow
+
+if TYPE_CHECKING:
+    from wigwag.transport.channel import Address
+
+    from .edge import Edge
+
+_LOOKED_AT: Final = 256
+"""Connections whose deadlines are looked at in one turn."""
+
+
+class SipListeners:
+    """The listeners of one edge.
+
+    Args:
+        settings: What to listen on.
+        admission: Limits on open connections.
+        profiles: TCP profiles that hold now.
+        reuse_port: Whether other processes of this host listen on the same ports.
+        edge: Returns the edge, once it is there.
+
+    Attributes:
+        datagrams: UDP listeners; streams: the others.
+        addresses: As the world knows them, in the order of the settings.
+    """
+
+    def __init__(
+        self,
+        settings: SipSettings,
+        *,
+        admission: Admission,
+        profiles: Callable[[], ProfileTable],
+        reuse_port: bool,
+        edge: "Callable[[], Edge]",
+    ) -> None:
+        self.datagrams: list[DatagramListener] = []
+        self.streams: list[Listener] = []
+        self.addresses: list[SipAddress] = []
+        self._settings = settings
+        self._admission = admission
+        self._profiles = profiles
+        self._reuse_port = reuse_port
+        self._edge = edge
+        self._looked_at = 0
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Listen.
+
+        Raises:
+            ConfigurationError: An address or certificate can't be used; names the listener.
+        """
+        for index, settings in enumerate(self._settings.listeners):
+            try:
+                if settings.kind == "udp":
+                    await self._open_datagrams(stack, settings)
+                else:
+                    await self._open_streams(stack, settings)
+            except (ListenError, CertificateError) as error:
+                raise ConfigurationError(f"relay.sip.listeners[{index}], {error}") from error
+
+    async def _open_datagrams(self, stack: AsyncExitStack, settings: SipListenerSettings) -> None:
+        options = DatagramOptions(
+            name=settings.name, host=settings.host, port=settings.port, reuse_port=self._reuse_port
+        )
+        listener = DatagramListener(options, lambda data, remote, _: self._received(data, remote, listener, address))
+        await listener.start()
+        stack.callback(listener.close)
+        address = self._address(settings, listener.address[1])
+        self.datagrams.append(listener)
+
+    def _received(self, data: bytes, remote: "Address", listener: DatagramListener, address: SipAddress) -> None:
+        self._edge().datagram_received(data, remote, listener, address)
+
+    async def _open_streams(self, stack: AsyncExitStack, settings: SipListenerSettings) -> None:
+        listener = Listener(
+            ListenerOptions(
+                name=settings.name,
+                kind=settings.kind,  # type: ignore[arg-type]
+                host=settings.host,
+                port=settings.port,
+                certificates=settings.certificates,
+                client_ca=settings.client_ca,
+                origins=settings.origins,
+                application="sip",
+                subprotocol="sip",
+                text_frames=True,
+                whole_messages=True,
+                ping_interval=settings.ping_interval,
+                max_websocket_message=self._settings.limits.body_bytes + 65_536,
+                reuse_port=self._reuse_port,
+            ),
+            lambda: self._stream(address),
+            admission=self._admission,
+            profiles=self._profiles,
+        )
+        await listener.start()
+        stack.push_async_callback(listener.close)
+        address = self._address(settings, listener.address[1])
+        self.streams.append(listener)
+
+    def _stream(self, address: SipAddress) -> StreamFlow:
+        edge = self._edge()
+        return StreamFlow(edge, address, self._settings.limits.body_bytes, edge.now())
+
+    def _address(self, settings: SipListenerSettings, port: int) -> SipAddress:
+        host = settings.advertised_host or settings.host
+        address = SipAddress(
+            name=settings.name,
+            kind=settings.kind,
+            host=f"[{host}]" if ":" in host else host,
+            port=settings.advertised_port or port,
+            bound_host=settings.host,
+            bound_port=port,
+            trusted=settings.kind == "peer",
+        )
+        self.addresses.append(address)
+        return address
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Look at the deadlines of some connections; all of them have their turn within a few seconds."""
+        streams = list(self._edge().streams.values())
+        if not streams:
+            return
+        start = self._looked_at % len(streams)
+        for flow in streams[start : start + _LOOKED_AT]:
+            reason = self._overdue(flow, now)
+            if reason:
+                flow.close(reason)
+        self._looked_at = start + _LOOKED_AT if start + _LOOKED_AT < len(streams) else 0
+
+    def _overdue(self, flow: StreamFlow, now: float) -> str:
+        limits = self._settings.limits
+        if not flow.mid_message:
+            flow.begun_at = 0.0
+        elif not flow.begun_at:
+            flow.begun_at = now
+        elif now - flow.begun_at > limits.header_timeout:
+            return "a message takes too long"
+        if not flow.messages and now - flow.opened_at > limits.first_message_timeout:
+            return "no message came"
+        if not flow.bindings and now - flow.heard_at > limits.idle_timeout:
+            return "idle"
+        return ""

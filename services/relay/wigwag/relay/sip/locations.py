@@ -1,0 +1,108 @@
+"""Where users are registered, as this pod knows it: a cache in front of the store (RFC 3261 section 16.5)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from wigwag.protocols.sip import SipError
+from wigwag.store import Gap, Registration, RegistrationChanged, Store, StoreError
+
+from .ports import Later
+
+LIFETIME: Final = 30.0
+"""Seconds for which an entry is believed, in case that a notice of its change was lost."""
+MOST: Final = 100_000
+"""Entries; the oldest goes when there are more."""
+
+
+class Locations:
+    """Looks up bindings; what was found is believed until a notice, or for ``LIFETIME``.
+
+    While the store is away, what was known last goes on to be used until the bindings expire.
+
+    Args:
+        store: The store.
+        now: Seconds, monotonic.
+        wall: The store's clock.
+    """
+
+    def __init__(self, store: Store, now: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._store = store
+        self._now = now
+        self._wall = wall
+        self._known: dict[str, tuple[float, Registration]] = {}
+        """By AOR: until when it is believed, and what is registered."""
+        self._running: dict[str, asyncio.Future[Registration]] = {}
+        self._overtaken: set[str] = set()
+        """AORs that changed while they were looked up."""
+
+    def find(self, aor: str) -> "Registration | Later[Registration]":
+        """Return the user's bindings that have not expired; at once when they are known.
+
+        Raises:
+            SipError: 503: the store is away and nothing is known (from the coroutine).
+        """
+        known = self._known.get(aor)
+        if known is not None and known[0] > self._now():
+            registration = known[1]
+            wall = self._wall()
+            if all(binding.expires_at > wall for binding in registration.bindings):
+                return registration
+        return self._look_up(aor)
+
+    def put(self, registration: Registration) -> None:
+        """Take what was just registered here."""
+        known = self._known.get(registration.aor)
+        if known is None or known[1].version <= registration.version:
+            self._keep(registration)
+
+    def changed(self, notice: RegistrationChanged | Gap) -> None:
+        """Another pod has changed something, or may have."""
+        if isinstance(notice, Gap):
+            self._overtaken.update(self._running)
+            self._known.clear()
+            return
+        if notice.aor in self._running:
+            self._overtaken.add(notice.aor)
+        known = self._known.get(notice.aor)
+        if known is not None and known[1].version < notice.version:
+            # It is not forgotten: should the store go away now, the old bindings are better than none.
+            self._known[notice.aor] = (0.0, known[1])
+
+    async def _look_up(self, aor: str) -> Registration:
+        running = self._running.get(aor)
+        if running is None:
+            running = self._running[aor] = asyncio.ensure_future(self._ask(aor))
+            running.add_done_callback(lambda done: self._asked(aor, done))
+        return await asyncio.shield(running)
+
+    async def _ask(self, aor: str) -> Registration:
+        try:
+            found = (await self._store.find_registrations([aor])).get(aor)
+        except StoreError as error:
+            return self._last_known(aor, error)
+        registration = found or Registration(aor, (), 0)
+        if aor not in self._overtaken:
+            self._keep(registration)
+        return registration
+
+    def _asked(self, aor: str, done: "asyncio.Future[Registration]") -> None:
+        del self._running[aor]
+        self._overtaken.discard(aor)
+        if not done.cancelled():
+            done.exception()  # Whoever waited has it; that nobody did is no error.
+
+    def _last_known(self, aor: str, error: StoreError) -> Registration:
+        known = self._known.get(aor)
+        if known is None:
+            raise SipError("Registrations Are Not Available", status=503, headers=(("Retry-After", "5"),)) from error
+        registration, wall = known[1], self._wall()
+        bindings = tuple(binding for binding in registration.bindings if binding.expires_at > wall)
+        return Registration(aor, bindings, registration.version)
+
+    def _keep(self, registration: Registration) -> None:
+        known = self._known
+        known.pop(registration.aor, None)
+        if len(known) >= MOST:
+            del known[next(iter(known))]
+        known[registration.aor] = (self._now() + LIFETIME, registration)

@@ -1,0 +1,189 @@
+"""SIP between the pods of a cluster: a UDP transaction has one owner, a flow is reached wherever it is held.
+
+Theory of operation (DESIGN.md section 5). A datagram is handed to the pod that rendezvous hashing of its branch over
+the live pods names, unless its transaction is here already; so retransmissions, CANCEL and ACK meet their transaction
+whatever socket they reach. Our Via names the pod that has the client transaction; a response that reaches another one
+is passed to it. A request for a connection of another pod goes over the link to that pod and is written there. A link
+that is lost, or a connection that is not there any more, ends the transactions that wait on it as a lost connection of
+our own does.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wigwag.protocols.sip import Request, Response, SipError, parse_datagram
+from wigwag.store import Flow as StoredFlow
+
+from .flows import DatagramFlow, PodFlow, remote_of
+
+if TYPE_CHECKING:
+    from wigwag.relay.cluster.links import Links
+    from wigwag.relay.cluster.members import Members
+
+    from .edge import Edge
+    from .flows import Flow
+
+
+class HandedOver(msgspec.Struct, array_like=True, tag=1):
+    """A datagram that came to one pod and belongs to another."""
+
+    listener: str
+    host: str
+    port: int
+    data: bytes
+
+
+class Delivery(msgspec.Struct, array_like=True, tag=2):
+    """Something to be sent over a flow of the receiving pod."""
+
+    listener: str
+    connection: int
+    host: str
+    port: int
+    data: bytes
+
+
+class Passed(msgspec.Struct, array_like=True, tag=3):
+    """A response whose client transaction is the receiving pod's."""
+
+    data: bytes
+
+
+class Lost(msgspec.Struct, array_like=True, tag=4):
+    """A connection to which something was to be delivered is not there."""
+
+    connection: int
+
+
+_decoder = msgspec.msgpack.Decoder(HandedOver | Delivery | Passed | Lost)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class SipPods:
+    """The other pods, as SIP sees them; the ``SipGuest`` of the links.
+
+    Args:
+        edge: The edge of this pod.
+        members: Which pods there are.
+        links: How they are reached.
+        flush: Writes what the links have collected.
+    """
+
+    def __init__(self, edge: "Edge", members: "Members", links: "Links", flush: Callable[[], None]) -> None:
+        self.own = members.pod.id
+        self._edge = edge
+        self._members = members
+        self._links = links
+        self._flush = flush
+        self._flows: dict[tuple[str, int], PodFlow] = {}
+        """Connections of other pods in use."""
+
+    def alive(self, pod: str) -> bool:
+        """Tell whether a pod lives and may be reached."""
+        return self._members.alive(pod) and self._links.reachable(pod)
+
+    def reachable(self, pod: str) -> bool:
+        """Tell whether something can be sent to the pod, or may be tried."""
+        return self._links.reachable(pod)
+
+    def flow(self, wanted: StoredFlow) -> "Flow | None":
+        """Return a flow that another pod holds."""
+        address = self._edge.addresses.get(wanted.listener)
+        if address is None:
+            return None
+        if wanted.transport == "udp":
+            return PodFlow(self, address, wanted.pod, 0, remote_of(wanted))
+        key = (wanted.pod, wanted.connection)
+        flow = self._flows.get(key)
+        if flow is None:
+            flow = self._flows[key] = PodFlow(self, address, wanted.pod, wanted.connection, remote_of(wanted))
+        return flow
+
+    # Out
+
+    def hand_over(self, message: Request, data: bytes, flow: DatagramFlow) -> bool:
+        """Give a datagram to the pod that its transaction belongs to; False: it is this one's."""
+        others = self._members.others()
+        if not others or self._edge.transactions.find_server(message) is not None:
+            return False
+        owner = self._owner(message, [pod.id for pod in others])
+        # A pod that can't be reached at once would only swallow it; with the same branch everywhere we may do its work.
+        if owner == self.own or (not self._links.stands(owner) and not self._links.reachable(owner)):
+            return False
+        handed = HandedOver(flow.address.name, flow.remote[0], flow.remote[1], data)
+        return self._send(owner, handed)
+
+    def _owner(self, message: Request, others: list[str]) -> str:
+        try:
+            branch = message.via.branch.encode("utf-8", "surrogateescape")
+        except SipError:
+            return self.own
+        return max([self.own, *others], key=lambda pod: hashlib.blake2s(branch, key=pod.encode()[:32]).digest())
+
+    def pass_response(self, response: Response) -> bool:
+        """Give a response to the pod that its Via names; False: that is this one, or nobody."""
+        pod = response.via.parameters.get("pod")
+        if not pod or pod == self.own or not self._links.reachable(pod):
+            return False
+        return self._send(pod, Passed(bytes(response)))
+
+    def deliver(self, flow: PodFlow, data: bytes) -> None:
+        """Have a pod send something over one of its flows."""
+        delivery = Delivery(flow.address.name, flow.connection, flow.remote[0], flow.remote[1], data)
+        if not self._send(flow.pod, delivery) and flow.reliable:
+            self._lost(flow.pod, flow.connection)
+
+    def _send(self, pod: str, what: HandedOver | Delivery | Passed | Lost) -> bool:
+        sent = self._links.send_sip(pod, _encode(what))
+        self._flush()
+        return sent
+
+    # In
+
+    def received(self, pod: str, content: bytes) -> None:
+        """Another pod has sent something."""
+        match _decoder.decode(content):
+            case HandedOver() as handed:
+                self._handed_over(pod, handed)
+            case Delivery() as delivery:
+                self._deliver(pod, delivery)
+            case Passed(data=data):
+                self._edge.message_received(parse_datagram(data), self._nowhere(pod), self._edge.now())
+            case Lost(connection=connection):
+                self._lost(pod, connection)
+
+    def _handed_over(self, pod: str, handed: HandedOver) -> None:
+        address = self._edge.addresses.get(handed.listener)
+        if address is None:
+            return
+        flow = PodFlow(self, address, pod, 0, (handed.host, handed.port))
+        self._edge.message_received(parse_datagram(handed.data), flow, self._edge.now())
+
+    def _deliver(self, pod: str, delivery: Delivery) -> None:
+        if not delivery.connection:
+            socket = self._edge.sockets.get(delivery.listener)
+            if socket is not None:
+                socket[0].send(delivery.data, (delivery.host, delivery.port))
+            return
+        flow = self._edge.streams.get(delivery.connection)
+        if flow is not None and flow.is_open:
+            flow.send(delivery.data)
+        else:
+            self._send(pod, Lost(delivery.connection))
+
+    def _nowhere(self, pod: str) -> PodFlow:
+        """Return a flow for what needs no answer."""
+        return PodFlow(self, next(iter(self._edge.addresses.values())), pod, 0, ("::", 0))
+
+    def link_lost(self, pod: str) -> None:
+        """What was sent to the pod may not have arrived."""
+        for held, connection in [key for key in self._flows if key[0] == pod]:
+            self._lost(held, connection)
+
+    def _lost(self, pod: str, connection: int) -> None:
+        flow = self._flows.pop((pod, connection), None)
+        if flow is not None:
+            self._edge.transactions.wire_lost(flow, "the connection at another pod is lost", self._edge.now())

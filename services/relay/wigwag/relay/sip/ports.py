@@ -1,0 +1,102 @@
+"""What the edge asks its neighbours in the service; each answers at once, or with a coroutine when it has to look."""
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from wigwag.protocols.sip import SipUri
+from wigwag.protocols.sip.digest import Role
+from wigwag.store import Registration
+
+if TYPE_CHECKING:
+    from .forwarding import Fallback
+    from .incoming import Identity, Incoming
+
+T = TypeVar("T")
+Later = Coroutine[Any, Any, T]
+
+
+class Authentication(Protocol):
+    """Tells who sent a request."""
+
+    def identify(self, incoming: "Incoming") -> "Identity | Later[Identity]":
+        """Return the sender of a request that is to be passed on.
+
+        Raises:
+            SipError: 407 with challenges, 403, 503; also from the coroutine.
+        """
+
+    def authenticate(self, incoming: "Incoming", role: Role, user: SipUri) -> "Identity | Later[Identity]":
+        """Return who sent a request if he is ``user``, a URI of one of our domains; SipError as ``identify``."""
+
+
+class Registering(Protocol):
+    """Answers REGISTER."""
+
+    def register(self, incoming: "Incoming") -> "Later[None]":
+        """Answer a REGISTER for one of our domains on ``incoming.server``; SipError: the answer it gets instead."""
+
+
+class Locating(Protocol):
+    """Knows where users are registered."""
+
+    def find(self, aor: str) -> "Registration | Later[Registration | None] | None":
+        """Return the user's bindings; at once when they are cached.
+
+        Raises:
+            SipError: 503: the store is away and nothing is known (from the coroutine).
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the routing table says of a request."""
+
+    action: str
+    """``location``: to registered contacts; ``service``: to one of ours; ``forward``: to a next hop."""
+    service: str = ""
+    next_hops: tuple[SipUri, ...] = ()
+    """In the order they are to be tried."""
+    allow_private: bool = False
+    uri: str = ""
+    """Request-URI to use instead of its own; empty: that stays."""
+
+
+DEFAULT = Decision(action="default")
+"""No row matched: our domains go to their users, others where RFC 3263 leads, for our users only."""
+
+
+class Routing(Protocol):
+    """The routing table, and the hook that may be asked."""
+
+    def decide(self, incoming: "Incoming") -> "Decision | Later[Decision]":
+        """Return what the first row that matches says; SipError: a row refuses, with its status and reason."""
+
+
+class Screening(Protocol):
+    """Block lists of users."""
+
+    def check(self, incoming: "Incoming", aor: str) -> "Later[None] | None":
+        """SipError: the user at ``aor`` wants nothing from this sender."""
+
+
+class Services(Protocol):
+    """Services of ours behind the edge, and users who are absent: pager mode."""
+
+    def fallback(self, incoming: "Incoming", aor: str) -> "Fallback | None":
+        """Return what a MESSAGE that reaches nobody is handed to; None: it gets the response."""
+
+    def accept(self, incoming: "Incoming", service: str) -> "Later[None]":
+        """Take a MESSAGE for a service; answers on ``incoming.server``; SipError: the answer it gets instead."""
+
+
+@dataclass(slots=True)
+class Neighbours:
+    """All of them."""
+
+    authentication: Authentication
+    registering: Registering
+    locating: Locating
+    routing: Routing
+    screening: Screening
+    services: Services

@@ -1,0 +1,147 @@
+"""The stateful proxy: what is done to a request before it goes on, and how it gets there (RFC 3261 section 16.6)."""
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from wigwag.protocols.digest import SigningKeys
+from wigwag.protocols.sip import Request, SipError
+from wigwag.protocols.sip.transactions import Transactions
+from wigwag.transport.errors import ConnectError
+
+from .branches import branch_of, loop_hash
+from .config import SipTimerSettings
+from .forwarding import Branch, Forwarding
+from .identity import assert_identity
+from .incoming import Incoming, Target
+from .record_routes import Routed, RouteTokens, flow_route
+
+if TYPE_CHECKING:
+    from .flows import Flow
+    from .next_hops import Candidate, NextHops
+
+MAX_FORWARDS: Final = 70
+NO_DIALOG: Final = frozenset(
+    {"ACK", "BYE", "CANCEL", "INFO", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REGISTER", "UPDATE"}
+)
+"""Methods that make no dialog; an unknown one may."""
+
+
+class Proxy:
+    """Forwards requests.
+
+    Args:
+        transactions: The transaction layer.
+        keys: Sign branches and routes.
+        next_hops: Reaches what has no flow.
+        timers: Timer C and T1.
+        pod: Id of this pod among several; empty: there is one.
+        now: Seconds, monotonic.
+        spawn: Runs a coroutine beside.
+        random: Unpredictable bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        transactions: Transactions,
+        keys: SigningKeys,
+        next_hops: "NextHops",
+        timers: SipTimerSettings,
+        pod: str,
+        now: Callable[[], float],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        random: Callable[[int], bytes],
+    ) -> None:
+        self.transactions = transactions
+        self.timers = timers
+        self.routes = RouteTokens(keys)
+        self.invites: set[Forwarding] = set()
+        """INVITEs that have no final response yet."""
+        self._keys = keys
+        self._next_hops = next_hops
+        self._via_end = f";rport;pod={pod}" if pod else ";rport"
+        self._now = now
+        self._spawn = spawn
+        self._random = random
+
+    def tag(self) -> str:
+        """Return a fresh To tag."""
+        return self._random(8).hex()
+
+    def prepare(self, incoming: Incoming, target: Target, flow: "Flow") -> Request:
+        """Return the request as it goes to a target."""
+        came = incoming.request
+        request = came.copy()
+        if target.uri != came.uri:
+            request.set_uri(target.uri)
+        hops = came.number("max-forwards", 255)
+        request.set("Max-Forwards", str(MAX_FORWARDS if hops is None else hops - 1))
+        assert_identity(request, incoming.identity)
+        for route in reversed(target.route):
+            request.insert("Route", route)
+        if came.method not in NO_DIALOG and came.to.tag is None:
+            self._record_route(request, incoming, target, flow)
+        branch = branch_of(self._keys, came, target.name, loop_hash(came))
+        request.insert("Via", f"{flow.address.via};branch={branch}{self._via_end}")
+        return request
+
+    def _record_route(self, request: Request, incoming: Incoming, target: Target, flow: "Flow") -> None:
+        """Insert two routes: the lower one leads to the caller, the upper one to the target (RFC 5658)."""
+        call_id = request.call_id
+        back = incoming.origin
+        forth = Routed(aor=target.aor, key=target.key)
+        if not target.aor and target.stored_flow is not None:
+            forth = flow_route(target.stored_flow)
+        for address, routed in ((incoming.flow.address, back), (flow.address, forth)):
+            request.insert("Record-Route", f"<{address.uri(self.routes.make(routed, call_id))}>")
+
+    # Targets without a flow
+
+    def locate(self, branch: Branch) -> None:
+        """Find out how the branch's target is reached, and send."""
+        self._spawn(self._locate(branch))
+
+    async def _locate(self, branch: Branch) -> None:
+        target = branch.target
+        assert target.next_hop is not None
+        try:
+            branch.candidates = await self._next_hops.candidates(target.next_hop, allow_private=target.allow_private)
+        except SipError as error:
+            branch.forwarding.branch_failed(branch, error.status or 500, error.reason, self._now())
+            return
+        branch.unreachable("no address", self._now())
+
+    def connect(self, branch: Branch, candidate: "Candidate", now: float) -> None:
+        """Send a branch's request to one of its candidates."""
+        flow = self._next_hops.flow(candidate)
+        if flow is not None:
+            branch.send(flow, now)
+        else:
+            self._spawn(self._connect(branch, candidate))
+
+    async def _connect(self, branch: Branch, candidate: "Candidate") -> None:
+        try:
+            flow = await self._next_hops.connect(candidate)
+        except ConnectError as error:
+            self._next_hops.failed(candidate, None)
+            branch.unreachable(str(error), self._now())
+            return
+        branch.send(flow, self._now())
+
+    def send_once(self, incoming: Incoming, target: Target) -> None:
+        """Send what has no transaction, an ACK, to a target without a flow."""
+        self._spawn(self._send_once(incoming, target))
+
+    async def _send_once(self, incoming: Incoming, target: Target) -> None:
+        assert target.next_hop is not None
+        try:
+            found = await self._next_hops.candidates(target.next_hop, allow_private=target.allow_private)
+            flow = self._next_hops.flow(found[0]) or await self._next_hops.connect(found[0])
+        except (SipError, ConnectError, IndexError):
+            return  # The caller repeats it when the 2xx comes again.
+        flow.send(bytes(self.prepare(incoming, target, flow)))
+
+    def tick(self, now: float) -> None:
+        """Look for INVITEs that ring too long."""
+        for forwarding in [held for held in self.invites if held.ringing_until <= now]:
+            forwarding.ringing_too_long(now)
