@@ -181,7 +181,7 @@ class Dispatch:
 
     async def _origin(self, incoming: Incoming) -> Routed:
         """Return how the sender of a request that makes a dialog is reached again: by his binding, else his flow."""
-        flow = stored(incoming.flow, self._edge.pods.own if self._edge.pods is not None else "")
+        flow = stored(incoming.flow, self._edge.pod)
         aor = incoming.identity.aor
         if aor:
             found = self._edge.neighbours.locating.find(aor)

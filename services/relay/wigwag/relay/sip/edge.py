@@ -46,6 +46,7 @@ class Edge:
 
     Args:
         settings: Settings of SIP.
+        pod: Id of this pod.
         names: What is ours.
         transactions: The transaction layer.
         proxy: Forwards.
@@ -64,6 +65,7 @@ class Edge:
         self,
         settings: SipSettings,
         *,
+        pod: str,
         names: OwnNames,
         transactions: Transactions,
         proxy: Proxy,
@@ -72,6 +74,7 @@ class Edge:
         log: Callable[..., None],
     ) -> None:
         self.settings = settings
+        self.pod = pod
         self.names = names
         self.transactions = transactions
         self.proxy = proxy
@@ -196,7 +199,7 @@ class Edge:
 
     def flow(self, wanted: StoredFlow) -> Flow | None:
         """Return the flow that the store knows of; None: it is gone."""
-        if self.pods is not None and wanted.pod != self.pods.own:
+        if self.pods is not None and wanted.pod != self.pod:
             if self.pods.alive(wanted.pod):
                 return self.pods.flow(wanted)
             if wanted.transport != "udp":

@@ -1,0 +1,142 @@
+"""Puts an edge together from its parts; sockets and background work are brought in from outside."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from wigwag.protocols.digest import Algorithm, NonceIssuer, SigningKeys
+from wigwag.protocols.sip.transactions import SipTimers, Transactions
+from wigwag.relay.config import RelaySettings
+from wigwag.runtime.credentials import CredentialSource
+from wigwag.store import Store
+
+from .authentication import Authenticator, pod_tag
+from .defaults import NoNextHops, NoRoutes, NoScreening, NoServices
+from .edge import Edge
+from .flows import DatagramSender, SipAddress
+from .locations import Locations
+from .own_names import OwnNames
+from .ports import Neighbours
+from .proxy import Proxy
+from .registrar import Registrar
+
+if TYPE_CHECKING:
+    from wigwag.relay.cluster import Cluster
+
+
+class SipRuntime(Protocol):
+    """Clock, chance and background work."""
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """Seconds, monotonic."""
+
+    def wall(self) -> float:
+        """Seconds since the epoch."""
+
+    def random(self, octets: int) -> bytes:
+        """Bytes that nobody can predict."""
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """Run ``work`` beside; what it raises is logged."""
+
+    def log(self, event: str, **fields: object) -> None:
+        """Write one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class SipParts:
+    """An edge and what stands beside it."""
+
+    edge: Edge
+    locations: Locations
+    registrar: Registrar
+    authenticator: Authenticator
+
+
+def assemble(
+    settings: RelaySettings,
+    *,
+    addresses: Sequence[SipAddress],
+    sockets: Mapping[str, tuple[DatagramSender, SipAddress]],
+    runtime: SipRuntime,
+    keys: SigningKeys,
+    source: CredentialSource,
+    store: Store,
+    pod: str,
+    cluster: "Cluster | None",
+    wall: Callable[[], float],
+) -> SipParts:
+    """Return an edge that is ready for messages.
+
+    Args:
+        settings: All of the relay's settings.
+        addresses: The listeners, in the order of the settings.
+        sockets: The UDP listeners among them, by name.
+        runtime: Clock, chance and background work.
+        keys: Sign nonces, branches and routes.
+        source: Where credentials are looked up.
+        store: Where registrations are.
+        pod: Id of this pod.
+        cluster: The other pods; None: there can be none.
+        wall: The store's clock.
+    """
+    sip = settings.sip
+    transactions = Transactions(
+        SipTimers(t1=sip.timers.t1, t2=sip.timers.t2, t4=sip.timers.t4), limit=sip.limits.transactions
+    )
+    proxy = Proxy(
+        transactions=transactions,
+        keys=keys,
+        next_hops=NoNextHops(),
+        timers=sip.timers,
+        pod=pod if cluster is not None else "",
+        now=runtime.now,
+        spawn=runtime.spawn,
+        random=runtime.random,
+    )
+    edge = Edge(
+        sip,
+        pod=pod,
+        names=OwnNames(sip.domains or settings.domains, addresses),
+        transactions=transactions,
+        proxy=proxy,
+        now=runtime.now,
+        spawn=runtime.spawn,
+        log=runtime.log,
+    )
+    edge.addresses = {address.name: address for address in addresses}
+    edge.sockets = dict(sockets)
+    locations = Locations(store, runtime.now, wall)
+    authenticator = _authenticator(settings, edge, runtime, keys, source, pod)
+    registrar = Registrar(edge, sip.registrar, store=store, locations=locations, pod=pod, wall=wall)
+    edge.neighbours = Neighbours(
+        authentication=authenticator,
+        registering=registrar,
+        locating=locations,
+        routing=NoRoutes(),
+        screening=NoScreening(),
+        services=NoServices(),
+    )
+    return SipParts(edge, locations, registrar, authenticator)
+
+
+def _authenticator(
+    settings: RelaySettings, edge: Edge, runtime: SipRuntime, keys: SigningKeys, source: CredentialSource, pod: str
+) -> Authenticator:
+    def algorithms(realm: str) -> tuple[Algorithm, ...]:
+        names = settings.domain_digest_algorithms.get(realm, settings.digest_algorithms)
+        return tuple(map(Algorithm, names))
+
+    return Authenticator(
+        edge,
+        source=source,
+        nonces=NonceIssuer(keys, settings.sip.nonce_lifetime),
+        lifetime=settings.sip.nonce_lifetime,
+        algorithms=algorithms,
+        instance=runtime.random(8),
+        tag=pod_tag(pod),
+        counts=None,
+        wall=runtime.wall,
+        random=runtime.random,
+    )
