@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 
 from wigwag.errors import LocalProtocolError
 
-from .error import SdpError, WarningCode, refusal
+from .error import SdpError, refusal
 from .fields import Connection, MediaLine, Origin
 from .line import Line, SdpLimits, join, split
 
@@ -228,7 +228,7 @@ def _read(line: Line, name: str | None, parse: Callable[[str], _T]) -> _T:
     try:
         return parse(line.value if name is None else line.value[len(name) + 1 :])
     except SdpError as error:
-        raise refusal(error.cause, WarningCode(error.warning.code), line=line.number) from error
+        raise refusal(error.cause, line=line.number) from error
 
 
 def _checked(line: Line, parse: Callable[[str], _T]) -> _T:

@@ -175,8 +175,8 @@ class MsrpMedia:
             "setup": None if self.setup is None else self.setup.value,
         }
         attributes = [Attribute(name, str(value)) for name, value in values.items() if value is not None]
-        if self.direction is not Direction.SENDRECV:
-            attributes.append(Attribute(self.direction.value))
+        # Always explicit: the session may have another direction.
+        attributes.append(Attribute(self.direction.value))
         if self.cema:
             attributes.append(Attribute("msrp-cema"))
         if self.chatroom is not None:
