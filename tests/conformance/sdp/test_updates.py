@@ -9,6 +9,7 @@ from wigwag.protocols.sdp import (
     Attribute,
     Direction,
     MediaTypes,
+    MsrpMedia,
     Role,
     SdpError,
     SessionDescription,
@@ -130,3 +131,10 @@ def test_hold_leaves_other_media_and_unknown_attributes_alone() -> None:
     assert holding.media[0] == previous.media[0]
     assert holding.media[1].attribute("x-unknown") == "1"
     assert holding.media[1].attribute("sendonly") == ""
+
+
+def test_hold_goes_before_a_direction_of_the_session() -> None:
+    previous = described(stream("setup:actpass", "sendrecv"), session=["a=recvonly"])
+    holding = held(previous)
+    assert MsrpMedia.of(holding, 0).direction is Direction.SENDONLY
+    assert MsrpMedia.of(held(holding, on=False), 0).direction is Direction.SENDRECV

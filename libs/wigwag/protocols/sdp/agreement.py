@@ -50,7 +50,10 @@ class Agreement:
         return self.remote.uris[0].host, self.remote.uris[0].port
 
     def may_send(self, content_type: str, *, wrapped: bool = False) -> bool:
-        """Tell whether a message of this Content-Type may be sent to the peer; see ``MsrpMedia.accepts``."""
+        """Tell whether a message of this Content-Type may be sent to the peer; see ``MsrpMedia.accepts``.
+
+        The direction does not bind notifications such as IMDN (RFC 4975 section 8.9); ask ``remote.accepts`` for them.
+        """
         return self.direction.sends and self.remote.accepts(content_type, wrapped=wrapped)
 
 

@@ -7,7 +7,6 @@ description that was not changed is written octet by octet as it was read. All o
 returns a changed copy.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Self, TypeVar
@@ -19,7 +18,6 @@ from .fields import Connection, MediaLine, Origin
 from .line import Line, SdpLimits, join, split
 
 _T = TypeVar("_T")
-_ATTRIBUTE_NAME = re.compile(r"[^\s:]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,8 @@ class Attribute:
         Raises:
             LocalProtocolError: Name or value would break it.
         """
-        if _ATTRIBUTE_NAME.fullmatch(self.name) is None:
+        # What peers write for a name is kept; only what would be read as another name is not one.
+        if not self.name or ":" in self.name:
             raise LocalProtocolError(f"not the name of an SDP attribute: {self.name!r}")
         return Line("a", str(self))
 

@@ -42,7 +42,10 @@ class MsrpMedia:
     """
 
     path: tuple[str, ...]
-    """MSRP URIs with ports: the relays that the peer's messages pass, first hop first, then the endpoint's own."""
+    """MSRP URIs with ports: the relays that the peer's messages pass, first hop first, then the endpoint's own.
+
+    The port of one that is ``active`` and does not listen is 9 (RFC 6135 section 4.2.2).
+    """
     accept_types: MediaTypes = _TEXT_PLAIN
     accept_wrapped_types: MediaTypes | None = None
     """Types that are accepted within a container of ``accept_types`` only."""

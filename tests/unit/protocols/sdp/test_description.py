@@ -147,6 +147,14 @@ def test_an_origin_that_would_break_its_line_is_ours_to_avoid(arguments: tuple[s
         Origin.at(*arguments)
 
 
+def test_an_odd_name_of_an_attribute_is_kept_and_one_that_would_be_another_is_not_written() -> None:
+    odd = described(stream("m=audio 9 RTP/AVP 0")).media[0].attributes[-1]
+    assert str(odd.line()) == "a=m=audio 9 RTP/AVP 0"
+    for name in ("", "a:b"):
+        with pytest.raises(LocalProtocolError):
+            described().with_attribute(name, "x")
+
+
 def test_a_media_description_begins_with_its_line() -> None:
     with pytest.raises(LocalProtocolError):
         MediaDescription((Line("a", "x"),))
