@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from tests.support.msrp_strategies import uris
 from wigwag.protocols.sdp import (
-    Attribute,
     Chatroom,
     Connection,
     Direction,
@@ -19,6 +18,7 @@ from wigwag.protocols.sdp import (
     MediaTypes,
     MsrpMedia,
     Origin,
+    SdpAttribute,
     Setup,
 )
 
@@ -36,9 +36,9 @@ def values() -> st.SearchStrategy[str]:
     return st.text(characters, max_size=20)
 
 
-def attributes() -> st.SearchStrategy[Attribute]:
+def attributes() -> st.SearchStrategy[SdpAttribute]:
     """Attributes that nobody knows."""
-    return st.builds(Attribute, words().map(lambda name: f"x-{name}"), st.none() | values())
+    return st.builds(SdpAttribute, words().map(lambda name: f"x-{name}"), st.none() | values())
 
 
 def origins() -> st.SearchStrategy[Origin]:

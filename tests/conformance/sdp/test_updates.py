@@ -6,11 +6,11 @@ import pytest
 
 from tests.support.sdp import ALICE, ALICE_ORIGIN, BOB, BOB_ORIGIN, described, only, own, stream
 from wigwag.protocols.sdp import (
-    Attribute,
     Direction,
     MediaTypes,
     MsrpMedia,
     Role,
+    SdpAttribute,
     SdpError,
     SessionDescription,
     Setup,
@@ -56,7 +56,7 @@ def test_m132_a_new_path_is_agreed_on_and_the_version_grows_by_one() -> None:
         {"direction": Direction.INACTIVE},
         {"cema": True},
         {"port": 9},
-        {"others": (Attribute("x"),)},
+        {"others": (SdpAttribute("x"),)},
     ],
 )
 def test_the_version_grows_by_one_with_each_change_and_only_then(change: dict[str, object]) -> None:

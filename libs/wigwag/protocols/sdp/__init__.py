@@ -11,7 +11,7 @@ from .agreement import Agreement, Role, agreed
 from .chat import Chatroom
 from .comedia import Direction, Setup
 from .data_channel import DcMap, DcSa
-from .description import Attribute, MediaDescription, Section, SessionDescription
+from .description import MediaDescription, SdpAttribute, Section, SessionDescription
 from .error import SdpError, SipWarning, WarningCode
 from .fields import Connection, MediaLine, Origin
 from .files import FileDate, FileRange, FileSelector, FileTransfer
@@ -25,7 +25,6 @@ from .path import PathUri, parse_path
 __all__ = [
     "SPECIFICATIONS",
     "Agreement",
-    "Attribute",
     "Chatroom",
     "Connection",
     "DcMap",
@@ -44,6 +43,7 @@ __all__ = [
     "Origin",
     "PathUri",
     "Role",
+    "SdpAttribute",
     "SdpError",
     "SdpLimits",
     "Section",

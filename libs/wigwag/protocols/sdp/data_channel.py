@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from .description import Attribute
+from .description import SdpAttribute
 from .error import SdpError
 from .escapes import decoded
 
@@ -73,7 +73,7 @@ class DcSa:
     """An attribute of one data channel, such as its ``path``."""
 
     stream_id: int
-    attribute: Attribute
+    attribute: SdpAttribute
 
     @classmethod
     def parse(cls, value: str) -> "DcSa":
@@ -85,7 +85,7 @@ class DcSa:
         stream_id, position = _stream(value, "a=dcsa")
         if position == len(value):
             raise SdpError("a=dcsa without an attribute")
-        return cls(stream_id, Attribute.parse(value[position:]))
+        return cls(stream_id, SdpAttribute.parse(value[position:]))
 
     def __str__(self) -> str:
         return f"{self.stream_id} {self.attribute}"

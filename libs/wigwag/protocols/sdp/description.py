@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class SdpAttribute:
     """One ``a=`` line: a property attribute when ``value`` is None, else a value attribute."""
 
     name: str
@@ -29,7 +29,7 @@ class Attribute:
     value: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> "Attribute":
+    def parse(cls, text: str) -> "SdpAttribute":
         """Parse what follows ``a=``.
 
         Raises:
@@ -62,9 +62,9 @@ class Section:
     lines: tuple[Line, ...]
 
     @property
-    def attributes(self) -> tuple[Attribute, ...]:
+    def attributes(self) -> tuple[SdpAttribute, ...]:
         """All attributes in order."""
-        return tuple(Attribute.parse(line.value) for line in self.lines if line.type == "a")
+        return tuple(SdpAttribute.parse(line.value) for line in self.lines if line.type == "a")
 
     def attribute(self, name: str) -> str | None:
         """Return the value of the first attribute called ``name``: empty for a property attribute, None for none."""
@@ -108,7 +108,7 @@ class Section:
 
     def with_attribute(self, name: str, value: str | None = None) -> Self:
         """Return a copy with one attribute ``name``: in the place of the first there was, else at the end."""
-        line = Attribute(name, value).line()
+        line = SdpAttribute(name, value).line()
         at = next((index for index, old in enumerate(self.lines) if _is_attribute(old, name)), len(self.lines))
         others = [old for old in self.lines[at:] if not _is_attribute(old, name)]
         return replace(self, lines=(*self.lines[:at], line, *others))
@@ -246,4 +246,4 @@ def _check_single(lines: tuple[Line, ...], kind: str) -> None:
 def _check_attributes(lines: tuple[Line, ...]) -> None:
     for line in lines:
         if line.type == "a":
-            _checked(line, Attribute.parse)
+            _checked(line, SdpAttribute.parse)

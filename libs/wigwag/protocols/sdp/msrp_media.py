@@ -8,7 +8,7 @@ from wigwag.errors import LocalProtocolError
 
 from .chat import Chatroom
 from .comedia import Direction, Setup
-from .description import Attribute, MediaDescription, Section, SessionDescription
+from .description import MediaDescription, SdpAttribute, Section, SessionDescription
 from .error import SdpError, WarningCode, refusal
 from .fields import Connection, MediaLine
 from .files import FileDate, FileRange, FileSelector, FileTransfer
@@ -64,7 +64,7 @@ class MsrpMedia:
     """Host of ``c=``; empty follows from ``path``."""
     port: int = 0
     """Port of ``m=``; 0 follows from ``path``."""
-    others: tuple[Attribute, ...] = ()
+    others: tuple[SdpAttribute, ...] = ()
     """All other attributes, in order."""
     uris: tuple[PathUri, ...] = field(init=False, repr=False, compare=False)
     """What ``path`` says."""
@@ -169,7 +169,7 @@ class MsrpMedia:
         attributes = (*self._own_attributes(), *_file_attributes(self.file), *self.others)
         return MediaDescription((*lines, *(attribute.line() for attribute in attributes)))
 
-    def _own_attributes(self) -> list[Attribute]:
+    def _own_attributes(self) -> list[SdpAttribute]:
         values = {
             "accept-types": self.accept_types,
             "accept-wrapped-types": self.accept_wrapped_types,
@@ -177,17 +177,17 @@ class MsrpMedia:
             "path": " ".join(self.path),
             "setup": None if self.setup is None else self.setup.value,
         }
-        attributes = [Attribute(name, str(value)) for name, value in values.items() if value is not None]
+        attributes = [SdpAttribute(name, str(value)) for name, value in values.items() if value is not None]
         # Always explicit: the session may have another direction.
-        attributes.append(Attribute(self.direction.value))
+        attributes.append(SdpAttribute(self.direction.value))
         if self.cema:
-            attributes.append(Attribute("msrp-cema"))
+            attributes.append(SdpAttribute("msrp-cema"))
         if self.chatroom is not None:
-            attributes.append(Attribute("chatroom", str(self.chatroom) or None))
-        return attributes + [Attribute("fingerprint", str(fingerprint)) for fingerprint in self.fingerprints]
+            attributes.append(SdpAttribute("chatroom", str(self.chatroom) or None))
+        return attributes + [SdpAttribute("fingerprint", str(fingerprint)) for fingerprint in self.fingerprints]
 
 
-def _file_attributes(file: FileTransfer | None) -> list[Attribute]:
+def _file_attributes(file: FileTransfer | None) -> list[SdpAttribute]:
     if file is None:
         return []
     values = {
@@ -197,8 +197,8 @@ def _file_attributes(file: FileTransfer | None) -> list[Attribute]:
         "file-icon": file.icon,
         "file-range": file.range,
     }
-    given = [Attribute(name, str(value)) for name, value in values.items() if value is not None]
-    return [Attribute("file-selector", str(file.selector) or None), *given]
+    given = [SdpAttribute(name, str(value)) for name, value in values.items() if value is not None]
+    return [SdpAttribute("file-selector", str(file.selector) or None), *given]
 
 
 def _direction_of(section: Section) -> Direction | None:

@@ -16,7 +16,7 @@ from wigwag.errors import LocalProtocolError
 
 from .addresses import addresses_match
 from .comedia import Direction, Setup
-from .description import Attribute, MediaDescription, SessionDescription
+from .description import MediaDescription, SdpAttribute, SessionDescription
 from .error import SdpError, WarningCode, refusal
 from .fields import Connection, Origin
 from .line import Line
@@ -201,7 +201,7 @@ def _declined(described: MediaDescription) -> MediaDescription:
     """Return the same ``m=`` line with port 0 (RFC 3264 section 6)."""
     line = replace(described.media_line, port=0, port_count=None)
     # RFC 5547 section 8.1: the identifier of a file transfer is repeated here too.
-    kept = [Attribute("file-transfer-id", value) for value in described.attribute_values("file-transfer-id")[:1]]
+    kept = [SdpAttribute("file-transfer-id", value) for value in described.attribute_values("file-transfer-id")[:1]]
     return MediaDescription((Line("m", str(line)), *(attribute.line() for attribute in kept)))
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.sdp import described
-from wigwag.protocols.sdp import Attribute, DcMap, DcSa, SdpError
+from wigwag.protocols.sdp import DcMap, DcSa, SdpAttribute, SdpError
 
 MEDIA = [
     "m=application 54111 UDP/DTLS/SCTP webrtc-datachannel",
@@ -23,8 +23,8 @@ def test_channels_and_their_attributes_are_read() -> None:
     assert other == DcMap(2, "bfcp", ordered=False, max_retr=3, priority=256)
     assert not media.is_msrp
     assert media.every("dcsa", DcSa.parse)[:2] == (
-        DcSa(0, Attribute("msrp-cema")),
-        DcSa(0, Attribute("path", "msrps://alice.example.com:10001/2s93i93idj;dc")),
+        DcSa(0, SdpAttribute("msrp-cema")),
+        DcSa(0, SdpAttribute("path", "msrps://alice.example.com:10001/2s93i93idj;dc")),
     )
     assert str(media.every("dcsa", DcSa.parse)[2]) == "2 confid:42"
 

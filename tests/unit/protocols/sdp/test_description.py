@@ -5,12 +5,12 @@ import pytest
 from tests.support.sdp import described, stream
 from wigwag.errors import LocalProtocolError
 from wigwag.protocols.sdp import (
-    Attribute,
     Connection,
     Line,
     MediaDescription,
     MediaLine,
     Origin,
+    SdpAttribute,
     SdpError,
     SdpLimits,
     SessionDescription,
@@ -101,7 +101,7 @@ def test_attributes_are_found_at_their_level() -> None:
     assert description.attribute("recvonly") == ""
     assert description.attribute("setup") is None
     assert description.media[0].one("setup", Setup.parse) is Setup.ACTIVE
-    assert description.media[0].attributes[-1] == Attribute("setup", "active")
+    assert description.media[0].attributes[-1] == SdpAttribute("setup", "active")
     assert description.attribute("rec") is None
     assert described(session=["a=x:1", "a=y", "a=x:2"]).attribute_values("x") == ("1", "2")
 
@@ -165,6 +165,13 @@ def test_a_connection_of_the_stream_goes_before_that_of_the_session() -> None:
     description = described(first, second)
     assert description.connection_of(description.media[0]) == Connection("alice.example.com")
     assert description.connection_of(description.media[1]) == Connection.to("2001:db8::1")
+
+
+def test_a_stream_has_one_connection() -> None:
+    description = described([*stream(), "c=IN IP4 a", "c=IN IP4 b"])
+    with pytest.raises(SdpError) as caught:
+        description.connection_of(description.media[0])
+    assert (caught.value.line, caught.value.cause) == (10, "more than one c=")
 
 
 @pytest.mark.parametrize("value", ["IN IP4", "IN IP4 a b", "", "IN\tIP4\ta"])

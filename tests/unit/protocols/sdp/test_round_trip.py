@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from tests.support.sdp_strategies import attributes, descriptions, msrp_media, origins
 from wigwag.errors import RemoteProtocolError
 from wigwag.protocols.msrp import parse_path as parse_msrp_path
-from wigwag.protocols.sdp import Attribute, MsrpMedia, Origin, PathUri, SdpError, SessionDescription, offer, parse_path
+from wigwag.protocols.sdp import (
+    MsrpMedia,
+    Origin,
+    PathUri,
+    SdpAttribute,
+    SdpError,
+    SessionDescription,
+    offer,
+    parse_path,
+)
 
 
 @given(descriptions())
@@ -19,7 +28,7 @@ def test_a_description_that_is_not_touched_is_written_as_it_was_read(data: bytes
 
 
 @given(descriptions(), attributes())
-def test_a_changed_attribute_changes_nothing_else(data: bytes, attribute: Attribute) -> None:
+def test_a_changed_attribute_changes_nothing_else(data: bytes, attribute: SdpAttribute) -> None:
     description = SessionDescription.parse(data)
     changed = SessionDescription.parse(bytes(description.with_attribute(attribute.name, attribute.value)))
     assert changed.attribute(attribute.name) == (attribute.value or "")
