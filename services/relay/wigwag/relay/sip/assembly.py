@@ -136,7 +136,6 @@ def _authenticator(
         algorithms=algorithms,
         instance=runtime.random(8),
         tag=pod_tag(pod),
-        counts=None,
         wall=runtime.wall,
         random=runtime.random,
     )

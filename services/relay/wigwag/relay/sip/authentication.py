@@ -58,7 +58,6 @@ class Authenticator:
         algorithms: Returns what is offered in a realm.
         instance: Names this process in nonces of connections.
         tag: Names it in nonces of UDP.
-        counts: Where counts of nonces that another pod issued are noted; None: there is no other pod.
         wall: Seconds since 1970.
         random: Unpredictable bytes.
     """
@@ -73,7 +72,6 @@ class Authenticator:
         algorithms: Callable[[str], tuple[Algorithm, ...]],
         instance: bytes,
         tag: str,
-        counts: Counts | None,
         wall: Callable[[], float],
         random: Callable[[int], bytes],
     ) -> None:
@@ -83,7 +81,8 @@ class Authenticator:
         self._algorithms = algorithms
         self._instance = instance
         self._tag = tag
-        self._counts = counts
+        self.counts: Counts | None = None
+        """Where counts of nonces that another pod issued are noted; None: there is no other pod."""
         self._wall = wall
         self.windows = NonceWindows(lifetime)
         """Counts of the UDP nonces of this pod."""
@@ -144,16 +143,16 @@ class Authenticator:
         self._stored[account] = (self._wall() + _REMEMBERED_FOR, stored)
         accepted = None
         if not self._is_here(incoming.flow, credentials):
-            assert self._counts is not None
+            assert self.counts is not None
             # Asked before the proof is known to be right would let anybody use up a nonce: it is proven first.
             self._server.prove(credentials, stored, incoming.request, domain, self._wall())
             issuer = issuer_of(credentials.nonce)
-            accepted = await self._counts.accept(issuer, credentials.nonce, credentials.nonce_count)
+            accepted = await self.counts.accept(issuer, credentials.nonce, credentials.nonce_count)
         return self._prove(incoming, domain, credentials, user, stored, accepted)
 
     def _is_here(self, flow: Flow, credentials: Credentials) -> bool:
         """Tell whether the counts of the nonce are noted in this process."""
-        return flow.reliable or self._counts is None or issuer_of(credentials.nonce) == self._tag
+        return flow.reliable or self.counts is None or issuer_of(credentials.nonce) == self._tag
 
     def _accept(self, flow: Flow, credentials: Credentials) -> bool:
         if isinstance(flow, StreamFlow):

@@ -112,8 +112,17 @@ class SipModule:
         )
         self.edge = self.parts.edge
         if self._cluster is not None:
-            self.edge.pods = SipPods(self.edge, self._cluster.members, self._cluster.links, self._flush)
-            self._cluster.links.sip = self.edge.pods
+            pods = SipPods(
+                self.edge,
+                self._cluster.members,
+                self._cluster.links,
+                store=self._store,
+                windows=self.parts.authenticator.windows,
+                nonce_lifetime=self._settings.sip.nonce_lifetime,
+                wall=self._runtime.wall,
+                flush=self._flush,
+            )
+            self.edge.pods = self._cluster.links.sip = self.parts.authenticator.counts = pods
 
     def _wall(self) -> float:
         return self._cluster.members.wall() if self._cluster is not None else self._runtime.wall()

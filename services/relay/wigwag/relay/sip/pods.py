@@ -8,15 +8,20 @@ that is lost, or a connection that is not there any more, ends the transactions 
 our own does.
 """
 
+import asyncio
 import hashlib
+import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from wigwag.protocols.digest import NonceWindows
 from wigwag.protocols.sip import Request, Response, SipError, parse_datagram
 from wigwag.store import Flow as StoredFlow
+from wigwag.store import Store
 
+from .authentication import pod_tag
 from .flows import DatagramFlow, PodFlow, remote_of
 
 if TYPE_CHECKING:
@@ -25,6 +30,9 @@ if TYPE_CHECKING:
 
     from .edge import Edge
     from .flows import Flow
+
+ANSWER: Final = 1.0
+"""Seconds that another pod has to judge a nonce."""
 
 
 class HandedOver(msgspec.Struct, array_like=True, tag=1):
@@ -58,7 +66,23 @@ class Lost(msgspec.Struct, array_like=True, tag=4):
     connection: int
 
 
-_decoder = msgspec.msgpack.Decoder(HandedOver | Delivery | Passed | Lost)
+class CountAsked(msgspec.Struct, array_like=True, tag=5):
+    """Whether a count of a nonce that the receiving pod issued is new."""
+
+    number: int
+    nonce: str
+    nc: int
+
+
+class CountTold(msgspec.Struct, array_like=True, tag=6):
+    """The answer."""
+
+    number: int
+    accepted: bool
+
+
+Between = HandedOver | Delivery | Passed | Lost | CountAsked | CountTold
+_decoder = msgspec.msgpack.Decoder(Between)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -69,15 +93,36 @@ class SipPods:
         edge: The edge of this pod.
         members: Which pods there are.
         links: How they are reached.
+        store: Judges nonces whose pod is gone.
+        windows: Counts of the nonces of this pod.
+        nonce_lifetime: Seconds for which nonces are valid.
+        wall: Seconds since 1970.
         flush: Writes what the links have collected.
     """
 
-    def __init__(self, edge: "Edge", members: "Members", links: "Links", flush: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        edge: "Edge",
+        members: "Members",
+        links: "Links",
+        *,
+        store: Store,
+        windows: NonceWindows,
+        nonce_lifetime: float,
+        wall: Callable[[], float],
+        flush: Callable[[], None],
+    ) -> None:
         self.own = members.pod.id
         self._edge = edge
         self._members = members
         self._links = links
         self._flush = flush
+        self._store = store
+        self._windows = windows
+        self._nonce_lifetime = nonce_lifetime
+        self._wall = wall
+        self._asked: dict[int, asyncio.Future[bool | None]] = {}
+        self._questions = itertools.count(1)
         self._flows: dict[tuple[str, int], PodFlow] = {}
         """Connections of other pods in use."""
 
@@ -136,10 +181,44 @@ class SipPods:
         if not self._send(flow.pod, delivery) and flow.reliable:
             self._lost(flow.pod, flow.connection)
 
-    def _send(self, pod: str, what: HandedOver | Delivery | Passed | Lost) -> bool:
+    def _send(self, pod: str, what: Between) -> bool:
         sent = self._links.send_sip(pod, _encode(what))
         self._flush()
         return sent
+
+    # Nonces of UDP
+
+    async def accept(self, issuer: str, nonce: str, nc: int) -> bool:
+        """Take note of a count, at the pod that issued the nonce; in the store when that is gone.
+
+        Raises:
+            StoreError: The pod is gone and the store is away.
+        """
+        for pod in self._members.others():
+            if pod_tag(pod.id) == issuer and self._links.reachable(pod.id):
+                told = await self._ask(pod.id, nonce, nc)
+                if told is not None:
+                    return told
+        return await self._store.use_nonce(nonce, nc, expires_at=self._members.wall() + self._nonce_lifetime)
+
+    async def _ask(self, pod: str, nonce: str, nc: int) -> bool | None:
+        number = next(self._questions)
+        answer: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
+        try:
+            if not self._send(pod, CountAsked(number, nonce, nc)):
+                return None
+            async with asyncio.timeout(ANSWER):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del self._asked[number]
+
+    def _told(self, number: int, accepted: bool) -> None:
+        answer = self._asked.get(number)
+        if answer is not None and not answer.done():
+            answer.set_result(accepted)
 
     # In
 
@@ -154,6 +233,11 @@ class SipPods:
                 self._edge.message_received(parse_datagram(data), self._nowhere(pod), self._edge.now())
             case Lost(connection=connection):
                 self._lost(pod, connection)
+            case CountAsked(number=number, nonce=nonce, nc=nc):
+                accepted = self._windows.accept(nonce, nc, self._wall())
+                self._send(pod, CountTold(number, accepted))
+            case CountTold(number=number, accepted=accepted):
+                self._told(number, accepted)
 
     def _handed_over(self, pod: str, handed: HandedOver) -> None:
         address = self._edge.addresses.get(handed.listener)
