@@ -29,7 +29,7 @@ def node(tmp_path: Path) -> Iterator[RunningNode]:
 
 def shared_ports(directory: Path) -> dict[str, str]:
     """Return listeners on ports that several processes can share: known ones."""
-    layer = ensure_demo_data(directory).layer(ports={kind: free_port() for kind in ("tls", "tcp")})
+    layer = ensure_demo_data(directory).layer(ports={kind: free_port() for kind in ("tls", "tcp")}, sip_ports={})
     return {"WIGWAG_RELAY__LISTENERS": json.dumps(layer["relay"]["listeners"])}
 
 

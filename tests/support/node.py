@@ -80,13 +80,16 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, "COLUMNS": "200", **settings}
 
 
-def demo_environment(data_dir: Path, listeners: Sequence[str] = ("tls", "tcp")) -> dict[str, str]:
+def demo_environment(
+    data_dir: Path, listeners: Sequence[str] = ("tls", "tcp"), sip: Sequence[str] = ()
+) -> dict[str, str]:
     """Return settings of a demo node whose ports the system chooses."""
-    layer = ensure_demo_data(data_dir).layer(ports=dict.fromkeys(listeners, 0))
+    layer = ensure_demo_data(data_dir).layer(ports=dict.fromkeys(listeners, 0), sip_ports=dict.fromkeys(sip, 0))
     return {
         "WIGWAG_NODE__DATA_DIR": str(data_dir),
         "WIGWAG_ADMIN__PORT": "0",
         "WIGWAG_RELAY__LISTENERS": json.dumps(layer["relay"]["listeners"]),
+        "WIGWAG_RELAY__SIP__LISTENERS": json.dumps(layer["relay"]["sip"]["listeners"]),
     }
 
 

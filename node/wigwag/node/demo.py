@@ -89,7 +89,7 @@ async def _embedded_stage() -> AsyncIterator[Stage]:
 
     with tempfile.TemporaryDirectory(prefix="wigwag-demo-") as directory:
         data = ensure_demo_data(Path(directory))
-        layer = data.layer(ports={"tls": 0})
+        layer = data.layer(ports={"tls": 0}, sip_ports={})
         settings = Settings.model_validate({**layer, "node": {"data_dir": directory}, "admin": {"port": 0}})
         async with Node(settings, ["relay"]) as node:
             with AdminClient(node.admin_url) as client:

@@ -17,7 +17,9 @@ from .data_directory import make_data_directory
 DOMAIN = "localhost"
 USERS = ("alice", "bob")
 PORTS: Mapping[str, int] = {"tls": 2855, "tcp": 2856, "ws": 2857, "wss": 2858}
-"""Demo listeners, all on loopback, named by their kind."""
+"""Demo listeners of MSRP, all on loopback, named by their kind."""
+SIP_PORTS: Mapping[str, int] = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 5066, "wss": 5067}
+"""Demo listeners of SIP, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class DemoData:
     passwords: Mapping[str, str]
     certificates: CertificateFiles
 
-    def layer(self, *, ports: Mapping[str, int] = PORTS) -> dict[str, Any]:
+    def layer(self, *, ports: Mapping[str, int] = PORTS, sip_ports: Mapping[str, int] = SIP_PORTS) -> dict[str, Any]:
         """Return the settings of the demo, which stand under file and environment."""
         pair = [str(self.certificates.certificate), str(self.certificates.key)]
         listeners: list[dict[str, Any]] = [
@@ -42,10 +44,21 @@ class DemoData:
             }
             for kind, port in ports.items()
         ]
+        sip_listeners = [
+            {
+                "name": kind,
+                "kind": kind,
+                "port": port,
+                "advertised_host": DOMAIN,
+                "certificates": [pair] if kind in ("tls", "wss") else [],
+            }
+            for kind, port in sip_ports.items()
+        ]
         users = [
             {"username": name, "domain": DOMAIN, "password": password} for name, password in self.passwords.items()
         ]
-        return {"relay": {"domains": [DOMAIN], "listeners": listeners}, "users": users}
+        relay = {"domains": [DOMAIN], "listeners": listeners, "sip": {"listeners": sip_listeners}}
+        return {"relay": relay, "users": users}
 
 
 def ensure_demo_data(data_dir: Path) -> DemoData:

@@ -73,6 +73,8 @@ def _greet(data: DemoData, node: Node) -> None:
     out.print("\n[bold]Wigwag demo node[/bold], on loopback only\n")
     for listener in node.settings.relay.listeners:
         out.print(f"  {listener.kind:<6}{_address(listener)}")
+    for sip in node.settings.relay.sip.listeners:
+        out.print(f"  {sip.kind:<6}sip:{sip.advertised_host or sip.host}:{sip.port};transport={sip.kind}")
     for name, password in data.passwords.items():
         out.print(f"  user  {name}@{DOMAIN}, password {password}")
     out.print(f"  trust {data.certificates.authority}")

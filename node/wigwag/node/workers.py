@@ -84,9 +84,14 @@ def check(settings: Settings, count: int) -> None:
         raise ConfigurationError(
             f"{count} workers are one relay only with a store that they share: set redis.url (WIGWAG_REDIS__URL)"
         )
-    for index, listener in enumerate(settings.relay.listeners):
-        if listener.port == 0:
-            raise ConfigurationError(f"relay.listeners[{index}].port is 0: workers share a port, so it has to be one")
+    for section, listeners in (
+        ("relay", settings.relay.listeners),
+        ("relay.sip", settings.relay.sip.listeners),
+    ):
+        for index, listener in enumerate(listeners):
+            if listener.port == 0:
+                name = f"{section}.listeners[{index}].port"
+                raise ConfigurationError(f"{name} is 0: workers share a port, so it has to be one")
 
 
 async def supervise(arguments: Sequence[str], count: int) -> None:

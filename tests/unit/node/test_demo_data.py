@@ -7,7 +7,7 @@ from cryptography import x509
 
 from wigwag.errors import ConfigurationError
 from wigwag.node.certificates import RENEW_DAYS, SERVER_DAYS, ensure_certificates
-from wigwag.node.demo_data import PORTS, ensure_demo_data, existing_demo_data
+from wigwag.node.demo_data import PORTS, SIP_PORTS, ensure_demo_data, existing_demo_data
 from wigwag.node.settings import Settings, is_loopback
 from wigwag.transport.tls import client_context
 
@@ -38,7 +38,8 @@ def test_the_layer_is_a_valid_setting_and_on_loopback_only(tmp_path: Path) -> No
     settings = Settings.model_validate(ensure_demo_data(tmp_path).layer())
     listeners = settings.relay.listeners
     assert {listener.kind: listener.port for listener in listeners} == dict(PORTS)
-    assert all(is_loopback(listener.host) for listener in listeners)
+    assert {listener.kind: listener.port for listener in settings.relay.sip.listeners} == dict(SIP_PORTS)
+    assert all(is_loopback(listener.host) for listener in (*listeners, *settings.relay.sip.listeners))
     assert [user.username for user in settings.users] == ["alice", "bob"]
 
 
