@@ -77,7 +77,7 @@ def _relay(surroundings: Surroundings) -> Module:
     settings = surroundings.settings
     if not settings.relay.listeners and not settings.relay.sip.listeners:
         raise ConfigurationError(
-            "relay.listeners and relay.sip.listeners are empty: the relay needs a listener, or run with --demo"
+            "relay.listeners is empty, and relay.sip.listeners too: the relay needs a listener, or run with --demo"
         )
     return RelayModule(
         settings.relay,

@@ -84,14 +84,11 @@ def check(settings: Settings, count: int) -> None:
         raise ConfigurationError(
             f"{count} workers are one relay only with a store that they share: set redis.url (WIGWAG_REDIS__URL)"
         )
-    for section, listeners in (
-        ("relay", settings.relay.listeners),
-        ("relay.sip", settings.relay.sip.listeners),
-    ):
-        for index, listener in enumerate(listeners):
-            if listener.port == 0:
-                name = f"{section}.listeners[{index}].port"
-                raise ConfigurationError(f"{name} is 0: workers share a port, so it has to be one")
+    ports = [(f"relay.listeners[{index}]", each.port) for index, each in enumerate(settings.relay.listeners)]
+    ports += [(f"relay.sip.listeners[{index}]", each.port) for index, each in enumerate(settings.relay.sip.listeners)]
+    for name, port in ports:
+        if port == 0:
+            raise ConfigurationError(f"{name}.port is 0: workers share a port, so it has to be one")
 
 
 async def supervise(arguments: Sequence[str], count: int) -> None:

@@ -39,7 +39,8 @@ def test_the_layer_is_a_valid_setting_and_on_loopback_only(tmp_path: Path) -> No
     listeners = settings.relay.listeners
     assert {listener.kind: listener.port for listener in listeners} == dict(PORTS)
     assert {listener.kind: listener.port for listener in settings.relay.sip.listeners} == dict(SIP_PORTS)
-    assert all(is_loopback(listener.host) for listener in (*listeners, *settings.relay.sip.listeners))
+    hosts = [listener.host for listener in listeners] + [listener.host for listener in settings.relay.sip.listeners]
+    assert all(map(is_loopback, hosts))
     assert [user.username for user in settings.users] == ["alice", "bob"]
 
 
