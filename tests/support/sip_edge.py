@@ -58,6 +58,8 @@ class FakeConnection:
     remote: tuple[str, int]
     written: list[bytes] = field(default_factory=list)
     closed: str = ""
+    backlog: int = 0
+    """What ``unsent`` says."""
     certificate_names: tuple[str, ...] = ()
 
     def send(self, frames: list[bytes]) -> None:
@@ -65,6 +67,11 @@ class FakeConnection:
 
     def close(self, reason: str) -> None:
         self.closed = reason
+
+    abort = close
+
+    def unsent(self) -> int:
+        return self.backlog
 
     def pause_reading(self) -> None: ...
 

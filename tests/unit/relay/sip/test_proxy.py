@@ -315,3 +315,24 @@ async def test_call_that_rings_too_long_is_called_off(edge: EdgeUnderTest) -> No
     edge.pass_time(40, step=1)
     assert [message.start_line for message in alice.received()][-1] == "SIP/2.0 408 Request Timeout"
     assert not edge.edge.proxy.invites
+
+
+async def test_fork_shares_what_it_may_be_forked_into(edge: EdgeUnderTest) -> None:
+    alice, devices = await registered(edge, "alice"), await fork(edge)
+    await send(alice, alice.message("bob"))
+    assert [device.incoming().get("max-breadth") for device in devices] == ["30", "30"]
+    request = alice.message("bob")
+    request.append("Max-Breadth", "1")
+    await send(alice, request)
+    assert alice.response().status == 440
+
+
+async def test_peer_that_does_not_read_is_given_up(edge: EdgeUnderTest) -> None:
+    neighbour, bob = SipClient(edge, "gateway", host=TRUSTED, port=5060), await registered(edge, "bob", "tcp")
+    assert bob.flow is not None
+    bob.flow.pause_sending()
+    bob.connection.backlog = 2_000_000
+    neighbour.send(neighbour.message("bob"))
+    assert bob.connection.closed == "the peer does not read"
+    bob.disconnect()
+    assert neighbour.response().status == 430

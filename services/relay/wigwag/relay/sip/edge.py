@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .pods import SipPods
 
 _KEEP_ALIVES: Final = (b"\r\n\r\n", b"\r\n", b"\x00", b"\x00\x00\x00\x00")
-_NETWORKS_REMEMBERED: Final = 65_536
+_REMEMBERED: Final = 65_536
 T = TypeVar("T")
 
 
@@ -92,6 +92,7 @@ class Edge:
         self._log = log
         self._trusted_networks = tuple(map(ip_network, settings.trusted_networks))
         self._trusted: dict[str, bool] = {}
+        self._datagram_flows: dict[StoredFlow, DatagramFlow] = {}
 
     # In
 
@@ -205,10 +206,17 @@ class Edge:
             if wanted.transport != "udp":
                 return None
         if wanted.transport == "udp":
-            # Pods that serve one address send from it, whichever of them the client's datagrams went to.
-            socket = self.sockets.get(wanted.listener)
-            return DatagramFlow(*socket, remote_of(wanted)) if socket is not None else None
+            return self._datagram_flow(wanted)
         return self.streams.get(wanted.connection)
+
+    def _datagram_flow(self, wanted: StoredFlow) -> DatagramFlow | None:
+        """Return the flow to an address; all pods of one address send from it, wherever the client's datagrams went."""
+        flow = self._datagram_flows.get(wanted)
+        if flow is None and wanted.listener in self.sockets:
+            if len(self._datagram_flows) >= _REMEMBERED:
+                self._datagram_flows.clear()
+            flow = self._datagram_flows[wanted] = DatagramFlow(*self.sockets[wanted.listener], remote_of(wanted))
+        return flow
 
     # Answers
 
@@ -272,7 +280,7 @@ class Edge:
         host = flow.remote[0]
         known = self._trusted.get(host)
         if known is None:
-            if len(self._trusted) >= _NETWORKS_REMEMBERED:
+            if len(self._trusted) >= _REMEMBERED:
                 self._trusted.clear()
             address = ip_address(host)
             known = self._trusted[host] = any(address in network for network in self._trusted_networks)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from wigwag.protocols.digest import NonceWindow
 from wigwag.protocols.sip import KEEP_ALIVE, PONG, KeepAlive, Request, Response, SipError, StreamFramer, parse_datagram
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from .pods import SipPods
 
+
+MOST_UNSENT: Final = 1_048_576
+"""Octets that may wait for a peer that does not read."""
 
 Received = Request | Response | KeepAlive | SipError
 """What a read of a stream may bring."""
@@ -127,6 +130,7 @@ class StreamFlow:
     __slots__ = (
         "_framed",
         "_framer",
+        "_full",
         "_owner",
         "address",
         "begun_at",
@@ -147,6 +151,7 @@ class StreamFlow:
     def __init__(self, owner: FlowOwner, address: SipAddress, largest_body: int, now: float) -> None:
         self._owner = owner
         self._framer = StreamFramer(largest_body)
+        self._full = False
         self._framed = address.transport not in ("ws", "wss")
         self.address = address
         self.channel: Channel | None = None
@@ -161,9 +166,14 @@ class StreamFlow:
         """The last few nonces that were used over this connection, and their counts."""
 
     def send(self, data: bytes) -> None:
-        """Send one message."""
-        if self.channel is not None:
-            self.channel.send([data])
+        """Send one message; a peer for whom too much waits is given up: what is on its way to it counts as failed."""
+        channel = self.channel
+        if channel is None:
+            return
+        if self._full and channel.unsent() > MOST_UNSENT:
+            channel.abort("the peer does not read")
+            return
+        channel.send([data])
 
     def close(self, reason: str) -> None:
         """End the connection once what is under way has left."""
@@ -194,11 +204,13 @@ class StreamFlow:
 
     def pause_sending(self) -> None:
         """The peer does not read: what it asks is not read either, so that its answers don't pile up."""
+        self._full = True
         if self.channel is not None:
             self.channel.pause_reading()
 
     def resume_sending(self) -> None:
         """It reads again."""
+        self._full = False
         if self.channel is not None:
             self.channel.resume_reading()
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _CHALLENGES: Final = ("www-authenticate", "proxy-authenticate")
 _NEXT_HOP_FAILED: Final = 503
+MAX_BREADTH: Final = 60
+"""Branches at once, here and beyond, of a request that does not say (RFC 5393 section 5.3.3)."""
 
 
 class Fallback(Protocol):
@@ -70,6 +72,8 @@ class Branch:
             return
         transactions = forwarding.proxy.transactions
         request = forwarding.proxy.prepare(forwarding.incoming, self.target, flow)
+        if forwarding.breadth:
+            request.set("Max-Breadth", str(forwarding.breadth))
         self.provisional = False
         if request.via.branch in transactions.clients:
             # The sender repeats what he had the answer to, over a connection that remembers nothing: it is there.
@@ -145,6 +149,7 @@ class Forwarding:
         "_cancelled",
         "_groups",
         "branches",
+        "breadth",
         "context",
         "decided",
         "fallback",
@@ -171,6 +176,8 @@ class Forwarding:
         self.is_invite = incoming.request.method == "INVITE"
         self.ringing_until = 0.0
         self.fallback = fallback
+        self.breadth = 0
+        """Max-Breadth of the branches; 0: as it came."""
         self.context: object | None = None
         self._groups = groups
         self._cancelled = False
@@ -193,10 +200,24 @@ class Forwarding:
 
     def _next_group(self, now: float) -> None:
         group = self._groups.pop(0)
+        if len(group) > 1 and not self._share_breadth(len(group), now):
+            return
         started = [Branch(self, target) for target in group]
         self.branches += started
         for branch in started:
             branch.start(now)
+
+    def _share_breadth(self, branches: int, now: float) -> bool:
+        """Give each branch its share of what the request may be forked into (RFC 5393 section 5.3.3)."""
+        breadth = self.request.number("max-breadth", 1 << 16)
+        self.breadth = (MAX_BREADTH if breadth is None else breadth) // branches
+        if self.breadth:
+            return True
+        self.decided = True
+        self._end()
+        response = Response.to_request(self.request, 440, "Max-Breadth Exceeded", to_tag=self.proxy.tag())
+        self.server.respond(response, now)
+        return False
 
     def _nobody(self, now: float) -> None:
         """There is no target at all."""
