@@ -3,11 +3,21 @@
 import ipaddress
 import socket
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to connect to."""
+
+    address: str
+    """Numeric, IPv4 or IPv6."""
+    port: int
 
 
 def parse_address(text: str) -> IpAddress | None:
@@ -59,6 +69,14 @@ def leads_to_ourselves(address: str) -> bool:
             return bool(parse_address(probe.getsockname()[0].partition("%")[0]) == parse_address(address))
     except OSError:
         return False
+
+
+def interleave(first: list[str], second: list[str]) -> list[str]:
+    """Take from both in turn, beginning with ``first``, so that neither address family is tried last as a whole."""
+    result: list[str] = []
+    for index in range(max(len(first), len(second))):
+        result += first[index : index + 1] + second[index : index + 1]
+    return result
 
 
 def network_of(address: str) -> str:

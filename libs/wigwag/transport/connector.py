@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from wigwag.transport.addresses import forbidden, leads_to_ourselves
+from wigwag.transport.addresses import Endpoint, forbidden, leads_to_ourselves
 from wigwag.transport.channel import Address, Application, Channel, ChannelKind, Receiver
 from wigwag.transport.errors import ConnectError, ConnectFailure
 from wigwag.transport.profiles import ProfileTable, TcpProfile
 from wigwag.transport.racing import Candidate, connect_error, race
-from wigwag.transport.resolver import Endpoint, Resolver
+from wigwag.transport.resolver import Resolver
 from wigwag.transport.sip_identity import speaks_for
 from wigwag.transport.streams import TlsStart, start_stream
 from wigwag.transport.websocket import WebSocketRules

@@ -45,6 +45,10 @@ class ConnectFailure(enum.Enum):
     """The peer's certificate is not trusted, or names somebody else."""
     HANDSHAKE = "handshake"
     """TLS failed for another reason."""
+    TRANSPORT = "transport"
+    """The URI asks for a transport that is not spoken here, or cannot be secured (SIP)."""
+    UNAVAILABLE = "unavailable"
+    """Every server asked to be left alone for a while (SIP: 503 with Retry-After)."""
     RESOURCES = "resources"
     """This process has no descriptor, port or memory left for it."""
 
@@ -55,9 +59,11 @@ class ConnectError(TransportError):
     Args:
         failure: At which step.
         detail: Whereto and why, fit for a log line.
+        retry_after: Seconds after which it may be tried again; None: not known.
     """
 
-    def __init__(self, failure: ConnectFailure, detail: str) -> None:
+    def __init__(self, failure: ConnectFailure, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)
         self.failure = failure
         self.detail = detail
+        self.retry_after = retry_after

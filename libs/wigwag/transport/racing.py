@@ -6,10 +6,10 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 
+from wigwag.transport.addresses import Endpoint
 from wigwag.transport.channel import reason_of
 from wigwag.transport.errors import ConnectError, ConnectFailure
 from wigwag.transport.profiles import DEFAULT_CONNECT_TIMEOUT, TcpProfile, apply_to_socket
-from wigwag.transport.resolver import Endpoint
 from wigwag.transport.streams import prepare_socket
 
 NEXT_ATTEMPT_AFTER = 0.25

@@ -10,12 +10,13 @@ import pytest
 from tests.support.certificates import Authority
 from tests.support.streams import Endpoints, Recorder, client_tls, echo
 from tests.support.waiting import until
+from wigwag.transport.addresses import Endpoint
 from wigwag.transport.channel import Channel
 from wigwag.transport.connector import Connector
 from wigwag.transport.errors import ConnectError, ConnectFailure
 from wigwag.transport.listener import Listener, ListenerOptions
 from wigwag.transport.profiles import ProfileTable
-from wigwag.transport.resolver import Endpoint, Resolver
+from wigwag.transport.resolver import Resolver
 
 
 class FixedResolver(Resolver):

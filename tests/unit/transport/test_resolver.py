@@ -10,8 +10,10 @@ import pytest
 from dns.rdtypes.IN.SRV import SRV
 
 from tests.support.name_server import NameServer
+from wigwag.transport.addresses import Endpoint
 from wigwag.transport.errors import ConnectError, ConnectFailure
-from wigwag.transport.resolver import Endpoint, Resolver, in_order
+from wigwag.transport.resolver import Resolver
+from wigwag.transport.service_records import in_order
 
 
 def resolver(server: NameServer, tmp_path: Path, *, timeout: float = 5.0, hosts: str = "") -> Resolver:

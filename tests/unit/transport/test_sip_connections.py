@@ -9,12 +9,12 @@ import pytest
 from tests.support.certificates import Authority
 from tests.support.streams import Endpoints, Recorder, echo
 from tests.support.waiting import until
+from wigwag.transport.addresses import Endpoint
 from wigwag.transport.channel import Channel, ChannelKind
 from wigwag.transport.connector import SIP_WEBSOCKET, Outgoing
 from wigwag.transport.errors import ConnectError, ConnectFailure
 from wigwag.transport.listener import Listener, ListenerKind, ListenerOptions
 from wigwag.transport.profiles import ProfileTable
-from wigwag.transport.resolver import Endpoint
 from wigwag.transport.tls import sip_client_context
 from wigwag.transport.websocket import WebSocketRules
 
