@@ -71,6 +71,14 @@ def leads_to_ourselves(address: str) -> bool:
         return False
 
 
+def closed_to_strangers(address: str, own: Iterable[str] = ()) -> str | None:
+    """Why nobody may make us send to ``address``: `forbidden`, or one of this host's own; None when one may.
+
+    `Connector` asks by itself; who sends datagrams where a stranger says has to.
+    """
+    return forbidden(address, own) or ("our own" if leads_to_ourselves(address) else None)
+
+
 def interleave(first: list[str], second: list[str]) -> list[str]:
     """Take from both in turn, beginning with ``first``, so that neither address family is tried last as a whole."""
     result: list[str] = []

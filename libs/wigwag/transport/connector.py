@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from wigwag.transport.addresses import Endpoint, forbidden, leads_to_ourselves
+from wigwag.transport.addresses import Endpoint, closed_to_strangers
 from wigwag.transport.channel import Address, Application, Channel, ChannelKind, Receiver
 from wigwag.transport.errors import ConnectError, ConnectFailure
 from wigwag.transport.profiles import ProfileTable, TcpProfile
@@ -198,7 +198,7 @@ class Connector:
             profile = table.match(how.kind, remote, (local or "", 0), how.application) if table is not None else None
             if local is not None and (":" in local) != (":" in endpoint.address):
                 refusals.append((ConnectFailure.NO_ADDRESS, "of another family than the local address"))
-            elif not how.allow_private and (why := _closed(endpoint.address, own)) is not None:
+            elif not how.allow_private and (why := closed_to_strangers(endpoint.address, own)) is not None:
                 refusals.append((ConnectFailure.FORBIDDEN, f"{why} address"))
             elif profile is not None and profile.no_new_conn:
                 refusals.append((ConnectFailure.NO_NEW_CONNECTION, f"no_new_conn of TCP profile {profile.id}"))
@@ -287,8 +287,3 @@ def _objection(how: Outgoing, certificate: object) -> str | None:
     if speaks_for(certificate, how.host, wildcards=how.kind == "wss"):
         return None
     return "the certificate speaks for somebody else"
-
-
-def _closed(address: str, own: Iterable[str]) -> str | None:
-    """Why nobody may make us connect to ``address``."""
-    return forbidden(address, own) or ("our own" if leads_to_ourselves(address) else None)

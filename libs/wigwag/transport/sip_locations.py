@@ -26,7 +26,7 @@ from wigwag.transport.service_records import Choose, endpoints_of, targets
 SipTransport = Literal["udp", "tcp", "tls", "ws", "wss"]
 
 DEFAULT_PORTS: dict[SipTransport, int] = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
-"""RFC 3261 section 19.1.2; RFC 7118 leaves WebSocket the ports of HTTP."""
+"""RFC 3261 section 19.1.2, RFC 7118 section 5.5."""
 MOST_SERVICES = 4
 """NAPTR records followed."""
 MOST_LOCATIONS = 16
@@ -45,7 +45,7 @@ _SERVICES: dict[bytes, SipTransport] = {
     b"SIP+D2W": "ws",
     b"SIPS+D2W": "wss",
 }
-"""NAPTR services (RFC 3263 section 4.1, RFC 7118 section 7)."""
+"""NAPTR services (RFC 3263 section 4.1, RFC 7118 section 5.5)."""
 _LABELS: dict[SipTransport, str] = {
     "udp": "_sip._udp",
     "tcp": "_sip._tcp",
@@ -53,6 +53,7 @@ _LABELS: dict[SipTransport, str] = {
     "ws": "_sip._ws",
     "wss": "_sips._ws",
 }
+"""SRV names (RFC 3263 section 4.2); those of WebSocket follow the pattern, no RFC gives them."""
 
 
 @dataclass(frozen=True, slots=True)

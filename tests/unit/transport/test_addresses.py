@@ -2,7 +2,14 @@
 
 import pytest
 
-from wigwag.transport.addresses import forbidden, leads_to_ourselves, network_of, parse_address
+from wigwag.transport.addresses import (
+    closed_to_strangers,
+    forbidden,
+    interleave,
+    leads_to_ourselves,
+    network_of,
+    parse_address,
+)
 from wigwag.transport.admission import Admission
 
 
@@ -94,3 +101,16 @@ def test_admission_counts_and_forgets() -> None:
 def test_no_limit_is_no_limit() -> None:
     admission = Admission()
     assert all(admission.admit("192.0.2.1") is None for _ in range(10_000))
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [("127.0.0.1", "loopback"), ("10.0.0.1", "private"), ("203.0.114.5", "our own"), ("203.0.114.6", None)],
+)
+def test_strangers_may_not_send_us_inside_or_to_ourselves(address: str, why: str | None) -> None:
+    assert closed_to_strangers(address, ["203.0.114.5"]) == why
+
+
+def test_neither_family_is_tried_last_as_a_whole() -> None:
+    assert interleave(["6a", "6b", "6c"], ["4a"]) == ["6a", "4a", "6b", "6c"]
+    assert interleave([], ["4a", "4b"]) == ["4a", "4b"]
