@@ -241,7 +241,7 @@ async def test_hostile_zones_cost_a_bounded_number_of_questions_and_little_time(
         for transport in ("udp", "tcp")
         for number in range(1000)
     ]
-    records += [f"t{n}.example.test. 60 IN A 192.0.2.{n % 250}" for n in range(64)]
+    records += [f"t{n}.example.test. 60 IN A 192.0.2.{n % 250}" for n in range(1000)]
     naptr = [f'example.test. 60 IN NAPTR 1 1 "s" "SIP+D2U" "" _sip._udp.n{n}.example.test.' for n in range(500)]
     async with NameServer(*records, *naptr) as server:
         world = World(server, tmp_path)
