@@ -1,5 +1,6 @@
 """Network addresses: which of them nobody may make us connect to, and how they are grouped for limits."""
 
+import functools
 import ipaddress
 import socket
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ class Endpoint:
     port: int
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_address(text: str) -> IpAddress | None:
     """The numeric address in ``text`` (IPv6 with or without brackets), or None when it is a name."""
     if text.startswith("[") and text.endswith("]"):

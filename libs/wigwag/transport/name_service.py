@@ -40,6 +40,7 @@ MOST_RECORDS = 64
 
 Records = tuple[dns.rdata.Rdata, ...]
 _Question = tuple[str, dns.rdatatype.RdataType]
+_ADDRESSES = (dns.rdatatype.AAAA, dns.rdatatype.A)
 _UDP_SIZE = 1232
 """Bytes of an answer that are asked to come in one datagram."""
 
@@ -84,14 +85,14 @@ class NameService:
         Raises:
             ConnectError: No answer, or too many questions are under way.
         """
-        question = name.lower(), kind
-        found = self._remembered(question)
-        if found is None:
-            # Shielded: another may wait for the same answer.
-            found = await asyncio.shield(self._asking(question))
+        found = await self._found(name, kind)
         if isinstance(found, ConnectError):
             raise ConnectError(found.failure, found.detail)
         return found
+
+    def remembers(self, name: str, *kinds: dns.rdatatype.RdataType) -> bool:
+        """Whether nobody has to be asked for the records of a name; then `records` returns at once."""
+        return all(self._remembered((name.lower(), kind)) is not None for kind in kinds)
 
     async def addresses(self, host: str) -> list[str]:
         """The numeric addresses of a host, the families in turn; a numeric host is its own address.
@@ -110,12 +111,17 @@ class NameService:
         local = self.local_addresses(host)
         if local:
             return local
-        sixes, fours = await asyncio.gather(
-            self.records(host, dns.rdatatype.AAAA), self.records(host, dns.rdatatype.A), return_exceptions=True
-        )
-        if isinstance(sixes, BaseException) and isinstance(fours, BaseException):
-            raise fours
+        if self.remembers(host, *_ADDRESSES):
+            sixes, fours = [await self._found(host, kind) for kind in _ADDRESSES]
+        else:
+            sixes, fours = await asyncio.gather(*(self._found(host, kind) for kind in _ADDRESSES))
+        if isinstance(sixes, ConnectError) and isinstance(fours, ConnectError):
+            raise ConnectError(fours.failure, fours.detail)
         return interleave(_texts(sixes), _texts(fours))
+
+    def knows(self, host: str) -> bool:
+        """Whether nobody has to be asked for the addresses of a host; then `addresses` returns at once."""
+        return parse_address(host) is not None or bool(self.local_addresses(host)) or self.remembers(host, *_ADDRESSES)
 
     def local_addresses(self, host: str) -> list[str]:
         """The addresses of a name that no server has to be asked about; nothing for any other."""
@@ -125,6 +131,17 @@ class NameService:
         return self._hosts.addresses(name)
 
     # -- asking ------------------------------------------------------------------------------------------------------
+
+    async def _found(self, name: str, kind: dns.rdatatype.RdataType) -> Records | ConnectError:
+        question = name.lower(), kind
+        found = self._remembered(question)
+        if found is not None:
+            return found
+        try:
+            # Shielded: another may wait for the same answer.
+            return await asyncio.shield(self._asking(question))
+        except ConnectError as error:
+            return error
 
     def _asking(self, question: _Question) -> "asyncio.Task[Records | ConnectError]":
         task = self._pending.get(question)
@@ -185,5 +202,5 @@ def _absence(error: dns.resolver.NXDOMAIN) -> float:
     return min((response.resolve_chaining().minimum_ttl for response in responses.values()), default=0)
 
 
-def _texts(records: Records | BaseException) -> list[str]:
-    return [] if isinstance(records, BaseException) else [str(record) for record in records]
+def _texts(records: Records | ConnectError) -> list[str]:
+    return [] if isinstance(records, ConnectError) else [str(record) for record in records]

@@ -1,14 +1,18 @@
 """SRV records (RFC 2782): who offers a service, in the order in which to try."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 
 import dns.name
 import dns.rdatatype
 from dns.rdtypes.IN.SRV import SRV
 
 from wigwag.transport.addresses import Endpoint
+from wigwag.transport.errors import ConnectError
 from wigwag.transport.name_service import NameService
+
+T = TypeVar("T")
 
 MOST_TARGETS = 8
 """SRV targets looked at."""
@@ -42,14 +46,33 @@ async def endpoints_of(names: NameService, found: Sequence[tuple[str, int]]) -> 
     Raises:
         ConnectError: The name service did not answer for any of them.
     """
-    results = await asyncio.gather(*(names.addresses(host) for host, _ in found), return_exceptions=True)
-    errors = [result for result in results if isinstance(result, BaseException)]
+    known = all(names.knows(host) for host, _ in found)
+    results = await settled([names.addresses(host) for host, _ in found], at_once=known)
+    errors = [result for result in results if isinstance(result, ConnectError)]
     if errors and len(errors) == len(results):
         raise errors[0]
     return [
-        [] if isinstance(addresses, BaseException) else [Endpoint(address, port) for address in addresses]
+        [] if isinstance(addresses, ConnectError) else [Endpoint(address, port) for address in addresses]
         for (_, port), addresses in zip(found, results, strict=True)
     ]
+
+
+async def settled(lookups: Sequence[Coroutine[Any, Any, T]], *, at_once: bool) -> list[T | ConnectError]:
+    """The results of all, an error in place of each that failed; side by side unless they return at once anyway.
+
+    A task each would cost more than what it does when the answer is known, and that is for every message.
+    """
+    outcomes = [_outcome(lookup) for lookup in lookups]
+    if at_once:
+        return [await outcome for outcome in outcomes]
+    return await asyncio.gather(*outcomes)
+
+
+async def _outcome(lookup: Coroutine[Any, Any, T]) -> T | ConnectError:
+    try:
+        return await lookup
+    except ConnectError as error:
+        return error
 
 
 def in_order(records: Iterable[SRV], choose: Choose) -> list[SRV]:

@@ -21,7 +21,7 @@ from dns.rdtypes.IN.NAPTR import NAPTR
 from wigwag.transport.addresses import Endpoint, parse_address
 from wigwag.transport.errors import ConnectError, ConnectFailure
 from wigwag.transport.name_service import NameService, Records
-from wigwag.transport.service_records import Choose, endpoints_of, targets
+from wigwag.transport.service_records import Choose, endpoints_of, settled, targets
 
 SipTransport = Literal["udp", "tcp", "tls", "ws", "wss"]
 
@@ -216,10 +216,9 @@ class SipLocations:
         Raises:
             ConnectError: No answer to any of the questions.
         """
-        results = await asyncio.gather(
-            *(targets(self._names, name, self._choose) for _, name in services), return_exceptions=True
-        )
-        errors = [result for result in results if isinstance(result, BaseException)]
+        known = all(self._names.remembers(name, dns.rdatatype.SRV) for _, name in services)
+        results = await settled([targets(self._names, name, self._choose) for _, name in services], at_once=known)
+        errors = [result for result in results if isinstance(result, ConnectError)]
         answers = [result for result in results if isinstance(result, list)]
         if not answers:
             if errors:
