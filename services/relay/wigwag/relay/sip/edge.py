@@ -92,7 +92,7 @@ class Edge:
         self._log = log
         self._trusted_networks = tuple(map(ip_network, settings.trusted_networks))
         self._trusted: dict[str, bool] = {}
-        self._datagram_flows: dict[StoredFlow, DatagramFlow] = {}
+        self._datagram_flows: dict[tuple[str, Address], DatagramFlow] = {}
 
     # In
 
@@ -100,7 +100,7 @@ class Edge:
         """Take a datagram that is no STUN."""
         if data in _KEEP_ALIVES:
             return
-        flow = DatagramFlow(socket, address, remote)
+        flow = self._flow_to(socket, address, remote)
         try:
             message = parse_datagram(data)
         except SipError as error:
@@ -211,11 +211,18 @@ class Edge:
 
     def _datagram_flow(self, wanted: StoredFlow) -> DatagramFlow | None:
         """Return the flow to an address; all pods of one address send from it, wherever the client's datagrams went."""
-        flow = self._datagram_flows.get(wanted)
-        if flow is None and wanted.listener in self.sockets:
-            if len(self._datagram_flows) >= _REMEMBERED:
-                self._datagram_flows.clear()
-            flow = self._datagram_flows[wanted] = DatagramFlow(*self.sockets[wanted.listener], remote_of(wanted))
+        known = self.sockets.get(wanted.listener)
+        return self._flow_to(*known, remote_of(wanted)) if known is not None else None
+
+    def _flow_to(self, socket: DatagramSender, address: SipAddress, remote: "Address") -> DatagramFlow:
+        """Return the one flow between a socket and a peer: finished transactions hold it, which must not cost each."""
+        flows = self._datagram_flows
+        key = (address.name, remote)
+        flow = flows.get(key)
+        if flow is None:
+            if len(flows) >= _REMEMBERED:
+                flows.clear()
+            flow = flows[key] = DatagramFlow(socket, address, remote)
         return flow
 
     # Answers

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from wigwag.protocols.digest import NonceWindow
@@ -264,6 +265,7 @@ def stored(flow: Flow, own_pod: str) -> StoredFlow:
     )
 
 
+@lru_cache(maxsize=65_536)
 def remote_of(flow: StoredFlow) -> "Address":
     """Return the peer's address of a stored flow."""
     host, _, port = flow.remote.rpartition(":")

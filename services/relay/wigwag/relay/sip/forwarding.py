@@ -117,7 +117,7 @@ class Branch:
         self.forwarding.branch_failed(self, status, text, now)
 
     def _try_next(self, now: float) -> bool:
-        if self.forwarding.decided:
+        if self.forwarding.decided or self.forwarding.cancelled:
             return False
         if self.candidates:
             self.forwarding.proxy.connect(self, self.candidates.pop(0), now)
@@ -142,14 +142,15 @@ class Forwarding:
 
     Attributes:
         decided: A final response went back.
+        cancelled: The caller gave up.
         context: What the fallback remembers.
     """
 
     __slots__ = (
-        "_cancelled",
         "_groups",
         "branches",
         "breadth",
+        "cancelled",
         "context",
         "decided",
         "fallback",
@@ -180,7 +181,7 @@ class Forwarding:
         """Max-Breadth of the branches; 0: as it came."""
         self.context: object | None = None
         self._groups = groups
-        self._cancelled = False
+        self.cancelled = False
 
     @property
     def request(self) -> "Request":
@@ -274,14 +275,14 @@ class Forwarding:
     def _look(self, now: float) -> None:
         if self.decided or any(branch.pending for branch in self.branches):
             return
-        if self._groups and not self._cancelled:
+        if self._groups and not self.cancelled:
             self._next_group(now)
             return
         self._conclude(now)
 
     def _conclude(self, now: float) -> None:
         best = min((branch.final for branch in self.branches if branch.final is not None), key=_rank)
-        if self.fallback is not None and not self._cancelled and self.fallback.failed(self, best.status, now):
+        if self.fallback is not None and not self.cancelled and self.fallback.failed(self, best.status, now):
             return
         self.decided = True
         self._end()
@@ -324,7 +325,7 @@ class Forwarding:
 
     def cancel(self, now: float) -> None:
         """The caller gave up: every branch is called off, and the best of their answers goes back (section 16.10)."""
-        self._cancelled = True
+        self.cancelled = True
         self._groups.clear()
         self.ringing_until = now + 64 * self.proxy.timers.t1
         self._cancel_others(now)
@@ -336,7 +337,7 @@ class Forwarding:
 
     def ringing_too_long(self, now: float) -> None:
         """Timer C has fired (section 16.8), or what was called off has not ended (section 9.1)."""
-        called_off = self._cancelled
+        called_off = self.cancelled
         self.cancel(now)
         for branch in self.branches:
             if branch.pending and (called_off or not branch.provisional):
