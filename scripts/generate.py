@@ -22,6 +22,8 @@ from wigwag.database.ledger.states import picture
 from wigwag.node.layers import dotted, variable
 from wigwag.node.settings import Settings
 from wigwag.node.settings_model import element_section, section_of, show
+from wigwag.protocols.sip.transactions import MACHINES
+from wigwag.protocols.sip.transactions import picture as machine_picture
 from wigwag.protocols.specification import Spec
 from wigwag.runtime.names import ATTRIBUTES, LOG_FIELDS, METRICS, SPANS
 from wigwag.runtime.settings import Section, secret_kind
@@ -170,6 +172,20 @@ def ledger_states() -> str:
     return f"```mermaid\n{picture()}\n```"
 
 
+def sip_transactions() -> str:
+    """Return docs/sip-transactions.md."""
+    lines = [
+        "# SIP transactions",
+        "",
+        "Written by `scripts/generate.py` from the tables of `wigwag.protocols.sip.transactions.machines`, which are",
+        "what runs; do not edit. An arrow bears its event and what is done; what has no arrow changes nothing. Over",
+        "TCP, TLS and WebSocket Timers D, I, J and K are 0, and A, E and G never run (RFC 3261 table 4).",
+    ]
+    for name in MACHINES:
+        lines += ["", f"## {name[0].upper()}{name[1:]}", "", "```mermaid", machine_picture(name), "```"]
+    return "\n".join(lines) + "\n"
+
+
 def part(name: str, content: Callable[[], str]) -> Callable[[str], str]:
     """Return a function that renews what stands between a file's markers of this name."""
     begin, end = f"<!-- generated: {name} -->\n", f"<!-- end of {name} -->"
@@ -187,6 +203,7 @@ def part(name: str, content: Callable[[], str]) -> Callable[[str], str]:
 GENERATED: dict[str, list[Callable[[str], str]]] = {
     "docs/conformance.md": [lambda old: conformance()],
     "docs/decisions/ledger.md": [part("states", ledger_states)],
+    "docs/sip-transactions.md": [lambda old: sip_transactions()],
     "docs/operations.md": [
         part("settings", settings_tables),
         part("metrics", metrics_table),

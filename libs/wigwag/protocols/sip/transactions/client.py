@@ -1,5 +1,6 @@
 """Client transactions (RFC 3261 section 17.1, RFC 6026 section 7.2)."""
 
+import sys
 from typing import TYPE_CHECKING, ClassVar
 
 from wigwag.errors import LocalProtocolError
@@ -50,11 +51,12 @@ class ClientTransaction:
         via = request.via
         self._registry = registry
         self._request: Request | None = request
-        self._host = via.host
+        self._host: str | None = via.host
         self._port = via.port
         self._data = b""
         self.branch = via.branch
-        self.method = request.method
+        # Kept for as long as the transaction lives, and one of few.
+        self.method = sys.intern(request.method)
         self.user = user
         self.wire = wire
         self.since = self.sent = now
@@ -68,8 +70,8 @@ class ClientTransaction:
 
     def matches(self, response: Response) -> bool:
         """Tell whether the topmost Via of a response is this transaction's (section 18.1.2)."""
-        via = response.via
-        return via.host == self._host and via.port == self._port
+        via, host = response.via, self._host
+        return host is None or (via.host == host and via.port == self._port)
 
     def cancel(self, now: float) -> None:
         """Cancel an INVITE (section 9.1): once a provisional response is there; never after a final one.
@@ -116,6 +118,7 @@ class ClientTransaction:
         """Hold on to nothing that only an unfinished transaction needs."""
         self._request = None
         self._data = b""
+        self.sent = self.since
         self.user = NOBODY
 
     # Actions
@@ -188,6 +191,8 @@ class NonInviteClientTransaction(ClientTransaction):
             self._close()
         else:
             self._registry.queues.timer_k.waiting.append(self)
+            # Whatever comes now is absorbed, so that nothing has to be compared.
+            self._host = self._port = None
         self.user.response_received(self, response, now)
         self._clear()
 
