@@ -1,28 +1,54 @@
 """Two layers over a wire that loses, repeats and reorders: what must hold whatever happens."""
 
+import itertools
+import random
 from dataclasses import dataclass, field
 
 import hypothesis.strategies as st
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.support.sip_transactions import request, response
 from wigwag.protocols.sip import Request, Response, parse_datagram
 from wigwag.protocols.sip.transactions import ClientTransaction, ServerTransaction, Transactions
 
-LIFETIME = 0.375
-"""Seconds after which a datagram on its way is lost: below T1, which is an estimate of a round trip."""
+SLOWEST = 24
+"""Ticks after which a datagram has arrived: below T1, which is an estimate of a round trip."""
 TICK = 1 / 64
 """Times are multiples of this, so that sums of them are exact."""
 
 
 class Network:
-    """What is on its way, and what timers have sent."""
+    """What is on its way and when it arrives."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int, losses: float) -> None:
+        self.chance = random.Random(seed)
+        self.losses = losses
         self.now = 0.0
         self.in_timer = False
-        self.flying: list[tuple[float, bytes, NetworkWire]] = []
+        self.flying: list[tuple[float, int, bytes, NetworkWire]] = []
+        self._number = itertools.count()
+
+    def send(self, data: bytes, to: "NetworkWire") -> None:
+        if to.reliable:
+            self._fly(TICK, data, to)
+            return
+        for _ in range(self.chance.choice((1, 1, 1, 2, 3))):
+            if self.chance.random() >= self.losses:
+                self._fly(self.chance.randint(0, SLOWEST) * TICK, data, to)
+
+    def arrival(self) -> float | None:
+        """Return when the next message arrives."""
+        return min(self.flying)[0] if self.flying else None
+
+    def arrived(self) -> list[tuple[bytes, "NetworkWire"]]:
+        """Take out what has arrived."""
+        here = sorted(flying for flying in self.flying if flying[0] <= self.now)
+        self.flying = [flying for flying in self.flying if flying[0] > self.now]
+        return [(data, wire) for _, _, data, wire in here]
+
+    def _fly(self, delay: float, data: bytes, to: "NetworkWire") -> None:
+        self.flying.append((self.now + delay, next(self._number), data, to))
 
 
 class NetworkWire:
@@ -35,9 +61,8 @@ class NetworkWire:
         self.sent: list[tuple[float, bool, bytes]] = []
 
     def send(self, data: bytes) -> None:
-        network = self.network
-        network.flying.append((network.now, data, self.back))
-        self.sent.append((network.now, network.in_timer, data))
+        self.network.send(data, self.back)
+        self.sent.append((self.network.now, self.network.in_timer, data))
 
 
 @dataclass
@@ -117,13 +142,14 @@ class Seen:
 
 
 class Pair(RuleBasedStateMachine):
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = Network()
+    @initialize(seed=st.integers(0, 1 << 32), losses=st.sampled_from([0.0, 0.3, 0.7, 0.9, 0.97]))
+    def begin(self, seed: int, losses: float) -> None:
+        self.network = Network(seed, losses)
         self.near, self.far = Transactions(), Transactions()
         self.callers: dict[str, tuple[ClientTransaction, Caller]] = {}
         self.callee = Callee()
         self.seen: dict[str, Seen] = {}
+        self.answers: list[tuple[float, str, int]] = []
 
     @rule(method=st.sampled_from(["MESSAGE", "INVITE"]), reliable=st.booleans())
     def send(self, method: str, reliable: bool) -> None:
@@ -131,23 +157,6 @@ class Pair(RuleBasedStateMachine):
         caller = Caller(self.network.now, method, NetworkWire(self.network, reliable=reliable))
         made = request(method, branch=branch, call_id=branch)
         self.callers[branch] = self.near.send_request(made, caller.wire, caller, self.network.now), caller
-
-    @rule(which=st.integers(0, 100))
-    def deliver(self, which: int) -> None:
-        if self.network.flying:
-            self._arrive(*self.network.flying.pop(which % len(self.network.flying))[1:])
-
-    @rule(which=st.integers(0, 100))
-    def repeat(self, which: int) -> None:
-        datagrams = [flying for flying in self.network.flying if not flying[2].reliable]
-        if datagrams:
-            self._arrive(*datagrams[which % len(datagrams)][1:])
-
-    @rule(which=st.integers(0, 100))
-    def lose(self, which: int) -> None:
-        datagrams = [flying for flying in self.network.flying if not flying[2].reliable]
-        if datagrams:
-            self.network.flying.remove(datagrams[which % len(datagrams)])
 
     @rule(ticks=st.integers(1, 24) | st.integers(25, 3000))
     def wait(self, ticks: int) -> None:
@@ -172,7 +181,7 @@ class Pair(RuleBasedStateMachine):
             wire = wires[which % len(wires)]
             self.near.wire_lost(wire, "reset", self.network.now)
             self.far.wire_lost(wire.back, "reset", self.network.now)
-            self.network.flying = [f for f in self.network.flying if f[2] not in (wire, wire.back)]
+            self.network.flying = [f for f in self.network.flying if f[3] not in (wire, wire.back)]
 
     @invariant()
     def requests_are_sent_when_the_rfc_wants(self) -> None:
@@ -223,20 +232,25 @@ class Pair(RuleBasedStateMachine):
         seen.server.respond(response(seen.request, status), self.network.now)
 
     def _advance(self, end: float) -> None:
-        """Let timers fire exactly when they are due, and streams deliver; datagrams are lost with time."""
+        """Let timers fire exactly when they are due, before what arrives or is answered at the same moment."""
         network = self.network
-        while True:
-            dues = [due for layer in (self.near, self.far) if (due := layer.next_timeout()) is not None]
-            now = min([*dues, end])
-            network.flying = [f for f in network.flying if f[2].reliable or f[0] + LIFETIME >= now]
-            if now == end and not (dues and min(dues) <= end):
-                break
+        while (now := self._next(end)) is not None:
             network.now = now
             network.in_timer = True
             self.near.handle_timeout(now)
             self.far.handle_timeout(now)
             network.in_timer = False
+            for data, wire in network.arrived():
+                self._arrive(data, wire)
+            for due in [answer for answer in self.answers if answer[0] <= now]:
+                self.answers.remove(due)
+                self._answer(self.seen[due[1]], due[2])
         network.now = end
+
+    def _next(self, end: float) -> float | None:
+        moments = [self.near.next_timeout(), self.far.next_timeout(), self.network.arrival()]
+        dues = [due for due in (*moments, *(answer[0] for answer in self.answers)) if due is not None and due <= end]
+        return min(dues) if dues else None
 
     def _arrive(self, data: bytes, wire: NetworkWire) -> None:
         message, now = parse_datagram(data), self.network.now
@@ -254,12 +268,22 @@ class Pair(RuleBasedStateMachine):
         assert server.key not in self.seen, "a request was seen twice"
         server.user = self.callee
         self.seen[server.key] = Seen(server, message)
-        if message.method == "CANCEL":
+        if message.method != "CANCEL":
+            self._plan(server.key)
+        else:
             invite = self.far.find_invite(message)
             self._answer(self.seen[server.key], 200 if invite else 481)
             if invite is not None:
                 self._answer(self.seen[invite.key], 487)
 
+    def _plan(self, key: str) -> None:
+        """Decide when the callee says what: perhaps something provisional, perhaps something final, perhaps nothing."""
+        chance, at = self.network.chance, self.network.now
+        for status in (chance.choice((100, 183)), chance.choice((200, 404, 486))):
+            if chance.random() < 0.7:
+                at += chance.choice((0, 1, 8, 40, 640)) * TICK
+                self.answers.append((at, key, status))
+
 
 TestPair = Pair.TestCase
-TestPair.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestPair.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
