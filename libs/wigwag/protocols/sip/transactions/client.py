@@ -8,7 +8,7 @@ from wigwag.protocols.sip.message import Request, Response
 
 from .machines import INVITE_CLIENT, NON_INVITE_CLIENT, Event, State, Steps, compiled
 from .requests import ack_of, cancel_of
-from .timers import BackOffQueue
+from .timers import BackOffQueue, Queue, Timed
 from .users import NOBODY, ClientUser, Wire
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class ClientTransaction:
     )
 
     _steps: ClassVar[Steps]
+    _back_off: BackOffQueue
     state: State
 
     def __init__(self, registry: "Registry", request: Request, wire: Wire, user: ClientUser, now: float) -> None:
@@ -53,7 +54,7 @@ class ClientTransaction:
         self._request: Request | None = request
         self._host: str | None = via.host
         self._port = via.port
-        self._data = b""
+        self._data = bytes(request)
         self.branch = via.branch
         # Kept for as long as the transaction lives, and one of few.
         self.method = sys.intern(request.method)
@@ -102,10 +103,17 @@ class ClientTransaction:
             self.state, act = step
             act(self, reason, now)
 
-    def _start(self) -> None:
+    def _start(self, timeout: Queue[Timed], interval: BackOffQueue) -> None:
         self._registry.clients_opened += 1
+        timeout.waiting.append(self)
+        data = self._data
         if self.wire.reliable:
+            self._data = b""
             self._registry.wait_on(self.wire, self)
+        else:
+            self._back_off = interval
+            interval.waiting.append(self)
+        self.wire.send(data)
 
     def _close(self) -> None:
         """Leave all indices: the transaction is terminated."""
@@ -148,19 +156,11 @@ class NonInviteClientTransaction(ClientTransaction):
 
     __slots__ = ()
 
-    _back_off: BackOffQueue
-
     def start(self) -> None:
         """Send the request and start Timers E and F."""
         self.state = State.TRYING
-        self._start()
-        queues, data = self._registry.queues, bytes(self.request)
-        queues.timer_f.waiting.append(self)
-        if not self.wire.reliable:
-            self._data = data
-            self._back_off = queues.timer_e
-            queues.timer_e.waiting.append(self)
-        self.wire.send(data)
+        queues = self._registry.queues
+        self._start(queues.timer_f, queues.timer_e)
 
     def receive(self, response: Response, now: float) -> None:
         """Take a response that belongs to this transaction."""
@@ -215,21 +215,13 @@ class InviteClientTransaction(ClientTransaction):
 
     __slots__ = ("_ack", "_cancel_held", "_cancel_sent")
 
-    _back_off: BackOffQueue
-
     def start(self) -> None:
         """Send the request and start Timers A and B."""
         self.state = State.CALLING
         self._ack = b""
         self._cancel_held = self._cancel_sent = False
-        self._start()
-        queues, data = self._registry.queues, bytes(self.request)
-        queues.timer_b.waiting.append(self)
-        if not self.wire.reliable:
-            self._data = data
-            self._back_off = queues.timer_a
-            queues.timer_a.waiting.append(self)
-        self.wire.send(data)
+        queues = self._registry.queues
+        self._start(queues.timer_b, queues.timer_a)
 
     def receive(self, response: Response, now: float) -> None:
         """Take a response that belongs to this transaction."""
@@ -281,13 +273,13 @@ class InviteClientTransaction(ClientTransaction):
 
     def _acknowledge(self, response: Response, now: float) -> None:
         self.since = now
-        self._ack = bytes(ack_of(self.request, response))
         if self.wire.reliable:
             # Timer D is 0.
             self.state = State.TERMINATED
             self._close()
         else:
             self._registry.queues.timer_d.waiting.append(self)
+        self._ack = bytes(ack_of(self.request, response))
         self.wire.send(self._ack)
         self.user.response_received(self, response, now)
         self._clear()

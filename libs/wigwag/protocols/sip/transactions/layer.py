@@ -1,5 +1,7 @@
 """The transaction layer of one process (RFC 3261 section 17)."""
 
+from contextlib import ExitStack
+
 from wigwag.errors import LocalProtocolError
 from wigwag.protocols.sip.message import Request, Response
 
@@ -113,8 +115,10 @@ class Transactions(Registry):
 
     def wire_lost(self, wire: Wire, reason: str, now: float) -> None:
         """Hear that a reliable wire is gone: the transactions that wait on it are told."""
-        for transaction in self.lost(wire):
-            transaction.lose_wire(reason, now)
+        with ExitStack() as each:
+            # All of them, also when a user raises; in the order in which they began.
+            for transaction in reversed(self.lost(wire)):
+                each.callback(transaction.lose_wire, reason, now)
 
     def next_timeout(self) -> float | None:
         """Return when ``handle_timeout`` has something to do; None: never, as things are."""

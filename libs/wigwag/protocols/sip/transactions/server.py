@@ -47,7 +47,10 @@ class ServerTransaction:
 
     @property
     def request(self) -> Request:
-        """The request; LocalProtocolError once the transaction holds it no more: after its final response."""
+        """The request as it came; whoever relays it changes a copy.
+
+        LocalProtocolError once the transaction holds it no more: after its final response, of an INVITE after its ACK.
+        """
         if self._request is None:
             raise LocalProtocolError("the request of a server transaction is gone after its final response")
         return self._request
@@ -83,8 +86,10 @@ class ServerTransaction:
         if step is None:
             self._registry.responses_too_late += 1
             return
+        # What can't be written changes no state.
+        data = bytes(response)
         self.state, act = step
-        act(self, response, now)
+        act(self, response, data, now)
 
     def receive_again(self, wire: Wire, now: float) -> None:
         """Take a retransmission of the request, perhaps over another connection than the first."""
@@ -128,9 +133,9 @@ class ServerTransaction:
 
     # Actions
 
-    def _send_provisional(self, response: Response, now: float) -> None:
-        self._last = bytes(response)
-        self.wire.send(self._last)
+    def _send_provisional(self, response: Response, data: bytes, now: float) -> None:
+        self._last = data
+        self.wire.send(data)
 
     def _send_last_again(self, wire: Wire, now: float) -> None:
         if self._last:
@@ -165,8 +170,7 @@ class NonInviteServerTransaction(ServerTransaction):
     def _event(self, status: int) -> Event:
         return Event.PROVISIONAL if status < 200 else Event.FINAL
 
-    def _send_final(self, response: Response, now: float) -> None:
-        data = bytes(response)
+    def _send_final(self, response: Response, data: bytes, now: float) -> None:
         self.since = now
         self._request = None
         self.user = NOBODY
@@ -218,30 +222,31 @@ class InviteServerTransaction(ServerTransaction):
 
     def _send_trying(self, now: float) -> None:
         if not self._last:
-            self._send_provisional(Response.to_request(self.request, 100, "Trying"), now)
+            self._last = bytes(Response.to_request(self.request, 100, "Trying"))
+            self.wire.send(self._last)
 
-    def _accept(self, response: Response, now: float) -> None:
+    def _accept(self, response: Response, data: bytes, now: float) -> None:
         self.since = now
         self._last = b""
         self._registry.queues.timer_l.waiting.append(self)
-        self.wire.send(bytes(response))
+        self.wire.send(data)
 
-    def _send_success(self, response: Response, now: float) -> None:
-        self.wire.send(bytes(response))
+    def _send_success(self, response: Response, data: bytes, now: float) -> None:
+        self.wire.send(data)
 
     def _leave_to_user(self, ack: Request, now: float) -> None:
         """Let the ACK of a 2xx be routed as the request of its own that it is."""
 
-    def _refuse(self, response: Response, now: float) -> None:
+    def _refuse(self, response: Response, data: bytes, now: float) -> None:
         self.since = self.sent = now
-        self._last = bytes(response)
+        self._last = data
         self._ack_tag = _tag_of_old_ack(self.request, response)
         queues = self._registry.queues
         queues.timer_h.waiting.append(self)
         if not self.wire.reliable:
             self._back_off = queues.timer_g
             queues.timer_g.waiting.append(self)
-        self.wire.send(self._last)
+        self.wire.send(data)
 
     def _retransmit(self, now: float) -> None:
         self._back_off = interval = self._back_off.following

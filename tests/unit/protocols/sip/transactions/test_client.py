@@ -4,8 +4,14 @@ import pytest
 
 from tests.support.sip_transactions import RecordingUser, RecordingWire, request, response, run_until
 from wigwag.errors import LocalProtocolError
-from wigwag.protocols.sip import parse_datagram, validate
-from wigwag.protocols.sip.transactions import SipTimers, State, Transactions, TransactionsFullError
+from wigwag.protocols.sip import Response, parse_datagram, validate
+from wigwag.protocols.sip.transactions import (
+    ClientTransaction,
+    SipTimers,
+    State,
+    Transactions,
+    TransactionsFullError,
+)
 
 
 def sent(method: str, *, reliable: bool = False) -> tuple[Transactions, RecordingWire, RecordingUser]:
@@ -243,3 +249,27 @@ def test_the_request_is_not_kept_after_the_final_response() -> None:
     assert client.state is State.COMPLETED
     with pytest.raises(LocalProtocolError):
         _ = client.request
+
+
+def test_a_request_that_cant_be_written_makes_no_transaction() -> None:
+    layer, wire, broken = Transactions(), RecordingWire(), request()
+    broken.append("Subject", "\ud800")
+    with pytest.raises(UnicodeEncodeError):
+        layer.send_request(broken, wire, RecordingUser(), 0.0)
+    assert not layer.clients
+    assert layer.next_timeout() is None
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+def test_a_user_that_fails_leaves_nothing_behind(reliable: bool) -> None:
+    class FailingUser(RecordingUser):
+        def response_received(self, client: ClientTransaction, response: Response, now: float) -> None:
+            raise RuntimeError
+
+    for method, status in (("MESSAGE", 200), ("INVITE", 486), ("INVITE", 200)):
+        layer = Transactions()
+        layer.send_request(request(method), RecordingWire(reliable=reliable), FailingUser(), 0.0)
+        with pytest.raises(RuntimeError):
+            layer.receive_response(response(request(method), status), 0.1)
+        run_until(layer, 100)
+        assert not layer.clients

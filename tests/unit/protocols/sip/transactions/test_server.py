@@ -305,3 +305,29 @@ def test_nothing_is_left_of_connections_whose_transactions_have_ended() -> None:
     server.respond(response(request(), 200), 0.1)
     assert not layer.waits_on(wire, server)
     assert layer.lost(wire) == []
+
+
+def test_a_response_that_cant_be_written_leaves_the_transaction_to_be_answered() -> None:
+    layer, wire, _, server = received("MESSAGE")
+    broken = response(request(), 200)
+    broken.append("Subject", "\ud800")
+    with pytest.raises(UnicodeEncodeError):
+        server.respond(broken, 0.1)
+    server.respond(response(request(), 500), 0.2)
+    assert wire.starts == ["500 Because"]
+    assert run_until(layer, 100) == [32.2]
+
+
+def test_every_transaction_of_a_lost_connection_hears_of_it_when_a_user_fails() -> None:
+    class FailingUser(RecordingUser):
+        def server_failed(self, server: ServerTransaction, reason: str, now: float) -> None:
+            super().server_failed(server, reason, now)
+            raise RuntimeError(server.key)
+
+    layer, wire, _, first = received("MESSAGE", reliable=True)
+    second = layer.receive_request(request(branch="z9hG4bKtwo"), wire, 0.0)
+    assert second is not None
+    failing = first.user = second.user = FailingUser()
+    with pytest.raises(RuntimeError):
+        layer.wire_lost(wire, "reset", 0.1)
+    assert failing.failures == ["reset", "reset"]
