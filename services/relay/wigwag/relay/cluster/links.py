@@ -76,6 +76,11 @@ class Links:
         link = self._links.get(pod)
         return link is not None and link.up
 
+    def prepare(self, pod: str) -> None:
+        """Open the link to a pod ahead of need."""
+        if pod not in self._links and self.reachable(pod):
+            self._link(pod)
+
     def open(self, pod: str, target: Target, ended: Ended) -> Remote:
         """Begin a stream to a pod that is reachable; it is full until its link stands."""
         return self._link(pod).open(target, ended)

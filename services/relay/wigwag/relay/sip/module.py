@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TICK: Final = 0.05
 """Seconds between two looks at the clock; retransmissions are so exact."""
+LOOK_FOR_PODS: Final = 1.0
+"""Seconds between two looks for pods to which no link stands."""
 
 logger = structlog.get_logger("wigwag.relay.sip")
 
@@ -135,10 +137,14 @@ class SipModule:
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
+        next_look = 0.0
         while True:
             await asyncio.sleep(TICK)
             now = loop.time()
             self.edge.transactions.handle_timeout(now)
             self.edge.proxy.tick(now)
             self.listeners.tick(now)
+            if self.edge.pods is not None and now >= next_look:
+                next_look = now + LOOK_FOR_PODS
+                self.edge.pods.prepare()
             self._flush()

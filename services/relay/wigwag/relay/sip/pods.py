@@ -130,6 +130,11 @@ class SipPods:
         """Tell whether a pod lives and may be reached."""
         return self._members.alive(pod) and self._links.reachable(pod)
 
+    def prepare(self) -> None:
+        """Open links to all pods ahead of need; to be called now and then."""
+        for pod in self._members.others():
+            self._links.prepare(pod.id)
+
     def reachable(self, pod: str) -> bool:
         """Tell whether something can be sent to the pod, or may be tried."""
         return self._links.reachable(pod)
