@@ -85,6 +85,7 @@ class EdgeUnderTest:
         sip: Settings of ``relay.sip`` beside the listeners.
         store: Where registrations are; shared to have several pods.
         pod: Its id.
+        clustered: Whether there are others.
         settings: More of the relay's settings.
     """
 
@@ -94,6 +95,7 @@ class EdgeUnderTest:
         *,
         store: Store | None = None,
         pod: str = "pod-a",
+        clustered: bool = False,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.runtime = FakeRuntime()
@@ -118,14 +120,18 @@ class EdgeUnderTest:
             source=self.passwords,
             store=self.store,
             pod=pod,
-            cluster=None,
+            clustered=clustered,
             wall=self.runtime.wall,
         )
         self.edge: Edge = self.parts.edge
+        self.others: list[EdgeUnderTest] = []
+        """The other pods of its cluster."""
 
     async def settle(self) -> None:
         """Let background work finish."""
         await self.runtime.settle()
+        for other in self.others:
+            await other.runtime.settle()
 
     def pass_time(self, seconds: float, step: float = 0.05) -> None:
         """Turn the clock on, looking at the timers on the way."""

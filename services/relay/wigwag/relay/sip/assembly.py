@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from wigwag.protocols.digest import Algorithm, NonceIssuer, SigningKeys
 from wigwag.protocols.sip.transactions import SipTimers, Transactions
@@ -19,9 +19,6 @@ from .own_names import OwnNames
 from .ports import Neighbours
 from .proxy import Proxy
 from .registrar import Registrar
-
-if TYPE_CHECKING:
-    from wigwag.relay.cluster import Cluster
 
 
 class SipRuntime(Protocol):
@@ -64,7 +61,7 @@ def assemble(
     source: CredentialSource,
     store: Store,
     pod: str,
-    cluster: "Cluster | None",
+    clustered: bool,
     wall: Callable[[], float],
 ) -> SipParts:
     """Return an edge that is ready for messages.
@@ -78,7 +75,7 @@ def assemble(
         source: Where credentials are looked up.
         store: Where registrations are.
         pod: Id of this pod.
-        cluster: The other pods; None: there can be none.
+        clustered: Whether there can be other pods.
         wall: The store's clock.
     """
     sip = settings.sip
@@ -90,7 +87,7 @@ def assemble(
         keys=keys,
         next_hops=NoNextHops(),
         timers=sip.timers,
-        pod=pod if cluster is not None else "",
+        pod=pod if clustered else "",
         now=runtime.now,
         spawn=runtime.spawn,
         random=runtime.random,

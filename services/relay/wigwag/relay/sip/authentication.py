@@ -17,7 +17,6 @@ from wigwag.protocols.digest import (
     Credentials,
     NonceIssuer,
     NonceWindow,
-    NonceWindows,
     StoredCredentials,
     issuer_of,
 )
@@ -27,6 +26,7 @@ from wigwag.runtime.credentials import CredentialSource
 
 from .flows import Flow, StreamFlow
 from .incoming import Identity, Incoming
+from .nonce_counts import NonceCounts, identity_of
 from .ports import Later
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _LOOK_UP: Final = 5.0
 class Counts(Protocol):
     """Nonces of UDP that other pods issued."""
 
-    async def accept(self, issuer: str, nonce: str, nc: int) -> bool:
+    async def accept(self, issuer: str, nonce: str, nc: int, identity: bytes) -> bool:
         """Take note of a count, at the pod that issued the nonce, or in the store when that is gone."""
 
 
@@ -84,7 +84,7 @@ class Authenticator:
         self.counts: Counts | None = None
         """Where counts of nonces that another pod issued are noted; None: there is no other pod."""
         self._wall = wall
-        self.windows = NonceWindows(lifetime)
+        self.nonce_counts = NonceCounts(lifetime)
         """Counts of the UDP nonces of this pod."""
         self._stored: dict[tuple[str, str], tuple[float, StoredCredentials | None]] = {}
 
@@ -147,17 +147,19 @@ class Authenticator:
             # Asked before the proof is known to be right would let anybody use up a nonce: it is proven first.
             self._server.prove(credentials, stored, incoming.request, domain, self._wall())
             issuer = issuer_of(credentials.nonce)
-            accepted = await self.counts.accept(issuer, credentials.nonce, credentials.nonce_count)
+            identity = identity_of(incoming.request)
+            accepted = await self.counts.accept(issuer, credentials.nonce, credentials.nonce_count, identity)
         return self._prove(incoming, domain, credentials, user, stored, accepted)
 
     def _is_here(self, flow: Flow, credentials: Credentials) -> bool:
         """Tell whether the counts of the nonce are noted in this process."""
         return flow.reliable or self.counts is None or issuer_of(credentials.nonce) == self._tag
 
-    def _accept(self, flow: Flow, credentials: Credentials) -> bool:
+    def _accept(self, incoming: Incoming, credentials: Credentials) -> bool:
+        flow, nonce, nc = incoming.flow, credentials.nonce, credentials.nonce_count
         if isinstance(flow, StreamFlow):
-            return _window(flow, credentials.nonce).accept(credentials.nonce_count)
-        return self.windows.accept(credentials.nonce, credentials.nonce_count, self._wall())
+            return _window(flow, nonce).accept(nc)
+        return self.nonce_counts.accept(nonce, nc, identity_of(incoming.request), self._wall())
 
     def _prove(
         self,
@@ -174,7 +176,7 @@ class Authenticator:
             self._edge.counters["auth_failures"] += 1
             raise
         if accepted is None:
-            accepted = self._accept(incoming.flow, credentials)
+            accepted = self._accept(incoming, credentials)
         if not accepted:
             self._edge.counters["nonce_replays"] += 1
             raise self._server.replayed(incoming.request, domain, self._wall())

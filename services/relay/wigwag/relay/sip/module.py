@@ -109,7 +109,7 @@ class SipModule:
             source=self._source,
             store=self._store,
             pod=self._pod,
-            cluster=self._cluster,
+            clustered=self._cluster is not None,
             wall=self._wall,
         )
         self.edge = self.parts.edge
@@ -119,7 +119,7 @@ class SipModule:
                 self._cluster.members,
                 self._cluster.links,
                 store=self._store,
-                windows=self.parts.authenticator.windows,
+                counts=self.parts.authenticator.nonce_counts,
                 nonce_lifetime=self._settings.sip.nonce_lifetime,
                 wall=self._runtime.wall,
                 flush=self._flush,

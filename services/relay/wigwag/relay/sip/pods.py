@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wigwag.protocols.digest import NonceWindows
 from wigwag.protocols.sip import Request, Response, SipError, parse_datagram
 from wigwag.store import Flow as StoredFlow
 from wigwag.store import Store
 
 from .authentication import pod_tag
 from .flows import DatagramFlow, PodFlow, remote_of
+from .nonce_counts import NonceCounts
 
 if TYPE_CHECKING:
     from wigwag.relay.cluster.links import Links
@@ -72,6 +72,7 @@ class CountAsked(msgspec.Struct, array_like=True, tag=5):
     number: int
     nonce: str
     nc: int
+    identity: bytes
 
 
 class CountTold(msgspec.Struct, array_like=True, tag=6):
@@ -94,7 +95,7 @@ class SipPods:
         members: Which pods there are.
         links: How they are reached.
         store: Judges nonces whose pod is gone.
-        windows: Counts of the nonces of this pod.
+        counts: Counts of the nonces of this pod.
         nonce_lifetime: Seconds for which nonces are valid.
         wall: Seconds since 1970.
         flush: Writes what the links have collected.
@@ -107,7 +108,7 @@ class SipPods:
         links: "Links",
         *,
         store: Store,
-        windows: NonceWindows,
+        counts: NonceCounts,
         nonce_lifetime: float,
         wall: Callable[[], float],
         flush: Callable[[], None],
@@ -118,7 +119,7 @@ class SipPods:
         self._links = links
         self._flush = flush
         self._store = store
-        self._windows = windows
+        self._counts = counts
         self._nonce_lifetime = nonce_lifetime
         self._wall = wall
         self._asked: dict[int, asyncio.Future[bool | None]] = {}
@@ -193,7 +194,7 @@ class SipPods:
 
     # Nonces of UDP
 
-    async def accept(self, issuer: str, nonce: str, nc: int) -> bool:
+    async def accept(self, issuer: str, nonce: str, nc: int, identity: bytes) -> bool:
         """Take note of a count, at the pod that issued the nonce; in the store when that is gone.
 
         Raises:
@@ -201,17 +202,17 @@ class SipPods:
         """
         for pod in self._members.others():
             if pod_tag(pod.id) == issuer and self._links.reachable(pod.id):
-                told = await self._ask(pod.id, nonce, nc)
+                told = await self._ask(pod.id, nonce, nc, identity)
                 if told is not None:
                     return told
         return await self._store.use_nonce(nonce, nc, expires_at=self._members.wall() + self._nonce_lifetime)
 
-    async def _ask(self, pod: str, nonce: str, nc: int) -> bool | None:
+    async def _ask(self, pod: str, nonce: str, nc: int, identity: bytes) -> bool | None:
         number = next(self._questions)
         answer: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
         self._asked[number] = answer
         try:
-            if not self._send(pod, CountAsked(number, nonce, nc)):
+            if not self._send(pod, CountAsked(number, nonce, nc, identity)):
                 return None
             async with asyncio.timeout(ANSWER):
                 return await answer
@@ -238,8 +239,8 @@ class SipPods:
                 self._edge.message_received(parse_datagram(data), self._nowhere(pod), self._edge.now())
             case Lost(connection=connection):
                 self._lost(pod, connection)
-            case CountAsked(number=number, nonce=nonce, nc=nc):
-                accepted = self._windows.accept(nonce, nc, self._wall())
+            case CountAsked(number=number, nonce=nonce, nc=nc, identity=identity):
+                accepted = self._counts.accept(nonce, nc, identity, self._wall())
                 self._send(pod, CountTold(number, accepted))
             case CountTold(number=number, accepted=accepted):
                 self._told(number, accepted)

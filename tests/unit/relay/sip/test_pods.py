@@ -1,0 +1,158 @@
+"""SIP over several pods: any of them takes anything, any of them may die (DESIGN.md section 5)."""
+
+import pytest
+
+from tests.support.sip_cluster import SipCluster
+from tests.support.sip_edge import DOMAIN, EdgeUnderTest, SipClient
+from wigwag.protocols.sip import Request
+
+
+@pytest.fixture
+def cluster() -> SipCluster:
+    return SipCluster("pod-a", "pod-b", "pod-c")
+
+
+async def registered(edge: EdgeUnderTest, user: str, kind: str = "udp") -> SipClient:
+    client = SipClient(edge, user, kind=kind)
+    assert (await client.register()).status == 200
+    return client
+
+
+async def send(client: SipClient, request: Request) -> Request:
+    """Send a request, with credentials once they are asked for."""
+    client.send(request)
+    await client.under_test.settle()
+    again = client.authenticated(request, client.response())
+    client.send(again)
+    await client.under_test.settle()
+    return again
+
+
+async def test_datagrams_of_one_transaction_meet_whatever_pods_they_reach(cluster: SipCluster) -> None:
+    alice = await registered(cluster.edges["pod-a"], "alice")
+    bob = await registered(cluster.edges["pod-b"], "bob")
+    for number in range(12):
+        sent = await send(alice, alice.message("bob", str(number)))
+        alice.under_test = cluster.edges[("pod-a", "pod-b", "pod-c")[number % 3]]
+        alice.send(sent)  # The retransmission reaches another pod.
+        bob.under_test = cluster.edges[("pod-c", "pod-a", "pod-b")[number % 3]]
+        bob.answer(bob.incoming())
+        assert alice.response().status == 200
+    held = [len(edge.edge.transactions.servers) for edge in cluster.edges.values()]
+    assert all(held), held
+
+
+@pytest.mark.parametrize("kind", ["tcp", "wss"])
+async def test_connection_of_another_pod_is_reached(cluster: SipCluster, kind: str) -> None:
+    alice = await registered(cluster.edges["pod-a"], "alice", "tcp")
+    bob = await registered(cluster.edges["pod-b"], "bob", kind)
+    await send(alice, alice.message("bob"))
+    bob.answer(bob.incoming())
+    assert alice.response().status == 200
+
+
+async def test_connection_that_is_gone_at_another_pod_is_told_at_once(cluster: SipCluster) -> None:
+    alice = await registered(cluster.edges["pod-a"], "alice", "tcp")
+    bob = await registered(cluster.edges["pod-b"], "bob", "tcp")
+    assert bob.flow is not None
+    del cluster.edges["pod-b"].edge.streams[bob.flow.connection]
+    await send(alice, alice.message("bob"))
+    assert alice.response().status == 430
+
+
+async def test_pod_that_dies_with_the_receivers_connection_is_told_at_once(cluster: SipCluster) -> None:
+    alice = await registered(cluster.edges["pod-a"], "alice", "tcp")
+    bob = await registered(cluster.edges["pod-b"], "bob", "tcp")
+    await send(alice, alice.message("bob"))
+    cluster.kill("pod-b")
+    assert alice.response().status == 430
+    del bob
+
+
+async def test_udp_client_needs_nothing_but_its_retransmission_when_a_pod_dies(cluster: SipCluster) -> None:
+    alice = await registered(cluster.edges["pod-a"], "alice")
+    bob = await registered(cluster.edges["pod-b"], "bob")
+    for number in range(9):
+        sent = await send(alice, alice.message("bob", str(number)))
+        came = bob.incoming()
+        owner = str(came.via.parameters["pod"])
+        survivors = [name for name in cluster.edges if name != owner]
+        cluster.kill(owner)
+        alice.under_test = bob.under_test = cluster.edges[survivors[0]]
+        bob.answer(came)  # It can be told to nobody.
+        assert alice.received() == []
+        alice.send(sent)
+        await alice.under_test.settle()
+        again = bob.incoming()
+        assert again.via.branch == came.via.branch  # Bob's transaction knows it.
+        bob.answer(again)
+        assert alice.response().status == 200
+        cluster.alive.add(owner)
+
+
+async def test_count_of_a_nonce_is_good_once_in_the_whole_cluster(cluster: SipCluster) -> None:
+    alice = SipClient(cluster.edges["pod-a"], "alice")
+    sent = await send(alice, alice.message("bob"))
+    assert alice.response().status == 480
+    for number, edge in enumerate(cluster.edges.values()):
+        alice.under_test = edge
+        replay = sent.copy()
+        replay.replace_item("via", f"{sent.via};x=1".replace("branch=", f"branch=z9hG4bKreplay{number}"))
+        alice.send(replay)
+        await edge.settle()
+        response = alice.response()
+        assert response.status == 407
+        assert "stale=true" in str(response.get("proxy-authenticate"))
+
+
+async def test_count_of_a_nonce_whose_pod_is_gone_is_good_once(cluster: SipCluster) -> None:
+    alice = SipClient(cluster.edges["pod-a"], "alice")
+    request = alice.message("bob")
+    alice.send(request)
+    await alice.under_test.settle()
+    challenge = alice.response()
+    (issuer,) = [name for name, edge in cluster.edges.items() if edge.edge.counters["requests_received"]]
+    cluster.kill(issuer)
+    alice.under_test = next(edge for name, edge in cluster.edges.items() if name != issuer)
+    again = alice.authenticated(request, challenge)
+    statuses = []
+    for number in range(2):
+        copy = again.copy()
+        copy.replace_item("via", str(again.via).replace("branch=", f"branch=z9hG4bKtry{number}"))
+        alice.send(copy)
+        await alice.under_test.settle()
+        statuses.append(alice.response().status)
+    assert statuses == [480, 407]
+
+
+async def test_dialog_survives_every_pod_it_was_set_up_on(cluster: SipCluster) -> None:
+    alice = await registered(cluster.edges["pod-a"], "alice")
+    bob = await registered(cluster.edges["pod-b"], "bob", "tcp")
+    sent = await send(alice, alice.request("INVITE", f"sip:bob@{DOMAIN}"))
+    came = bob.incoming()
+    routes = came.get_all("record-route")
+    bob.answer(came, 200, "OK", fields=[("Record-Route", route) for route in routes])
+    alice.received()
+    cluster.kill("pod-a")
+    cluster.kill("pod-b")
+    alice.under_test = bob.under_test = cluster.edges["pod-c"]
+    bob.connect()
+    assert (await bob.register()).status == 200
+    for sender, receiver, route_set in ((alice, bob, routes[::-1]), (bob, alice, routes)):
+        fields = [("Route", route) for route in route_set]
+        request = sender.request("INFO", receiver.contact, fields, call_id=sent.call_id)
+        request.set("To", f"<{receiver.aor}>;tag=other")
+        sender.send(request)
+        await sender.under_test.settle()
+        receiver.answer(receiver.incoming())
+        assert sender.response().status == 200
+
+
+async def test_datagram_waits_for_no_link(cluster: SipCluster) -> None:
+    alice = await registered(cluster.edges["pod-a"], "alice")
+    bob = await registered(cluster.edges["pod-a"], "bob")
+    cluster.links["pod-a"].cut = {"pod-b", "pod-c"}
+    for number in range(6):
+        await send(alice, alice.message("bob", str(number)))
+        bob.answer(bob.incoming())
+        assert alice.response().status == 200
