@@ -18,6 +18,8 @@ class SipError(RemoteProtocolError):
         headers: Header fields that the response has to carry, as (name, value).
     """
 
+    status: int
+
     def __init__(
         self,
         reason: str,
@@ -26,8 +28,10 @@ class SipError(RemoteProtocolError):
         request: "Request | None" = None,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
+        super().__init__(reason, status=status)
         self.request = request
         self.headers = headers
+
+
+class UnsupportedSchemeError(SipError):
+    """The URI's scheme is none that requests can be sent to (416)."""

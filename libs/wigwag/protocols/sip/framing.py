@@ -3,10 +3,12 @@
 from typing import Final
 
 from .errors import SipError
-from .message import LARGEST_BODY, MAX_HEAD, Request, Response, parse_head
+from .message import Request, Response
+from .parsing import LARGEST_BODY, MAX_HEAD, parse_head
 
 PING: Final = b"\r\n\r\n"
 PONG: Final = b"\r\n"
+_END: Final = b"\r\n\r\n"
 
 
 class KeepAlive:
@@ -15,94 +17,120 @@ class KeepAlive:
 
 KEEP_ALIVE: Final = KeepAlive()
 
+Received = Request | Response | KeepAlive | SipError
+"""What a stream carries; an error is the last that comes from it."""
+
 
 class StreamFramer:
     """Cuts a byte stream into messages.
+
+    However the stream is cut into reads, the same comes out; every octet is looked at once, or twice where reads meet.
 
     Args:
         largest_body: Octets of the largest body that is read.
     """
 
-    __slots__ = ("_buffer", "_head", "_largest_body", "_searched", "_wanted")
+    __slots__ = ("_buffer", "_failed", "_half_ping", "_head", "_largest_body", "_position", "_searched", "_wanted")
 
     def __init__(self, largest_body: int = LARGEST_BODY) -> None:
         self._buffer = bytearray()
+        self._position = 0
         self._searched = 0
         self._head: Request | Response | None = None
         self._wanted = 0
+        self._half_ping = False
+        self._failed = False
         self._largest_body = largest_body
 
     @property
     def mid_message(self) -> bool:
-        """Whether a message has begun and not ended."""
+        """Whether a message has begun and not ended: what a deadline for slow senders goes by."""
         return self._head is not None or bool(self._buffer)
 
-    def receive_data(self, data: bytes) -> list[Request | Response | KeepAlive]:
+    @property
+    def buffered(self) -> int:
+        """Octets that are held of a message that has not ended."""
+        return len(self._buffer)
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error was returned: nothing more is read."""
+        return self._failed
+
+    def receive_data(self, data: bytes) -> list[Received]:
         """Feed bytes; return the messages that are complete.
 
-        Raises:
-            SipError: The stream can't be read on: it has to be closed, after ``request`` is answered if there is one.
+        A ``SipError`` in the list is its last entry: the stream can't be read on and has to be closed, after
+        ``request`` is answered if there is one. What is fed after that is discarded.
         """
+        found: list[Received] = []
+        if self._failed:
+            return found
         self._buffer += data
-        found: list[Request | Response | KeepAlive] = []
-        while self._next(found):
-            pass
+        try:
+            while self._read_one(found):
+                pass
+        except SipError as error:
+            found.append(error)
+            self._failed = True
+            self._head = None
+            self._position = len(self._buffer)
+        del self._buffer[: self._position]
+        self._searched -= self._position
+        self._position = 0
         return found
 
-    def _next(self, found: list[Request | Response | KeepAlive]) -> bool:
-        buffer = self._buffer
+    def _read_one(self, found: list[Received]) -> bool:
+        """Read one message or keep-alive; tell whether there may be another."""
         if self._head is None and not self._read_head(found):
             return False
-        head = self._head
+        head, start = self._head, self._position
         if head is None:
             return True
-        if len(buffer) < self._wanted:
+        end = start + self._wanted
+        if len(self._buffer) < end:
             return False
-        head.body = bytes(buffer[: self._wanted])
-        del buffer[: self._wanted]
+        head.body = bytes(self._buffer[start:end])
+        self._advance(end)
         self._head = None
         found.append(head)
-        return bool(buffer)
-
-    def _read_head(self, found: list[Request | Response | KeepAlive]) -> bool:
-        buffer = self._buffer
-        if buffer.startswith(b"\r\n"):
-            return self._read_keep_alive(found)
-        end = buffer.find(b"\r\n\r\n", self._searched)
-        if end < 0:
-            self._searched = max(len(buffer) - 3, 0)
-            if len(buffer) > MAX_HEAD:
-                raise SipError("the header is too large", status=513)
-            return False
-        head = parse_head(bytes(buffer[:end]))
-        self._wanted = self._length(head)
-        del buffer[: end + 4]
-        self._searched = 0
-        self._head = head
         return True
 
-    def _read_keep_alive(self, found: list[Request | Response | KeepAlive]) -> bool:
-        buffer = self._buffer
-        if buffer.startswith(PING):
-            found.append(KEEP_ALIVE)
-            del buffer[:4]
-        elif len(buffer) == 3:
+    def _read_head(self, found: list[Received]) -> bool:
+        """Read a head or half a keep-alive; tell whether there was one."""
+        buffer, start = self._buffer, self._position
+        if buffer.startswith(PONG, start):
+            if self._half_ping:
+                found.append(KEEP_ALIVE)
+            self._half_ping = not self._half_ping
+            self._advance(start + 2)
+            return True
+        end = buffer.find(_END, self._searched)
+        if end < 0:
+            self._searched = max(len(buffer) - 3, start)
+            # A head of the largest size may be followed by three of the four octets that end it.
+            if len(buffer) - start > MAX_HEAD + 3:
+                parse_head(bytes(buffer[start : start + MAX_HEAD + 1]))
             return False
-        else:
-            del buffer[:2]
-        self._searched = 0
-        return bool(buffer)
+        head = parse_head(bytes(buffer[start : min(end, start + MAX_HEAD + 1)]))
+        self._wanted = self._length(head)
+        self._head = head
+        self._half_ping = False
+        self._advance(end + 4)
+        return True
+
+    def _advance(self, position: int) -> None:
+        self._position = self._searched = position
 
     def _length(self, head: Request | Response) -> int:
-        request = head if isinstance(head, Request) else None
         try:
             length = head.content_length
+            if length is None:
+                # On a stream nothing else says where the message ends (section 18.3).
+                raise SipError("Content-Length is missing")
+            if length > self._largest_body:
+                raise SipError(f"the body is larger than {self._largest_body}", status=413)
         except SipError as error:
-            error.request = request
+            error.request = head if isinstance(head, Request) else None
             raise
-        if length is None:
-            # On a stream nothing else says where the message ends (section 18.3).
-            raise SipError("Content-Length is missing", request=request)
-        if length > self._largest_body:
-            raise SipError(f"the body is larger than {self._largest_body}", status=413, request=request)
         return length

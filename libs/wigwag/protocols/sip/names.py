@@ -28,26 +28,40 @@ COMPACT: Final = {
 """Long name of each compact form that IANA has registered."""
 
 _WRITTEN: Final = (  # noqa: SIM905 - a list of words is easier to read as words
-    "Accept Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Authentication-Info Authorization "
-    "Call-ID Call-Info Contact Content-Disposition Content-Encoding Content-Language Content-Length Content-Type "
-    "CSeq Date Error-Info Event Expires Flow-Timer From Geolocation Identity In-Reply-To Max-Forwards "
-    "MIME-Version Min-Expires Min-SE Organization P-Access-Network-Info P-Asserted-Identity "
-    "P-Preferred-Identity Path Priority Privacy Proxy-Authenticate Proxy-Authorization Proxy-Require RAck Reason "
-    "Record-Route Refer-To Reply-To Require Retry-After Route RSeq Server Service-Route Session-Expires SIP-ETag "
-    "SIP-If-Match Subject Subscription-State Supported Timestamp To Unsupported User-Agent Via Warning "
+    "Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Authentication-Info "
+    "Authorization Call-ID Call-Info Contact Content-Disposition Content-Encoding Content-ID Content-Language "
+    "Content-Length Content-Transfer-Encoding Content-Type CSeq Date Diversion Error-Info Event Expires Flow-Timer "
+    "From Geolocation History-Info Identity Identity-Info In-Reply-To Join Max-Breadth Max-Forwards MIME-Version "
+    "Min-Expires Min-SE Organization P-Access-Network-Info P-Asserted-Identity P-Asserted-Service P-Associated-URI "
+    "P-Called-Party-ID P-Charging-Function-Addresses P-Charging-Vector P-Early-Media P-Preferred-Identity "
+    "P-Preferred-Service P-Served-User P-Visited-Network-ID Path Priority Privacy Proxy-Authenticate "
+    "Proxy-Authorization Proxy-Require RAck Reason Record-Route Refer-To Referred-By Reject-Contact "
+    "Remote-Party-ID Replaces Reply-To Request-Disposition Require Resource-Priority Retry-After Route RSeq "
+    "Security-Client Security-Server Security-Verify Server Service-Route Session-Expires Session-ID SIP-ETag "
+    "SIP-If-Match Subject Subscription-State Supported Target-Dialog Timestamp To Unsupported User-Agent Via Warning "
     "WWW-Authenticate"
 ).split()
 WRITTEN: Final = {name.lower(): name for name in _WRITTEN}
 """How the fields that are known are written."""
-_KNOWN: Final = {
+KNOWN: Final = {
     **{name: name.lower() for name in _WRITTEN},
     **{name.lower(): name.lower() for name in _WRITTEN},
     **COMPACT,
     **{short.upper(): long for short, long in COMPACT.items()},
 }
+"""Canonical names by how they are nearly always written."""
 
-# The rule token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~" )
-TOKEN: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+METHODS: Final = frozenset(
+    {
+        "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER",
+        "REGISTER", "SUBSCRIBE", "UPDATE",
+    }
+)  # fmt: skip
+"""Methods that IANA has registered; others are read too."""
+
+# Rule token: one or more of these.
+TCHAR: Final = r"A-Za-z0-9\-.!%*_+`'~"
+TOKEN: Final = re.compile(rf"[{TCHAR}]++")
 
 
 def canonical(name: str) -> str | None:
@@ -55,7 +69,7 @@ def canonical(name: str) -> str | None:
 
     White space between name and colon is allowed (RFC 3261 section 7.3.1), before the name it is not.
     """
-    known = _KNOWN.get(name)
+    known = KNOWN.get(name)
     if known is not None:
         return known
     bare = name.rstrip(" \t")

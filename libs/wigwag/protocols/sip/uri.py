@@ -1,4 +1,4 @@
-"""SIP, SIPS and tel URIs: parts, comparison, addresses of record (RFC 3261 section 19, RFC 3966)."""
+"""SIP, SIPS and tel URIs: their parts, and addresses of record (RFC 3261 section 19.1, RFC 3966)."""
 
 import ipaddress
 import re
@@ -7,28 +7,28 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote as _unescape
 
-from .errors import SipError
+from .errors import SipError, UnsupportedSchemeError
 
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
-# The rule SIP-URI, without its scheme.
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+):")
+# userinfo = ( user / telephone-subscriber ) [ ":" password ] "@", then hostport uri-parameters [ headers ]
 _SIP: Final = re.compile(
-    r"(?:((?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+)(?::((?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*))?@)?"
-    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-_.]+)(?::([0-9]{1,5}))?"
-    r"((?:;[^;?\s<>\"]*)*)(?:\?([^\s<>\"]*))?"
+    r"(?:((?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})++)"
+    r"(?::((?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*+))?@)?"
+    r"(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9\-_.]++)(?::([0-9]{1,5}+))?"
+    r"((?:;[!#-:=@-~]*+)*+)(?:\?([!#-;=?-~]*+))?"
 )
-_TEL: Final = re.compile(r"(\+?[0-9A-Fa-f*#\-.()]+)((?:;[^;\s<>\"]*)*)")
+# telephone-subscriber = global-number / local-number
+_TEL: Final = re.compile(r"(\+?[0-9A-Fa-f*#\-.()]++)((?:;[!#-:=@-~]*+)*+)")
 _VISUAL: Final = re.compile(r"[\-.()]")
+_GLOBAL_NUMBER: Final = re.compile(r"\+[0-9]++")
+# hostname = *( domainlabel "." ) toplabel [ "." ], with underscores, which names of services have.
 _HOSTNAME: Final = re.compile(
     r"[A-Za-z0-9_](?:[A-Za-z0-9\-_]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9\-_]*[A-Za-z0-9_])?)*\.?"
 )
+_DOTTED: Final = re.compile(r"[0-9.]++")
 LONGEST: Final = 2048
 """Characters of the longest URI that is read."""
-_NEVER_IGNORED: Final = ("user", "ttl", "method", "maddr", "transport")
-"""Parameters that must match when only one URI has them (RFC 3261 section 19.1.4)."""
-
-
-class UnsupportedSchemeError(SipError):
-    """The URI's scheme is none that SIP can be sent to (416)."""
+_IN_USER: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.!~*'()&=+$,;?/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,14 @@ class TelUri:
     parameters: tuple[tuple[str, str | None], ...] = ()
 
     @property
+    def digits(self) -> str:
+        """The number without visual separators, hexadecimal digits in lower case."""
+        return _VISUAL.sub("", self.number).lower()
+
+    @property
     def aor(self) -> str:
         """``+`` and digits of a global number; a local number with its context."""
-        digits = _VISUAL.sub("", self.number)
+        digits = self.digits
         context = dict(self.parameters).get("phone-context")
         return digits if digits.startswith("+") or not context else f"{digits};phone-context={context.lower()}"
 
@@ -109,18 +114,20 @@ def parse_uri(text: str) -> Uri:
         UnsupportedSchemeError: Of another scheme.
         SipError: Malformed.
     """
+    if len(text) > LONGEST:
+        raise SipError(f"a URI is longer than {LONGEST}")
     scheme = _SCHEME.match(text)
-    if scheme is None or len(text) > LONGEST:
-        raise SipError("a URI is too long" if scheme else "a URI has no scheme")
+    if scheme is None:
+        raise SipError("a URI has no scheme")
     name, rest = scheme[1].lower(), text[scheme.end() :]
     if name in ("sip", "sips"):
         return _sip_uri(name, rest)
     if name == "tel":
         match = _TEL.fullmatch(rest)
-        if match is None:
+        if match is None or not any(character.isalnum() for character in match[1]):
             raise SipError("a tel URI is malformed")
         return TelUri(match[1], _parameters(match[2]))
-    raise UnsupportedSchemeError(f"URI scheme {name} is not supported", status=416)
+    raise UnsupportedSchemeError(f"URI scheme {name[:40]} is not supported", status=416)
 
 
 def _sip_uri(scheme: str, rest: str) -> SipUri:
@@ -135,12 +142,16 @@ def _sip_uri(scheme: str, rest: str) -> SipUri:
 
 
 def _host(host: str) -> str:
-    if host[0] == "[":
-        try:
-            ipaddress.IPv6Address(host[1:-1])
-        except ValueError as error:
-            raise SipError("a URI's IPv6 address is malformed") from error
-    elif _HOSTNAME.fullmatch(host) is None:
+    """Return a host in lower case, an IPv6 address in its shortest form, so that equal hosts are equal texts."""
+    try:
+        if host[0] == "[":
+            # RFC 5118 section 4.10: an old grammar led to a third colon before an IPv4 address.
+            return f"[{ipaddress.IPv6Address(host[1:-1].replace(':::', '::'))}]"
+        if _DOTTED.fullmatch(host) is not None:
+            return str(ipaddress.IPv4Address(host))
+    except ValueError as error:
+        raise SipError("a URI's IP address is malformed") from error
+    if _HOSTNAME.fullmatch(host) is None:
         raise SipError("a URI's host is malformed")
     return host.lower()
 
@@ -153,37 +164,27 @@ def _parameters(text: str) -> tuple[tuple[str, str | None], ...]:
         name, equals, value = part.partition("=")
         name = name.lower()
         if not name or name in found:
-            raise SipError("a URI's parameter is empty or repeated")
+            raise SipError("a URI's parameter is empty or there twice")
         found[name] = value if equals else None
     return tuple(found.items())
 
 
 @lru_cache(maxsize=4096)
 def normal_user(user: str) -> str:
-    """Return a user part in which only what must be is escaped, so that equal users are equal texts."""
+    """Return a user part in which only what must be is escaped, so that users who are the same are equal texts."""
     if "%" not in user:
         return user
     raw = _unescape(user, encoding="latin-1")
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.!~*'()&=+$,;?/") else f"%{ord(c):02X}" for c in raw)
+    return "".join([c if c in _IN_USER else f"%{ord(c):02X}" for c in raw])
 
 
-def equivalent(one: Uri, other: Uri) -> bool:
-    """Tell whether two URIs are the same (RFC 3261 section 19.1.4, RFC 3966 section 5)."""
-    if isinstance(one, TelUri) or isinstance(other, TelUri):
-        return isinstance(one, TelUri) and isinstance(other, TelUri) and one.aor == other.aor
-    if (one.scheme, normal_user(one.user), one.password, one.host, one.port) != (
-        other.scheme,
-        normal_user(other.user),
-        other.password,
-        other.host,
-        other.port,
-    ):
-        return False
-    mine, theirs = dict(one.parameters), dict(other.parameters)
-    for name in mine.keys() | theirs.keys():
-        if name in mine and name in theirs:
-            if (mine[name] or "").lower() != (theirs[name] or "").lower():
-                return False
-        elif name in _NEVER_IGNORED:
-            return False
-    return sorted(one.headers.split("&")) == sorted(other.headers.split("&"))
+def aor_of(uri: Uri) -> str:
+    """Return the canonical address of record by which conversations are told apart.
+
+    ``sip:`` whatever the scheme, host in lower case, user without needless escapes, no password, port or parameters;
+    a telephone number, in a tel URI or with ``user=phone``, as ``+`` and digits.
+    """
+    if isinstance(uri, SipUri) and uri.user and (uri.parameter("user") or "").lower() == "phone":
+        number = _VISUAL.sub("", normal_user(uri.user).partition(";")[0])
+        return number if _GLOBAL_NUMBER.fullmatch(number) else uri.aor
+    return uri.aor

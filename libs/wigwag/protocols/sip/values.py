@@ -1,97 +1,37 @@
-"""Values of header fields: lists, parameters, names with addresses, Via, CSeq (RFC 3261 section 25.1)."""
+"""Values of header fields: addresses with parameters, Via, CSeq, numbers (RFC 3261 sections 20, 25.1)."""
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from .errors import SipError
+from .names import METHODS, TCHAR
+from .parameters import PLAIN_PARAMETERS, QUOTED, parse_parameters, plain_parameters, printable, quote, unquote
 
-FOLD: Final = re.compile(r"[ \t]*\r\n[ \t]+")
-# quoted-string = SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE
-_QUOTED: Final = r'"(?:[^"\\]++|\\.)*+"'
-_COMMA: Final = re.compile(rf'((?:[^,"<]++|{_QUOTED}|<[^>]*+>)*+)(?:,|$)', re.DOTALL)
-_PARAMETER: Final = re.compile(
-    rf"[ \t]*;[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)(?:[ \t]*=[ \t]*({_QUOTED}|[^;\"\s,<>]*))?[ \t]*", re.DOTALL
-)
-# name-addr = [ display-name ] LAQUOT addr-spec RAQUOT
-_NAME_ADDRESS: Final = re.compile(rf'[ \t]*({_QUOTED}|[^<"]*?)[ \t]*<([^<>]*)>[ \t]*((?:;.*)?)', re.DOTALL)
-_ADDRESS: Final = re.compile(r'[ \t]*([^\s;<>",]+)[ \t]*((?:;.*)?)', re.DOTALL)
-_TOKENS: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ \t]*")
+# addr-spec, of any scheme, as far as it has to be known where it ends: visible ASCII without quotes and brackets.
+_URI: Final = r"[A-Za-z][A-Za-z0-9+.\-]*+:[!#-;=?-~]++"
+_DISPLAY: Final = rf"[{TCHAR} \t]*+"
+# name-addr = [ display-name ] LAQUOT addr-spec RAQUOT, with a tag at most, as it is nearly always written.
+_PLAIN_ADDRESS: Final = re.compile(rf'(?:"([^"\\]*+)"[ \t]*+|({_DISPLAY}))<({_URI})>(?:;tag=([{TCHAR}]++))?')
+_NAMED: Final = re.compile(rf'({QUOTED}|[^<"]*+)[ \t]*+<({_URI})>(.*+)', re.DOTALL)
+# addr-spec outside angle brackets: what comes behind a semicolon belongs to the header field (section 20).
+_BARE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+:[!#-+\--:=@-~]++)[ \t]*+((?:;.*+)?)", re.DOTALL)
+_DISPLAY_NAME: Final = re.compile(_DISPLAY)
 # via-parm = sent-protocol LWS sent-by *( SEMI via-params )
+_SENT_BY: Final = r"(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_][A-Za-z0-9.\-_]*+)"
+_PLAIN_VIA: Final = re.compile(rf"SIP/2\.0/([{TCHAR}]++) {_SENT_BY}(?::([0-9]{{1,5}}+))?({PLAIN_PARAMETERS})")
 _VIA: Final = re.compile(
-    r"[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+"
-    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.\-_]+)[ \t]*(?::[ \t]*([0-9]{1,5}))?[ \t]*((?:;.*)?)",
+    rf"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+([{TCHAR}]++)[ \t]++"
+    rf"{_SENT_BY}[ \t]*+(?::[ \t]*+([0-9]{{1,5}}+)[ \t]*+)?((?:;.*+)?)",
     re.DOTALL | re.IGNORECASE,
 )
-_CSEQ: Final = re.compile(r"([0-9]{1,10})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)")
-_NUMBER: Final = re.compile(r"[0-9]{1,20}")
+# CSeq = "CSeq" HCOLON 1*DIGIT LWS Method
+_CSEQ: Final = re.compile(rf"([0-9]++)[ \t]++([{TCHAR}]++)")
+_LARGEST_CSEQ: Final = (1 << 31) - 1
 
 
-def split_list(value: str) -> list[str]:
-    """Return the elements of a comma-separated list; commas in quotes and angle brackets don't separate."""
-    if "," not in value:
-        value = value.strip(" \t")
-        return [value] if value else []
-    if '"' not in value and "<" not in value:
-        return [part for part in (part.strip(" \t") for part in value.split(",")) if part]
-    parts, at = [], 0
-    while at < len(value):
-        found = _COMMA.match(value, at)
-        if found is None or found.end() == at:
-            raise SipError("a quoted string or angle bracket is not closed")
-        parts.append(found[1].strip(" \t"))
-        at = found.end()
-    return [part for part in parts if part]
-
-
-def parse_parameters(text: str) -> dict[str, str | None]:
-    """Return ``;name=value`` parameters by lower-case name; None for one without a value; quotes are kept.
-
-    Raises:
-        SipError: Not parameters, or one of them twice.
-    """
-    found: dict[str, str | None] = {}
-    if '"' not in text and " " not in text and "\t" not in text:
-        for part in text.split(";")[1:]:
-            name, equals, value = part.partition("=")
-            name = name.lower()
-            if not name or name in found:
-                raise SipError(f"parameter {name or '(empty)'} is repeated" if name else "a parameter is empty")
-            found[name] = value if equals else None
-        return found
-    at = 0
-    while at < len(text):
-        match = _PARAMETER.match(text, at)
-        if match is None:
-            raise SipError("parameters are malformed")
-        name = match[1].lower()
-        if name in found:
-            raise SipError(f"parameter {name} is repeated")
-        found[name] = match[2]
-        at = match.end()
-    return found
-
-
-def unquote(text: str) -> str:
-    """Return the content of a quoted string, or the text itself."""
-    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
-        return text
-    inner = text[1:-1]
-    return re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL) if "\\" in inner else inner
-
-
-def quote(text: str) -> str:
-    """Return the text as a quoted string.
-
-    Raises:
-        ValueError: It holds a line break or another control character, which no quoted string can carry.
-    """
-    if any((character < " " and character != "\t") or character == "\x7f" for character in text):
-        raise ValueError("a control character can't be in a header field")
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NameAddress:
     """A URI with an optional display name and the header's own parameters: To, From, Contact, Route and others."""
 
@@ -107,32 +47,52 @@ class NameAddress:
         return self.parameters.get("tag")
 
     def __str__(self) -> str:
-        """As it stands in a header field."""
-        name = f"{quote(self.display_name)} " if self.display_name else ""
-        return f"{name}<{self.uri}>" + "".join(
-            f";{key}" if value is None else f";{key}={value}" for key, value in self.parameters.items()
-        )
+        """As it stands in a header field; control characters of the name are blanks."""
+        name = f"{quote(printable(self.display_name))} " if self.display_name else ""
+        return f"{name}<{self.uri}>{write_parameters(self.parameters)}"
 
 
-def parse_name_address(value: str) -> NameAddress:
+def write_parameters(parameters: dict[str, str | None]) -> str:
+    """Return parameters as they stand in a header field."""
+    return "".join([f";{key}" if value is None else f";{key}={value}" for key, value in parameters.items()])
+
+
+def parse_name_address(value: str, where: str = "an address") -> NameAddress:
     """Read ``"Name" <uri>;parameters`` or ``uri;parameters``.
+
+    Args:
+        value: Value or list element, unfolded.
+        where: What it is, for the error's reason.
 
     Raises:
         SipError: It is neither.
     """
-    if "<" in value:
-        match = _NAME_ADDRESS.fullmatch(value)
-        if match is None or not match[2]:
-            raise SipError("an address is malformed")
-        name = match[1]
-        if name and name[0] != '"' and _TOKENS.fullmatch(name) is None:
-            raise SipError("a display name needs quotes")
-        return NameAddress(unquote(name), match[2], parse_parameters(match[3]) if match[3] else {})
-    match = _ADDRESS.fullmatch(value)
-    if match is None or ("?" in match[1] and ":" in match[1]):
-        # RFC 3261 section 20: a URI with comma, question mark or semicolon must be in angle brackets.
-        raise SipError("an address is malformed")
-    return NameAddress("", match[1], parse_parameters(match[2]) if match[2] else {})
+    match = _PLAIN_ADDRESS.fullmatch(value)
+    if match is not None:
+        quoted, tokens, uri, tag = match.groups()
+        return NameAddress(quoted or (tokens and tokens.rstrip()) or "", uri, {} if tag is None else {"tag": tag})
+    address = _named(value, where) if "<" in value else _bare(value, where)
+    if address.parameters.get("tag", "there") in ("", None):
+        raise SipError(f"{where}: the tag is empty")
+    return address
+
+
+def _named(value: str, where: str) -> NameAddress:
+    match = _NAMED.fullmatch(value)
+    if match is None:
+        raise SipError(f"{where} is malformed")
+    name, uri, rest = match.groups()
+    if name[:1] != '"' and _DISPLAY_NAME.fullmatch(name) is None:
+        raise SipError(f"{where}: the display name needs quotes")
+    return NameAddress(unquote(name.strip(" \t")), uri, parse_parameters(rest, where) if rest else {})
+
+
+def _bare(value: str, where: str) -> NameAddress:
+    # RFC 3261 section 20: a URI with comma, question mark or semicolon must be in angle brackets.
+    match = _BARE.fullmatch(value)
+    if match is None:
+        raise SipError(f"{where} is malformed")
+    return NameAddress("", match[1], parse_parameters(match[2], where) if match[2] else {})
 
 
 class Via:
@@ -160,9 +120,7 @@ class Via:
 
     def __str__(self) -> str:
         """As it stands in a header field."""
-        return f"SIP/2.0/{self.transport} {self.sent_by}" + "".join(
-            f";{key}" if value is None else f";{key}={value}" for key, value in self.parameters.items()
-        )
+        return f"SIP/2.0/{self.transport} {self.sent_by}{write_parameters(self.parameters)}"
 
 
 def parse_via(value: str) -> Via:
@@ -171,17 +129,34 @@ def parse_via(value: str) -> Via:
     Raises:
         SipError: It is malformed, or of another version.
     """
-    match = _VIA.fullmatch(value)
-    if match is None:
-        raise SipError("Via is malformed")
-    port = int(match[3]) if match[3] else None
-    if port is not None and not 0 < port < 65536:
-        raise SipError("Via has a port that does not exist")
-    return Via(match[1].upper(), match[2].lower(), port, parse_parameters(match[4]) if match[4] else {})
+    match = _PLAIN_VIA.fullmatch(value)
+    if match is not None:
+        transport, host, port, rest = match.groups()
+        parameters = plain_parameters(rest, "Via") if rest else {}
+    else:
+        match = _VIA.fullmatch(value)
+        if match is None:
+            raise SipError("Via is malformed")
+        transport, host, port, rest = match.groups()
+        parameters = parse_parameters(rest, "Via") if rest else {}
+    number = None
+    if port:
+        number = int(port)
+        if not 0 < number < 65536:
+            raise SipError("Via has a port that does not exist")
+    if host[0] == "[":
+        _check_address(host)
+    return Via(transport.upper(), host.lower(), number, parameters)
 
 
-@dataclass(frozen=True, slots=True)
-class CSeq:
+def _check_address(host: str) -> None:
+    try:
+        ipaddress.IPv6Address(host[1:-1])
+    except ValueError as error:
+        raise SipError("Via has a malformed IPv6 address") from error
+
+
+class CSeq(NamedTuple):
     """Number and method of a request within its dialog (RFC 3261 section 20.16)."""
 
     number: int
@@ -194,24 +169,25 @@ def parse_cseq(value: str) -> CSeq:
     Raises:
         SipError: It is malformed, or 2**31 or more (RFC 3261 section 8.1.1.5).
     """
-    match = _CSEQ.fullmatch(value)
-    if match is None:
-        raise SipError("CSeq is malformed")
-    number = int(match[1])
-    if number >= 1 << 31:
-        raise SipError("CSeq is 2**31 or more")
-    return CSeq(number, match[2])
+    digits, _, method = value.partition(" ")
+    if method not in METHODS:
+        match = _CSEQ.fullmatch(value)
+        if match is None:
+            raise SipError("CSeq is malformed")
+        digits, method = match.groups()
+    return CSeq(parse_number("CSeq", digits, _LARGEST_CSEQ), method)
 
 
 def parse_number(name: str, value: str, most: int) -> int:
-    """Read a number of digits only.
+    """Read a number of digits only, with leading zeros if the peer likes them.
 
     Raises:
         SipError: It is none, or larger than ``most``.
     """
-    if _NUMBER.fullmatch(value) is None:
+    if not (value.isdecimal() and value.isascii()):
         raise SipError(f"{name} is not a number")
-    number = int(value)
+    # int() takes time that grows with the square of the length, and refuses above 4,300 digits.
+    number = int(value) if len(value) <= 20 else int(value.lstrip("0")[:20] or "0")
     if number > most:
         raise SipError(f"{name} is above {most}")
     return number

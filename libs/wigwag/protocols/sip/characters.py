@@ -1,0 +1,30 @@
+"""Which characters may stand in the head of a message (RFC 3261 section 25.1)."""
+
+import re
+from typing import Final
+
+from .parameters import QUOTED
+
+CONTROL_OCTETS: Final = bytes(octet for octet in range(32) if octet != 9) + b"\x7f"
+"""Control characters but the tab: none of them stands in a head but in line ends and behind a backslash in quotes."""
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_QUOTED_STRING: Final = re.compile(QUOTED)
+# quoted-pair = "\" (%x00-09 / %x0B-0C / %x0E-7F)
+_QUOTED_PAIR: Final = re.compile(r"\\[^\r\n]")
+
+
+def has_control(line: str) -> bool:
+    """Tell whether there is any control character but the tab."""
+    return _CONTROL.search(line) is not None
+
+
+def forbidden_control(line: str) -> bool:
+    """Tell whether a control character stands in a line where the grammar has none (folds are not counted)."""
+    line = line.replace("\r\n", "")
+    if _CONTROL.search(line) is None:
+        return False
+    return _CONTROL.search(_QUOTED_STRING.sub(_without_pairs, line)) is not None
+
+
+def _without_pairs(match: "re.Match[str]") -> str:
+    return _QUOTED_PAIR.sub("", match[0])
