@@ -26,5 +26,12 @@ def forbidden_control(line: str) -> bool:
     return _CONTROL.search(_QUOTED_STRING.sub(_without_pairs, line)) is not None
 
 
+def without_control(line: str) -> str:
+    """Return a line with a blank for each control character if one stands where the grammar has none."""
+    if line.isprintable() or not forbidden_control(line):
+        return line
+    return "\r\n".join([_CONTROL.sub(" ", part) for part in line.split("\r\n")])
+
+
 def _without_pairs(match: "re.Match[str]") -> str:
     return _QUOTED_PAIR.sub("", match[0])

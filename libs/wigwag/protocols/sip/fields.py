@@ -303,7 +303,7 @@ class Message:
 
     def set_body(self, body: bytes, content_type: str | None = None) -> None:
         """Replace the body and its Content-Length, and its type if one is given."""
-        self.body = body
         if content_type is not None:
             self.set("Content-Type", content_type)
         self.set("Content-Length", str(len(body)))
+        self.body = body

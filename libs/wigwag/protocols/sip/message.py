@@ -5,6 +5,7 @@ from typing import Final, Self
 
 from wigwag.errors import LocalProtocolError
 
+from .characters import without_control
 from .errors import SipError
 from .fields import Message
 from .names import TOKEN
@@ -131,7 +132,7 @@ class Response(Message):
                 if name == "to" and to_tag and status > 100 and not _has_tag(request):
                     line += f";tag={to_tag}"
                 copied.append(name)
-                made.lines.append(line)
+                made.lines.append(without_control(line))
         for name, value in fields:
             made.append(name, value)
         made.append("Content-Length", str(len(body)))
