@@ -112,7 +112,8 @@ def test_s16_half_a_keep_alive_is_none() -> None:
 def test_s17_compact_forms_folds_and_odd_case_are_read() -> None:
     data = (
         b"MESSAGE sip:bob@example.com SIP/2.0\r\nv : SIP / 2.0 / UDP\r\n\t192.0.2.1 ;branch = z9hG4bKa\r\n"
-        b'F: "A"\r\n  <sip:a@example.com>\r\n ;tag=1\r\nt:<sip:bob@example.com>\r\nI:1\r\ncSeQ:1\r\n MESSAGE\r\nL:0\r\n\r\n'
+        b'F: "A"\r\n  <sip:a@example.com>\r\n ;tag=1\r\nt:<sip:bob@example.com>\r\n'
+        b"I:1\r\ncSeQ:1\r\n MESSAGE\r\nL:0\r\n\r\n"
     )
     request = read(data)
     assert (request.via.transport, request.via.branch) == ("UDP", "z9hG4bKa")
@@ -136,9 +137,19 @@ def test_s19_max_forwards_is_0_to_255_or_missing() -> None:
 
 @pytest.mark.parametrize(
     ("uri", "status"),
-    [("tel:+12015550123", 0), ("sips:bob@example.com", 0), ("sip:%62ob;x=y@example.com", 0), ("sip:a@[::1]:5060;lr", 0)]
-    + [("foo:bar", 416), ("http://example.com", 416), ("sip:b%ob@example.com", 400), ("sip:", 400), ("bob", 400)]
-    + [("sip:bob@example.com;x=" + "a" * 2048, 414), ("sip:bob@example.com?subject=x", 400)],
+    [
+        ("tel:+12015550123", 0),
+        ("sips:bob@example.com", 0),
+        ("sip:%62ob;x=y@example.com", 0),
+        ("sip:a@[::1]:5060;lr", 0),
+        ("foo:bar", 416),
+        ("http://example.com", 416),
+        ("sip:b%ob@example.com", 400),
+        ("sip:", 400),
+        ("bob", 400),
+        ("sip:bob@example.com;x=" + "a" * 2048, 414),
+        ("sip:bob@example.com?subject=x", 400),
+    ],
 )
 def test_s20_request_uris_of_all_kinds(uri: str, status: int) -> None:
     data = text(start=f"MESSAGE {uri} SIP/2.0")

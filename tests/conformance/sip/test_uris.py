@@ -140,8 +140,8 @@ MALFORMED = [
     "sip:a@.b", "sip:a@b..c", "sip:a@256.0.0.1", "sip:a@1.2.3", "sip:a@01.2.3.4", "sip:a@[::1", "sip:a@::1]",
     "sip:a@[]", "sip:a@[::1]x", "sip:a@[1::2::3]", "sip:a@[fe80::1%25eth0]", "sip:a@[::1]:0", "sip:%4@b", "sip:%zz@b",
     "sip:a@b;", "sip:a@b;;lr", "sip:a@b;lr;lr", "sip:a@b;=x", "sip:a\0@b", "sip:a@b;x=\0", "sip:ä@b", "sip:a@ä",
-    "sip:a@b;x=ä", "sip:a@b?x=<y>", 'sip:a@b;x="y"', "<sip:a@b>", " sip:a@b", "sip:a@b ", "sip:a@b\r\n", "tel:", "tel:+",
-    "tel:-", "tel:+1;", "tel:xyz", "tel:+1 2", "1sip:a@b", "sip:" + "a" * 2048 + "@b",
+    "sip:a@b;x=ä", "sip:a@b?x=<y>", 'sip:a@b;x="y"', "<sip:a@b>", " sip:a@b", "sip:a@b ", "sip:a@b\r\n", "tel:",
+    "tel:+", "tel:-", "tel:+1;", "tel:xyz", "tel:+1 2", "1sip:a@b", "sip:" + "a" * 2048 + "@b",
 ]  # fmt: skip
 
 
