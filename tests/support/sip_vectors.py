@@ -1,7 +1,8 @@
 """SIP messages as files, and what the codec makes of octets, in words that can be compared."""
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from wigwag.protocols.sip import (
@@ -70,7 +71,8 @@ def refusal(error: SipError) -> str:
 
 def read_everything(message: Request | Response) -> None:
     """Ask a message for all that it can be asked for; errors of the peer's making are what may come of it."""
-    questions = (
+    names = dict.fromkeys(message.names)
+    questions: list[Callable[[], object]] = [
         lambda: message.via,
         lambda: message.to,
         lambda: message.from_,
@@ -80,9 +82,9 @@ def read_everything(message: Request | Response) -> None:
         lambda: message.content_type,
         lambda: message.number("expires"),
         lambda: parts(message),
-        *(lambda name=name: message.items(name) for name in dict.fromkeys(message.names)),
-        *(lambda name=name: message.addresses(name) for name in dict.fromkeys(message.names)),
-    )
+        *(partial(message.items, name) for name in names),
+        *(partial(message.addresses, name) for name in names),
+    ]
     for question in questions:
         try:
             question()
