@@ -22,7 +22,7 @@ from tests.support.sip_vectors import (
 from wigwag.protocols.sip import Message, Request, Response, SipError, StreamFramer, parse_datagram
 
 every_vector = pytest.mark.parametrize("path", PATHS, ids=IDS)
-SMALL = 2500
+SMALL = 4000
 """Octets of a file that is cut everywhere; a larger one is cut in some places."""
 
 

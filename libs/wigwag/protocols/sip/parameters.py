@@ -27,7 +27,7 @@ _NOT_QUOTABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 def field_value(line: str) -> str:
     """Return the value of a header field's line, unfolded (section 7.3.1)."""
-    value = line[line.find(":") + 1 :].strip(" \t")
+    value = line.partition(":")[2].strip(" \t")
     if "\n" in value:
         return " ".join([part.strip(" \t") for part in value.split("\r\n")]).strip(" ")
     return value

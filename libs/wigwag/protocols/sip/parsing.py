@@ -69,7 +69,7 @@ def _canonical_names(lines: list[str]) -> tuple[list[str], SipError | None]:
 
 def _started(line: str, names: list[str], lines: list[str]) -> Request | Response | SipError:
     parts = line.split(" ")
-    if len(parts) == 3 and parts[2].upper() == "SIP/2.0":
+    if len(parts) == 3 and (parts[2] == "SIP/2.0" or parts[2].upper() == "SIP/2.0"):
         method, uri, _ = parts
         if uri and (method in METHODS or TOKEN.fullmatch(method) is not None):
             return Request(method, uri, names, lines, start_line=line)

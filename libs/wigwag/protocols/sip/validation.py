@@ -6,6 +6,7 @@ from .errors import SipError
 from .message import Request, Response
 from .names import written
 from .uri import LONGEST, SipUri, parse_uri
+from .values import parse_number
 
 # Of what routing, transactions, dialogs and registrations depend on, two readers must not see different values.
 _SINGLE: Final = frozenset(
@@ -15,6 +16,7 @@ _SINGLE: Final = frozenset(
         "sip-if-match", "subscription-state", "timestamp", "to",
     }
 )  # fmt: skip
+_MOST_SECONDS: Final = (1 << 32) - 1
 _MAGIC_COOKIE: Final = "z9hG4bK"
 
 
@@ -60,6 +62,9 @@ def _check_request(request: Request) -> None:
     if isinstance(uri, SipUri) and uri.headers:
         # RFC 3261 section 19.1.1, table 1.
         raise SipError("the Request-URI holds header fields")
-    request.number("max-forwards", 255)
-    if "expires" in request.names:
-        request.number("expires")
+    max_forwards = request.get("max-forwards")
+    if max_forwards is not None:
+        parse_number("Max-Forwards", max_forwards, 255)
+    expires = request.get("expires")
+    if expires is not None:
+        parse_number("Expires", expires, _MOST_SECONDS)

@@ -20,7 +20,10 @@ _BARE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+:[!#-+\--:=@-~]++)[ \t]*+(
 _DISPLAY_NAME: Final = re.compile(_DISPLAY)
 # via-parm = sent-protocol LWS sent-by *( SEMI via-params )
 _SENT_BY: Final = r"(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_][A-Za-z0-9.\-_]*+)"
-_PLAIN_VIA: Final = re.compile(rf"SIP/2\.0/([{TCHAR}]++) {_SENT_BY}(?::([0-9]{{1,5}}+))?({PLAIN_PARAMETERS})")
+_PLAIN: Final = rf"SIP/2\.0/([{TCHAR}]++) {_SENT_BY}(?::([0-9]{{1,5}}+))?"
+# As most write it, and as nearly all do.
+_USUAL_VIA: Final = re.compile(rf"{_PLAIN};branch=([{TCHAR}]++)(;rport)?")
+_PLAIN_VIA: Final = re.compile(rf"{_PLAIN}({PLAIN_PARAMETERS})")
 _VIA: Final = re.compile(
     rf"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+([{TCHAR}]++)[ \t]++"
     rf"{_SENT_BY}[ \t]*+(?::[ \t]*+([0-9]{{1,5}}+)[ \t]*+)?((?:;.*+)?)",
@@ -129,16 +132,13 @@ def parse_via(value: str) -> Via:
     Raises:
         SipError: It is malformed, or of another version.
     """
-    match = _PLAIN_VIA.fullmatch(value)
+    match = _USUAL_VIA.fullmatch(value)
+    parameters: dict[str, str | None]
     if match is not None:
-        transport, host, port, rest = match.groups()
-        parameters = plain_parameters(rest, "Via") if rest else {}
+        transport, host, port, branch, rport = match.groups()
+        parameters = {"branch": branch, "rport": None} if rport else {"branch": branch}
     else:
-        match = _VIA.fullmatch(value)
-        if match is None:
-            raise SipError("Via is malformed")
-        transport, host, port, rest = match.groups()
-        parameters = parse_parameters(rest, "Via") if rest else {}
+        transport, host, port, parameters = _unusual_via(value)
     number = None
     if port:
         number = int(port)
@@ -147,6 +147,16 @@ def parse_via(value: str) -> Via:
     if host[0] == "[":
         _check_address(host)
     return Via(transport.upper(), host.lower(), number, parameters)
+
+
+def _unusual_via(value: str) -> tuple[str, str, str | None, dict[str, str | None]]:
+    match = _PLAIN_VIA.fullmatch(value)
+    if match is not None:
+        return match[1], match[2], match[3], plain_parameters(match[4], "Via") if match[4] else {}
+    match = _VIA.fullmatch(value)
+    if match is None:
+        raise SipError("Via is malformed")
+    return match[1], match[2], match[3], parse_parameters(match[4], "Via") if match[4] else {}
 
 
 def _check_address(host: str) -> None:
