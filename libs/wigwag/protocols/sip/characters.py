@@ -1,8 +1,11 @@
-"""Which characters may stand in the head of a message (RFC 3261 section 25.1)."""
+"""Which characters may stand in the head of a message, read or written (RFC 3261 section 25.1)."""
 
 import re
 from typing import Final
 
+from wigwag.errors import LocalProtocolError
+
+from .names import canonical, written
 from .parameters import QUOTED
 
 CONTROL_OCTETS: Final = bytes(octet for octet in range(32) if octet != 9) + b"\x7f"
@@ -31,6 +34,21 @@ def without_control(line: str) -> str:
     if line.isprintable() or not forbidden_control(line):
         return line
     return "\r\n".join([_CONTROL.sub(" ", part) for part in line.split("\r\n")])
+
+
+def written_field(name: str, value: str) -> tuple[str, str]:
+    """Return the canonical name and the line of a field that is to be written.
+
+    Raises:
+        LocalProtocolError: The name is no token, or the value holds a line break or another control character.
+    """
+    canon = canonical(name)
+    if canon is None:
+        raise LocalProtocolError(f"a header field can't be called {name[:40]!r}")
+    # isprintable() is the cheap question that settles nearly all.
+    if not value.isprintable() and ("\n" in value or "\r" in value or forbidden_control(value)):
+        raise LocalProtocolError(f"{written(canon)} would hold a control character")
+    return canon, f"{name}: {value}"
 
 
 def _without_pairs(match: "re.Match[str]") -> str:

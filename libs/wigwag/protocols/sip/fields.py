@@ -11,30 +11,13 @@ in a name or value is a LocalProtocolError, never a header field of somebody els
 from collections.abc import Callable
 from typing import Final
 
-from wigwag.errors import LocalProtocolError
-
-from .characters import forbidden_control
+from .characters import written_field
 from .errors import SipError
 from .names import canonical, written
 from .parameters import field_value, first_element, split_list
 from .values import CSeq, NameAddress, Via, parse_cseq, parse_name_address, parse_number, parse_via
 
 _LARGEST_LENGTH: Final = (1 << 31) - 1
-
-
-def written_field(name: str, value: str) -> tuple[str, str]:
-    """Return the canonical name and the line of a field that is to be written.
-
-    Raises:
-        LocalProtocolError: The name is no token, or the value holds a line break or another control character.
-    """
-    canon = canonical(name)
-    if canon is None:
-        raise LocalProtocolError(f"a header field can't be called {name[:40]!r}")
-    # isprintable() is the cheap question that settles nearly all.
-    if not value.isprintable() and ("\n" in value or "\r" in value or forbidden_control(value)):
-        raise LocalProtocolError(f"{written(canon)} would hold a control character")
-    return canon, f"{name}: {value}"
 
 
 class Message:

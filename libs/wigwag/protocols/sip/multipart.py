@@ -8,8 +8,8 @@ from typing import Final
 
 from wigwag.errors import LocalProtocolError
 
+from .characters import written_field
 from .errors import SipError
-from .fields import written_field
 from .message import Request, Response
 from .names import canonical
 from .parameters import field_value, parse_parameters, unquote

@@ -25,6 +25,7 @@ _GLOBAL_NUMBER: Final = re.compile(r"\+[0-9]++")
 _HOSTNAME: Final = re.compile(
     r"[A-Za-z0-9_](?:[A-Za-z0-9\-_]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9\-_]*[A-Za-z0-9_])?)*\.?"
 )
+_THIRD_COLON: Final = re.compile(r":::(?=[0-9]+\.)")
 _DOTTED: Final = re.compile(r"[0-9.]++")
 LONGEST: Final = 2048
 """Characters of the longest URI that is read."""
@@ -146,7 +147,7 @@ def _host(host: str) -> str:
     try:
         if host[0] == "[":
             # RFC 5118 section 4.10: an old grammar led to a third colon before an IPv4 address.
-            return f"[{ipaddress.IPv6Address(host[1:-1].replace(':::', '::'))}]"
+            return f"[{ipaddress.IPv6Address(_THIRD_COLON.sub('::', host[1:-1]))}]"
         if _DOTTED.fullmatch(host) is not None:
             return str(ipaddress.IPv4Address(host))
     except ValueError as error:
