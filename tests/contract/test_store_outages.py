@@ -9,11 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.support.redis_server import RedisCluster, RedisServer, running_redis, running_redis_cluster
-from tests.support.stores import ALICE, claim, record
+from tests.support.stores import ALICE, FLOW, binding, claim, record
 from tests.support.waiting import until
 from wigwag.errors import StoreError
-from wigwag.store import Change, Gap, PeerBinding, Pod, Store
+from wigwag.store import MARGIN, Change, Gap, PeerBinding, Pod, Registration, RegistrationChanged, Store
 from wigwag.store.redis import RedisStore
+from wigwag.store.registration_rules import REMEMBERED
 
 pytestmark = pytest.mark.peer("redis-server")
 POD = Pod(id="relay-0.1", address="10.0.0.1:2857")
@@ -58,6 +59,7 @@ def operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
     """Every operation there is."""
     wanted = record(now=time.time())
     expires_at = wanted.expires_at
+    phone = binding(now=wanted.created)
     return {
         "beat": lambda: store.beat(POD),
         "leave": lambda: store.leave("x"),
@@ -75,7 +77,19 @@ def operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
         "acquire_lease": lambda: store.acquire_lease("l", "pod-a", seconds=3),
         "put_status": lambda: store.put_status("x", b""),
         "statuses": lambda: store.statuses(),
+        "register": lambda: store.register("a", call_id="c", cseq=1, bindings=[phone], most=1),
+        "find_registrations": lambda: store.find_registrations(["a", "b", "c"]),
+        "drop_flow": lambda: store.drop_flow("a", phone.key, FLOW, remove=True),
+        "remove_bindings": lambda: store.remove_bindings("a"),
+        "put_registrations": lambda: store.put_registrations([("a", phone)]),
+        "registrations": lambda: listed(store),
+        "use_nonce": lambda: store.use_nonce("n", 1, expires_at=expires_at),
     }
+
+
+async def listed(store: Store) -> dict[str, Registration]:
+    """Return all registrations."""
+    return {registration.aor: registration async for registration in store.registrations()}
 
 
 async def failure_of(operation: Callable[[], Awaitable[object]]) -> str:
@@ -173,6 +187,41 @@ async def test_a_server_that_comes_back_empty_is_filled_again(store: RedisStore,
     assert (await claim(store, record("s7", now=now, pod="pod-b"))).epoch > records[7].epoch
 
 
+async def test_bindings_are_written_again_into_a_server_that_comes_back_empty(
+    store: RedisStore, server: RedisServer
+) -> None:
+    now = time.time()
+    for number in range(20):
+        await store.register(f"u{number}", call_id="c", cseq=1, bindings=[binding(now=now)], most=1)
+    before = await listed(store)
+    server.restart(empty=True)
+    await until_done(lambda: store.beat(POD))
+    await store.register("u7", call_id="c", cseq=2, removed=[binding(now=now).key], most=1)
+    mine = [(aor, known) for aor, registration in before.items() for known in registration.bindings]
+    assert [aor for aor, _ in await store.put_registrations(mine)] == ["u7"]
+    after = await listed(store)
+    assert {aor: known.bindings for aor, known in after.items()} == {
+        aor: known.bindings for aor, known in before.items() if aor != "u7"
+    }
+    assert all(known.version > before[aor].version for aor, known in after.items())
+
+
+async def test_what_is_kept_of_an_aor_is_gone_a_margin_after_all_of_it_has_expired(
+    store: RedisStore, server: RedisServer
+) -> None:
+    phone = binding(now=time.time(), lifetime=900)
+    await store.register("u", call_id="c", cseq=1, bindings=[phone], most=1)
+    with server.admin() as admin:
+        assert 900 + MARGIN - 5 < admin.ttl("wigwag:{u}:registration") <= 900 + MARGIN
+        await store.register("u", call_id="c", cseq=2, removed=[phone.key], most=1)
+        assert 900 + MARGIN - 5 < admin.ttl("wigwag:{u}:registration") <= 900 + MARGIN
+        await store.register("v", call_id="c", cseq=2, removed=["never"], most=1)
+        assert REMEMBERED + MARGIN - 5 < admin.ttl("wigwag:{v}:registration") <= REMEMBERED + MARGIN
+        await store.use_nonce("n", 1, expires_at=time.time() + 300)
+        await store.use_nonce("n", 2, expires_at=time.time() + 300)
+        assert 300 + MARGIN - 5 < admin.ttl("wigwag:{n}:nonce") <= 300 + MARGIN
+
+
 async def test_a_store_that_is_flushed_shows_another_generation(store: RedisStore, server: RedisServer) -> None:
     before = (await store.beat(POD)).generation
     with server.admin() as admin:
@@ -192,13 +241,15 @@ async def test_scripts_that_the_server_forgot_are_sent_again(store: RedisStore, 
     assert list(await store.find_sessions(["s0", "s1"])) == ["s1"]
 
 
-async def test_many_sessions_are_found_in_one_round_trip(store: RedisStore, server: RedisServer) -> None:
+async def test_many_are_found_in_one_round_trip(store: RedisStore, server: RedisServer) -> None:
     await store.find_sessions(["s0"])
+    await store.find_registrations(["s0"])
     with server.admin() as admin:
-        before = admin.info("stats")["total_reads_processed"]
-        await store.find_sessions([f"s{number}" for number in range(50)])
-        after = admin.info("stats")["total_reads_processed"]
-    assert after - before == 2  # the store's read and that of INFO
+        for find in (store.find_sessions, store.find_registrations):
+            before = admin.info("stats")["total_reads_processed"]
+            await find([f"s{number}" for number in range(50)])
+            after = admin.info("stats")["total_reads_processed"]
+            assert after - before == 2  # the store's read and that of INFO
 
 
 async def test_a_server_that_became_a_replica_is_away_until_the_address_leads_to_the_primary(
@@ -228,8 +279,11 @@ async def test_one_broken_record_does_not_make_the_server_away(
 ) -> None:
     with server.admin() as admin:
         admin.set("wigwag:{s1}:session", "not a hash")
+        admin.set("wigwag:{u}:registration", "too short")
     with pytest.raises(StoreError, match="WRONGTYPE"):
         await store.find_sessions(["s1"])
+    with pytest.raises(StoreError, match="too short"):
+        await store.find_registrations(["u"])
     await store.find_sessions(["s2"])
     assert told == [(True, "")]
 
@@ -251,12 +305,24 @@ async def test_an_operation_given_up_by_its_caller_leaves_the_store_usable(
 
 async def test_nothing_stays_for_ever(store: RedisStore, server: RedisServer) -> None:
     for name, operation in operations(store).items():
-        if name.partition("_")[0] in ("beat", "put", "claim", "bind", "acquire"):
+        if name.partition("_")[0] in ("beat", "put", "claim", "bind", "acquire", "register", "use"):
             await operation()
     with server.admin() as admin:
         keys = [key.decode() for key in admin.scan_iter()]
         kinds = {key.rpartition(":")[2] for key in keys}
-        assert kinds == {"seen", "pods", "status", "generation", "session", "peers", "sessions", "lease"}
+        ours = {
+            "seen",
+            "pods",
+            "status",
+            "generation",
+            "session",
+            "peers",
+            "sessions",
+            "lease",
+            "registration",
+            "nonce",
+        }
+        assert kinds == ours | {"registration", "nonce"}
         assert [key for key in keys if admin.ttl(key) < 0] == []
 
 
@@ -272,6 +338,8 @@ async def test_a_lost_subscription_is_opened_again_with_a_gap(store: RedisStore,
     first = await claim(store, record(now=time.time()))
     await store.suspend_session("s1", first.epoch)
     assert await anext(notices) == Change("s1", first.epoch, "pod-a")
+    registration = await store.register('"\udcff"', call_id="c", cseq=1, bindings=[binding(now=time.time())], most=1)
+    assert await anext(notices) == RegistrationChanged('"\udcff"', registration.version)
 
 
 async def test_a_subscription_survives_a_server_that_is_away(store: RedisStore, server: RedisServer) -> None:
@@ -328,6 +396,17 @@ async def test_sessions_are_spread_over_the_masters_of_a_cluster(clustered: Redi
             assert len(admin.keys("wigwag:{s*}:session")) > 0
 
 
+async def test_registrations_are_listed_from_all_masters_of_a_cluster(
+    clustered: RedisStore, cluster: RedisCluster
+) -> None:
+    aors = {f"sip:user{number}@example.com" for number in range(30)}
+    await clustered.put_registrations((aor, binding(now=time.time())) for aor in aors)
+    for master in cluster.masters:
+        with master.admin() as admin:
+            assert len(admin.keys("wigwag:{*}:registration")) > 0
+    assert (await listed(clustered)).keys() == aors
+
+
 async def test_a_master_that_lost_everything_shows_in_the_generation(
     clustered: RedisStore, cluster: RedisCluster
 ) -> None:
@@ -343,18 +422,23 @@ async def test_a_master_that_lost_everything_shows_in_the_generation(
 
 async def test_a_slot_that_moves_is_followed(clustered: RedisStore, cluster: RedisCluster) -> None:
     claimed = await claim(clustered, record("moving", now=time.time()))
+    phone = binding(now=time.time())
+    await clustered.register("moving", call_id="c", cseq=1, bindings=[phone], most=1)
     with cluster.masters[2].admin() as source, cluster.masters[1].admin() as target:
         slot = int(source.execute_command("CLUSTER", "KEYSLOT", "moving"))
         source_id, target_id = (client.execute_command("CLUSTER", "MYID") for client in (source, target))
         target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
         source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-        key = "wigwag:{moving}:session"
-        source.execute_command("MIGRATE", "127.0.0.1", cluster.masters[1].port, key, 0, 5000)
+        for kind in ("session", "registration"):
+            key = f"wigwag:{{moving}}:{kind}"
+            source.execute_command("MIGRATE", "127.0.0.1", cluster.masters[1].port, key, 0, 5000)
         asked = await clustered.find_sessions(["moving", "s1"])
         assert asked["moving"] == claimed
+        moved = await clustered.register("moving", call_id="c", cseq=2, bindings=[phone], most=1)
         for client in (target, source):
             client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
     assert await clustered.find_sessions(["moving"]) == {"moving": claimed}
+    assert await clustered.find_registrations(["moving"]) == {"moving": moved}
     await clustered.end_session("moving", claimed.epoch)
 
 

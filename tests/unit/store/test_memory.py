@@ -1,7 +1,7 @@
 import asyncio
 from dataclasses import replace
 
-from tests.support.stores import ALICE, Listener, WallClock, claim, record
+from tests.support.stores import ALICE, Listener, WallClock, binding, claim, record
 from wigwag.store import MARGIN, Change, Gap, PeerBinding, Pod
 from wigwag.store.memory import SWEEP_INTERVAL, MemoryStore
 from wigwag.store.notices import MOST_PENDING, Notices
@@ -21,9 +21,11 @@ async def test_what_has_expired_is_forgotten_without_anyone_asking_for_it() -> N
     await claim(store, record(now=clock.now, lifetime=10))
     await store.claim_owner(ALICE, "s1", expires_at=clock.now + 10, most=1)
     await store.bind_peer("s1", "p", HERE, expires_at=clock.now + 10)
+    await store.register("u", call_id="c", cseq=1, bindings=[binding(now=clock.now, lifetime=10)], most=1)
+    await store.use_nonce("n", 1, expires_at=clock.now + 10)
     clock.now += 10 + MARGIN + SWEEP_INTERVAL
     await store.beat(Pod(id="pod-a", address=""))
-    assert not any((store._records, store._owners, store._peers))
+    assert not any((store._records, store._owners, store._peers, store._registrations, store._nonces._values))
 
 
 async def test_a_listener_who_is_slow_gets_a_gap_instead_of_what_he_missed() -> None:
