@@ -40,6 +40,9 @@ def contacts(keys: st.SearchStrategy[str]) -> st.SearchStrategy[Fields]:
     return st.fixed_dictionaries({"key": keys, "lifetime": LIFETIMES, "flow": FLOWS, "q": st.sampled_from([500, 1000])})
 
 
+LASTING = st.fixed_dictionaries({"key": st.just("k1"), "lifetime": st.sampled_from([30.0, 3600.0])})
+
+
 def register(keys: st.SearchStrategy[str], **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Operation]:
     wanted = {
         "call_id": CALL_IDS,
@@ -74,6 +77,14 @@ OPERATIONS = {
         operation("remove", keys=st.none() | st.lists(KEYS, max_size=2)),
         operation("wait", seconds=STEPS),
         operation("drop", key=KEYS, flow=st.just(FLOW), remove=st.booleans()),
+    ),
+    "expiry": st.one_of(
+        register(
+            st.just("k1"), contacts=st.lists(LASTING, min_size=1, max_size=1), removed=st.just([]), most=st.just(1)
+        ),
+        operation("remove", keys=st.sampled_from([None, ["k1"]])),
+        operation("put", key=st.just("k1"), call_id=st.just("old"), lifetime=st.just(9000.0), written=st.just(-9000.0)),
+        operation("wait", seconds=st.sampled_from([299.5, 300.0, 30.0, 3300.0])),
     ),
     "many removals": st.one_of(
         register(MANY_KEYS, removed=st.lists(MANY_KEYS, min_size=5, max_size=12), most=st.just(30)),

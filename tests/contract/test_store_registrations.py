@@ -16,6 +16,7 @@ from wigwag.store import (
     Store,
     TooManyBindingsError,
 )
+from wigwag.store.registration_rules import REMEMBERED
 
 AOR = "sip:alice@example.com"
 PHONE, TABLET, LAPTOP = "sip:alice@phone", "sip:alice@tablet", "sip:alice@laptop"
@@ -338,7 +339,9 @@ async def test_nothing_newer_is_written_over(store: Store, other: Store, clock: 
     assert await store.put_registrations([(AOR, newer)]) == []
     shorter = replace(newer, expires_at=newer.expires_at - 1)
     assert await store.put_registrations([(AOR, shorter)]) == [(AOR, shorter)]
-    assert await found(store) == (newer,)
+    moved = replace(newer, flow=FLOW)
+    assert await store.put_registrations([(AOR, moved)]) == []
+    assert await found(store) == (moved,)
 
 
 async def test_the_version_after_writing_again_is_above_what_was_known(store: Store, clock: WallClock) -> None:
@@ -383,6 +386,27 @@ async def test_after_all_were_removed_none_is_brought_back(
     later = binding(LAPTOP, now=clock.now, updated_at=clock.now + 1)
     assert await store.put_registrations([(AOR, later)]) == []
     assert await keys(store) == [LAPTOP]
+
+
+async def test_what_an_operator_removed_is_not_brought_back(store: Store, other: Store, clock: WallClock) -> None:
+    mine = [(AOR, binding(key, now=clock.now, updated_at=clock.now)) for key in (PHONE, TABLET)]
+    await store.put_registrations(mine)
+    clock.now += 1
+    await other.remove_bindings(AOR, [PHONE])
+    assert await store.put_registrations(mine) == mine[:1]
+    assert await store.drop_flow(AOR, TABLET, FLOW, remove=False)
+    later = (AOR, binding(LAPTOP, now=clock.now, updated_at=clock.now + 1))
+    assert await store.put_registrations([later, mine[0]]) == mine[:1]
+    assert await keys(store) == [TABLET, LAPTOP]
+
+
+async def test_a_removal_of_what_was_not_there_is_remembered_for_some_minutes(store: Store, clock: WallClock) -> None:
+    mine = binding(now=clock.now, updated_at=clock.now)
+    await unregister(store, mine.key, cseq=2)
+    clock.now += REMEMBERED - 0.5
+    assert await store.put_registrations([(AOR, mine)]) == [(AOR, mine)]
+    clock.now += 0.5
+    assert await store.put_registrations([(AOR, mine)]) == []
 
 
 async def test_a_removal_is_remembered_for_as_long_as_the_binding_could_come_back(
@@ -491,7 +515,8 @@ async def test_counts_overtake_each_other_within_a_window_of_32(store: Store, cl
     assert await taken(40, 9, 8, 40, 9) == [True, True, False, False, False]
     assert await taken(0xFFFFFFFF, 0xFFFFFFE0, 0xFFFFFFDF, 41) == [True, True, False, False]
     assert await taken(0, -1, 0x100000000) == [False, False, False]
-    assert await store.use_nonce("another", 40, expires_at=clock.now + 300)
+    for count in (1, 2, 34, 33, 3):
+        assert await store.use_nonce("another", count, expires_at=clock.now + 300)
 
 
 async def test_a_nonce_is_remembered_a_margin_beyond_its_expiry_and_not_taken_afterwards(

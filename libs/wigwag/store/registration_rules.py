@@ -84,9 +84,7 @@ def registered(kept: Kept, request: Request, now: float) -> Kept:
     if not gone and not request.remove_all and bindings == kept.bindings:
         return kept
     removal = Removal(request.call_id, request.cseq, version / 1000, now + REMEMBERED)
-    forgotten = kept.removals if request.remove_all else [*gone, *wanted]
-    names = [EVERY] if request.remove_all else gone
-    return Kept(bindings, _remembered(kept, removal, names, forgotten), version)
+    return Kept(bindings, _remembered(kept, removal, [EVERY] if request.remove_all else gone), version)
 
 
 def _check_order(kept: Kept, request: Request, wanted: Mapping[str, Binding], gone: Iterable[str]) -> None:
@@ -118,28 +116,21 @@ def _is_same(one: Binding, other: Binding) -> bool:
     )
 
 
-def _remembered(
-    kept: Kept, removal: Removal, names: Iterable[str], forgotten: Iterable[str] = ()
-) -> Mapping[str, Removal]:
+def _remembered(kept: Kept, removal: Removal, names: Iterable[str]) -> Mapping[str, Removal]:
     """Return what is remembered after a removal of the named keys, for as long as they might come back."""
-    forgotten = {*forgotten, *names}
-    removals = {key: known for key, known in kept.removals.items() if key not in forgotten}
+    removals = {key: known for key, known in kept.removals.items() if key not in names}
     for name in names:
-        until = kept.expires_at if name == EVERY else removal.expires_at
-        if name in kept.bindings:
-            until = kept.bindings[name].expires_at
-        removals[name] = replace(removal, expires_at=max(removal.expires_at, until))
+        concerned = (binding.expires_at for key, binding in kept.bindings.items() if name in (key, EVERY))
+        removals[name] = replace(removal, expires_at=max(removal.expires_at, *concerned, 0.0))
     return dict(list(removals.items())[-MOST_REMOVALS:])
 
 
 def removed(kept: Kept, keys: Iterable[str] | None, now: float) -> Kept:
     """Return what is there after bindings were removed without a request; None: all of them."""
+    names = [EVERY] if keys is None else list(dict.fromkeys(keys))
     version = next_epoch(kept.version, now)
     removal = Removal("", 0, version / 1000, now + REMEMBERED)
-    if keys is None:
-        return Kept({}, _remembered(kept, removal, [EVERY], kept.removals), version)
-    names = list(dict.fromkeys(keys))
-    bindings = {key: binding for key, binding in kept.bindings.items() if key not in names}
+    bindings = {key: binding for key, binding in kept.bindings.items() if not {key, EVERY} & {*names}}
     return Kept(bindings, _remembered(kept, removal, names), version)
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, Final
 
 from wigwag.store import Binding, Flow, OutdatedError, Registration, TooManyBindingsError
-from wigwag.store.registration_rules import is_count
+from wigwag.store.registration_rules import EVERY, is_count
 
 from .records import aor_of, text, text_of
 from .registration_records import binding_values, flow_octets, registration_of
@@ -71,8 +71,8 @@ class RedisRegistrations(Runner):
 
     async def remove_bindings(self, aor: str, keys: Sequence[str] | None = None) -> Registration | None:
         """See ``Registrations.remove_bindings``."""
-        named = dict.fromkeys(keys or ())
-        answer = await self._run_aor(_REMOVE_BINDINGS, aor, "1" if keys is None else "", *named)
+        named = [EVERY] if keys is None else dict.fromkeys(keys)
+        answer = await self._run_aor(_REMOVE_BINDINGS, aor, *named)
         return registration_of(aor, answer) if answer is not None else None
 
     async def put_registrations(self, bindings: Iterable[tuple[str, Binding]]) -> Sequence[tuple[str, Binding]]:

@@ -86,15 +86,5 @@ if #gone == 0 and not remove_all and not changed then
   return answer(kept)
 end
 
-local forgotten, names = {}, gone
-for _, key in ipairs(wanted) do
-  forgotten[key] = true
-end
-if remove_all then
-  names = {EVERY}
-  for _, removal in ipairs(kept.removals) do
-    forgotten[removal.key] = true
-  end
-end
-local removals = remembered(kept, names, forgotten, call_id, cseq, version)
+local removals = remembered(kept, remove_all and {EVERY} or gone, call_id, cseq, version)
 return save(kept, {version = version, bindings = bindings, removals = removals})

@@ -69,14 +69,11 @@ local function without(entries, keys)
   return left
 end
 
-local function latest_expiry(kept)
-  local latest = 0
-  for _, entries in ipairs({kept.bindings, kept.removals}) do
-    for _, entry in ipairs(entries) do
-      latest = math.max(latest, entry.expires_at)
-    end
+local function latest_expiry(entries, seconds)
+  for _, entry in ipairs(entries) do
+    seconds = math.max(seconds, entry.expires_at)
   end
-  return latest
+  return seconds
 end
 
 local function leads_elsewhere(before, after)
@@ -99,7 +96,8 @@ local function save(before, after)
   for _, removal in ipairs(after.removals) do
     table.insert(parts, entry_text(removal))
   end
-  local milliseconds = math.ceil((math.max(latest_expiry(after) - now, 0) + MARGIN) * 1000)
+  local latest = latest_expiry(after.removals, latest_expiry(after.bindings, now))
+  local milliseconds = math.ceil((latest - now + MARGIN) * 1000)
   redis.call('SET', KEYS[1], table.concat(parts), 'PX', integer(milliseconds))
   if leads_elsewhere(before, after) then
     redis.call('PUBLISH', ARGV[2], cjson.encode({ARGV[3], integer(after.version)}))
@@ -112,21 +110,17 @@ local function next_version(known)
 end
 
 -- What is remembered after a removal of the named keys, for as long as they might come back.
-local function remembered(kept, names, forgotten, call_id, cseq, version)
+local function remembered(kept, names, call_id, cseq, version)
+  local again = {}
   for _, name in ipairs(names) do
-    forgotten[name] = true
+    again[name] = true
   end
-  local removals = without(kept.removals, forgotten)
+  local removals = without(kept.removals, again)
   for _, name in ipairs(names) do
-    local binding = find(kept.bindings, name)
-    local till = now + REMEMBERED
-    if name == EVERY then
-      till = math.max(till, latest_expiry(kept))
-    elseif binding then
-      till = math.max(till, binding.expires_at)
-    end
+    local concerned = name == EVERY and kept.bindings or {(find(kept.bindings, name))}
     table.insert(removals, {
-      key = name, call_id = call_id, cseq = cseq, updated_at = version / 1000, expires_at = till, flow = '', body = ''
+      key = name, call_id = call_id, cseq = cseq, updated_at = version / 1000,
+      expires_at = latest_expiry(concerned, now + REMEMBERED), flow = '', body = ''
     })
   end
   while #removals > MOST_REMOVALS do
@@ -143,7 +137,7 @@ local function remove(kept, names)
   end
   return {
     version = version,
-    bindings = without(kept.bindings, gone),
-    removals = remembered(kept, names, {}, '', 0, version)
+    bindings = gone[EVERY] and {} or without(kept.bindings, gone),
+    removals = remembered(kept, names, '', 0, version)
   }
 end

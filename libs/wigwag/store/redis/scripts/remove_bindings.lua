@@ -1,20 +1,9 @@
--- ARGV: 4 "1" to remove all, 5... keys, each once. Answers as "answer" does, nil when nothing was in force.
+-- ARGV: 4... keys, each once; "*" alone: all. Answers as "answer" does, nil when nothing was in force.
 
-local kept = load_kept()
-local after
-if ARGV[4] == '1' then
-  after = {version = next_version(kept.version), bindings = {}}
-  local forgotten = {}
-  for _, removal in ipairs(kept.removals) do
-    forgotten[removal.key] = true
-  end
-  after.removals = remembered(kept, {EVERY}, forgotten, '', 0, after.version)
-else
-  local names = {}
-  for i = 5, #ARGV do
-    table.insert(names, ARGV[i])
-  end
-  after = remove(kept, names)
+local names = {}
+for i = 4, #ARGV do
+  table.insert(names, ARGV[i])
 end
-local left = save(kept, after)
+local kept = load_kept()
+local left = save(kept, remove(kept, names))
 return #kept.bindings > 0 and left or nil
