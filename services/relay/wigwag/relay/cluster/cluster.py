@@ -9,7 +9,7 @@ from wigwag.protocols.digest import SigningKeys
 from wigwag.protocols.msrp import MsrpUri
 from wigwag.relay.sessions import Session, SessionState
 from wigwag.relay.views import SessionChange
-from wigwag.store import Change, Claim, Gap, Pod, SessionRecord, Store, StoreError
+from wigwag.store import Change, Claim, Gap, Pod, RegistrationChanged, SessionRecord, Store, StoreError
 
 from .arrivals import Arrivals
 from .asking import answer_of
@@ -264,6 +264,8 @@ class Cluster:
                     self.records.incomplete = True
                 case Change():
                     self._changed(change)
+                case RegistrationChanged():
+                    continue  # SIP's.
             self._relay.flush()
 
     def _changed(self, change: Change) -> None:
