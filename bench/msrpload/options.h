@@ -5,6 +5,8 @@
 #include "common.h"
 
 #define MAX_TREES 16
+#define MAX_URI 256
+#define MAX_PATH 2048
 
 enum mode { MODE_LOAD, MODE_IDLE, MODE_SETUP, MODE_STREAM };
 

@@ -51,8 +51,11 @@ static void answer_challenge(struct session *session, const struct frame_head *h
     char uri[MAX_URI], username[MAX_URI], authorization[MAX_AUTHORIZATION];
     options_relay_uri(options, uri, sizeof uri);
     options_username(options, session->index, username, sizeof username);
-    struct digest_user user = {username, options->password, uri, options->digest_uri};
-    if (!digest_authorization(&user, head, authorization, sizeof authorization)) {
+    struct digest_user user = {
+        .username = username, .password = options->password, .method = "AUTH", .uri = uri,
+        .send_uri = options->digest_uri, .algorithm = "MD5", .nonce_count = 1,
+    };
+    if (!digest_authorization(&user, head->challenges, head->challenge_count, authorization, sizeof authorization)) {
         refused(session, head->status);
         return;
     }

@@ -1,13 +1,10 @@
-/* What every file of the load generator uses. */
+/* What every file of a load generator uses. */
 #ifndef COMMON_H
 #define COMMON_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define MAX_URI 256
-#define MAX_PATH 2048
 
 /* Part of a buffer that somebody else owns. */
 struct slice {
