@@ -21,6 +21,15 @@ void report_number(const char *name, double value)
     printf("%.10g", value);
 }
 
+void report_numbers(const char *name, const double *values, int count)
+{
+    name_of(name);
+    putchar('[');
+    for (int i = 0; i < count; i++)
+        printf("%s%.10g", i ? ", " : "", values[i]);
+    putchar(']');
+}
+
 void report_text(const char *name, const char *value)
 {
     name_of(name);
