@@ -1,10 +1,10 @@
 """The two relays that are measured: ours and Kamailio's msrp module, started alike, pinned alike."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from bench.pairing import Contestant
 from tests.support.certificates import Authority
 from tests.support.kamailio import running_kamailio
 from tests.support.relay_process import HOST, PASSWORD, running_relay
@@ -16,14 +16,6 @@ USERS = 20
 SOURCE_ADDRESSES = 10
 MOST_PAIRS_OF_ONE_READER = 200
 """Above it the queue to a single reading process of Kamailio overflows and messages are lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contestant:
-    """A running relay, as the load generator is told of it."""
-
-    name: str
-    arguments: Sequence[str]
 
 
 class Contest:

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from bench import generator, report
 from bench.contestants import GENERATOR_CPU, RELAY_CPU, Contest
-from bench.rounds import BrokenRoundError, Result, measure, summary
+from bench.pairing import BrokenRoundError
+from bench.rounds import Result, measure, summary
 from bench.rows import ROWS, Row
 from tests.support.kamailio import is_installed
 

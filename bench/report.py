@@ -40,7 +40,7 @@ def write(results: Sequence[Result]) -> None:
 
 
 def _markdown(rows: Sequence[Result]) -> str:
-    lines = [f"Measured on {_machine()}.", "", _line(_COLUMNS), _line(["---"] * len(_COLUMNS))]
+    lines = [f"Measured on {machine()}.", "", _line(_COLUMNS), _line(["---"] * len(_COLUMNS))]
     lines += [_line(_cells(row)) for row in rows]
     return "\n".join([*lines, "", *(f"- {note}" for note in notes(rows))])
 
@@ -70,10 +70,10 @@ def _cells(result: Result) -> list[str]:
     return [
         str(result["name"]),
         str(result["unit"]),
-        _figure(result.get(f"ours_{side}")),
-        "refused" if result["peer_refusal"] else _figure(result.get(f"peer_{side}")),
-        _figure(result["ratio"]),
-        _range(result["ratio_quartiles"]),
+        figure(result.get(f"ours_{side}")),
+        "refused" if result["peer_refusal"] else figure(result.get(f"peer_{side}")),
+        figure(result["ratio"]),
+        span(result["ratio_quartiles"]),
         _throughput(result),
         f"{_sides(result, 'p50_us', 1e-3)} / {_sides(result, 'p99_us', 1e-3)}" if "ours_p50_us" in result else "",
         "; ".join(str(target["text"]) for target in targets),
@@ -88,7 +88,7 @@ def _throughput(result: Result) -> str:
         case "setup":
             return _sides(result, "sessions_per_second", 1) + " sessions/s"
         case "stream":
-            growth = _figure(result["ours_rss_growth_kib_worst"])
+            growth = figure(result["ours_rss_growth_kib_worst"])
             return f"{_sides(result, 'mib_per_second', 1)} MiB/s, +{growth} KiB"
         case _:
             return ""
@@ -97,20 +97,23 @@ def _throughput(result: Result) -> str:
 def _sides(result: Mapping[str, object], member: str, scale: float) -> str:
     """Both relays' figures, ours first; ours alone when there is no other."""
     values = [result.get(f"{side}_{member}") for side in ("ours", "peer")]
-    return " : ".join(_figure(value * scale) for value in values if isinstance(value, int | float))
+    return " : ".join(figure(value * scale) for value in values if isinstance(value, int | float))
 
 
-def _figure(value: object) -> str:
+def figure(value: object) -> str:
+    """Return a number as a table shows it."""
     if not isinstance(value, int | float):
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _range(value: object) -> str:
+def span(value: object) -> str:
+    """Return the quartiles as a table shows them."""
     return f"{value[0]:.3g}–{value[1]:.3g}" if isinstance(value, list) else "–"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Say what figures were measured on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown CPU")
     kamailio = subprocess.run(["kamailio", "-v"], capture_output=True, text=True, check=True).stdout.split("\n")[0]

@@ -72,6 +72,11 @@ class Row:
     most_rounds: int | None = None
     targets: tuple[Target, ...] = field(default=())
 
+    @property
+    def figure(self) -> str:
+        """The report's member that the two relays are compared by."""
+        return self.kind.figure
+
     def arguments(self, seconds: float) -> list[str]:
         """Return the generator's options."""
         arguments = ["--mode", self.kind.value, *self.options]
