@@ -1,7 +1,7 @@
 """A real Kamailio as registrar and stateful proxy for MESSAGE: ``usrloc``, ``registrar``, ``tm``, ``auth`` if asked.
 
 Its configuration is written here, in the order of checks of the one that comes with it, without what a benchmark on
-loopback has no use for (NAT, presence, accounting, flood detection, sanity checks): that is its best case.
+loopback has no use for (NAT, presence, accounting, flood detection): that is its best case.
 """
 
 import resource
@@ -50,6 +50,7 @@ loadmodule "sl.so"
 loadmodule "rr.so"
 loadmodule "pv.so"
 loadmodule "maxfwd.so"
+loadmodule "sanity.so"
 loadmodule "usrloc.so"
 loadmodule "registrar.so"
 loadmodule "textops.so"
@@ -65,6 +66,9 @@ modparam("auth", "qop", "auth")
 request_route {{
     if (!mf_process_maxfwd_header("10")) {{
         sl_send_reply("483", "Too Many Hops");
+        exit;
+    }}
+    if (!sanity_check("17895", "7")) {{
         exit;
     }}
     if (is_method("CANCEL")) {{

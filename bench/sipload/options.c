@@ -29,7 +29,8 @@ static const char USAGE[] =
     "  --t1 S                   T1; over UDP requests are sent again after T1, 2*T1, ... (default 0.5)\n"
     "  --retransmit | --no-retransmit   (default: no only in overload)\n"
     "  --concurrency N          registrations under way at once\n"
-    "  --duration S --warm-up S --drain S\n"
+    "  --duration S --warm-up S   measured time and time before it (message, register, overload)\n"
+    "  --drain S                what is under way at the end is awaited so long (default 33, overload 2)\n"
     "  --pairs N --both-ways --window N --rate N --size BYTES     (message, overload)\n"
     "  --messages N                                               (transactions)\n"
     "  --users N                                                  (register, hold)\n"
@@ -37,10 +38,10 @@ static const char USAGE[] =
     "  --recovery-rate N --recovery S                             (overload)\n";
 
 enum option_id {
-    OPT_MODE = 256, OPT_HOST, OPT_PORT, OPT_TCP, OPT_DOMAIN, OPT_USER, OPT_PASSWORD, OPT_ALGORITHM, OPT_REUSE, OPT_SOURCES,
-    OPT_PER_SOCKET, OPT_TREE, OPT_CPU, OPT_T1, OPT_RETRANSMIT, OPT_NO_RETRANSMIT, OPT_CONCURRENCY, OPT_DURATION,
-    OPT_WARM_UP, OPT_DRAIN, OPT_GATHER, OPT_PAIRS, OPT_BOTH_WAYS, OPT_WINDOW, OPT_RATE, OPT_SIZE, OPT_MESSAGES, OPT_USERS,
-    OPT_HOLD, OPT_RECOVERY_RATE, OPT_RECOVERY, OPT_HELP
+    OPT_MODE = 256, OPT_HOST, OPT_PORT, OPT_TCP, OPT_DOMAIN, OPT_USER, OPT_PASSWORD, OPT_ALGORITHM, OPT_REUSE,
+    OPT_SOURCES, OPT_PER_SOCKET, OPT_TREE, OPT_CPU, OPT_T1, OPT_RETRANSMIT, OPT_NO_RETRANSMIT, OPT_CONCURRENCY,
+    OPT_DURATION, OPT_WARM_UP, OPT_DRAIN, OPT_GATHER, OPT_PAIRS, OPT_BOTH_WAYS, OPT_WINDOW, OPT_RATE, OPT_SIZE,
+    OPT_MESSAGES, OPT_USERS, OPT_HOLD, OPT_RECOVERY_RATE, OPT_RECOVERY, OPT_HELP
 };
 
 static const struct option LONG_OPTIONS[] = {
@@ -48,13 +49,13 @@ static const struct option LONG_OPTIONS[] = {
     {"domain", 1, 0, OPT_DOMAIN}, {"user", 1, 0, OPT_USER}, {"password", 1, 0, OPT_PASSWORD},
     {"algorithm", 1, 0, OPT_ALGORITHM}, {"reuse-nonce", 0, 0, OPT_REUSE}, {"source-addresses", 1, 0, OPT_SOURCES},
     {"users-per-socket", 1, 0, OPT_PER_SOCKET}, {"tree", 1, 0, OPT_TREE}, {"cpu", 1, 0, OPT_CPU},
-    {"t1", 1, 0, OPT_T1}, {"retransmit", 0, 0, OPT_RETRANSMIT}, {"no-retransmit", 0, 0, OPT_NO_RETRANSMIT},
-    {"concurrency", 1, 0, OPT_CONCURRENCY}, {"duration", 1, 0, OPT_DURATION}, {"warm-up", 1, 0, OPT_WARM_UP},
-    {"drain", 1, 0, OPT_DRAIN}, {"gather", 1, 0, OPT_GATHER}, {"pairs", 1, 0, OPT_PAIRS}, {"both-ways", 0, 0, OPT_BOTH_WAYS},
-    {"window", 1, 0, OPT_WINDOW}, {"rate", 1, 0, OPT_RATE}, {"size", 1, 0, OPT_SIZE},
-    {"messages", 1, 0, OPT_MESSAGES}, {"users", 1, 0, OPT_USERS}, {"hold", 1, 0, OPT_HOLD},
-    {"recovery-rate", 1, 0, OPT_RECOVERY_RATE}, {"recovery", 1, 0, OPT_RECOVERY}, {"help", 0, 0, OPT_HELP},
-    {0, 0, 0, 0},
+    {"gather", 1, 0, OPT_GATHER}, {"t1", 1, 0, OPT_T1}, {"retransmit", 0, 0, OPT_RETRANSMIT},
+    {"no-retransmit", 0, 0, OPT_NO_RETRANSMIT}, {"concurrency", 1, 0, OPT_CONCURRENCY},
+    {"duration", 1, 0, OPT_DURATION}, {"warm-up", 1, 0, OPT_WARM_UP}, {"drain", 1, 0, OPT_DRAIN},
+    {"pairs", 1, 0, OPT_PAIRS}, {"both-ways", 0, 0, OPT_BOTH_WAYS}, {"window", 1, 0, OPT_WINDOW},
+    {"rate", 1, 0, OPT_RATE}, {"size", 1, 0, OPT_SIZE}, {"messages", 1, 0, OPT_MESSAGES},
+    {"users", 1, 0, OPT_USERS}, {"hold", 1, 0, OPT_HOLD}, {"recovery-rate", 1, 0, OPT_RECOVERY_RATE},
+    {"recovery", 1, 0, OPT_RECOVERY}, {"help", 0, 0, OPT_HELP}, {0, 0, 0, 0},
 };
 
 static const struct options DEFAULTS = {

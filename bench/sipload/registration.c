@@ -94,9 +94,12 @@ static bool may_answer(const struct site *site, const struct user *user, const s
     return response->status == 401 && site->options->algorithm && user->state == USER_REGISTERING;
 }
 
-static bool lists_own_contact(const struct user *user, const struct sip_message *response)
+static bool lists_own_contact(const struct site *site, const struct user *user, const struct sip_message *response)
 {
-    return memmem(response->head.data, response->head.length, user->flow->address, strlen(user->flow->address));
+    char name[MAX_URI], uri[2 * MAX_URI];
+    user_name(site->options, user->index, name, sizeof name);
+    int length = snprintf(uri, sizeof uri, "sip:%s@%s", name, user->flow->address);
+    return memmem(response->head.data, response->head.length, uri, (size_t)length);
 }
 
 static void succeed(struct site *site, struct user *user, const struct sip_message *response)
@@ -107,7 +110,7 @@ static void succeed(struct site *site, struct user *user, const struct sip_messa
         site->gone++;
         return;
     }
-    if (!lists_own_contact(user, response))
+    if (!lists_own_contact(site, user, response))
         site->counts.unlisted++;
     user->state = USER_REGISTERED;
     site->registered++;

@@ -159,23 +159,25 @@ static const struct user *first_refused(const struct site *site)
 const char *site_error(const struct site *site, char *text, size_t size)
 {
     const struct counts *counts = &site->counts;
+    const struct { uint64_t count; const char *what; } faults[] = {
+        {counts->unlisted, "REGISTERs were answered 200 without the binding"},
+        {counts->damaged + counts->misdelivered, "messages arrived damaged or at somebody else"},
+        {counts->unfounded, "messages were answered 200 that did not arrive"},
+        {counts->duplicates, "messages were delivered twice"},
+    };
     const struct user *refused = first_refused(site);
-    uint64_t wrong = counts->damaged + counts->misdelivered;
     if (site->flows.lost_reason)
         return site->flows.lost_reason;
     if (refused && !refused->status)
         return "a REGISTER was not answered";
-    if (refused)
+    if (refused) {
         snprintf(text, size, "a REGISTER was answered %d", refused->status);
-    else if (counts->unlisted)
-        snprintf(text, size, "%llu REGISTERs were answered 200 without the binding", (unsigned long long)counts->unlisted);
-    else if (wrong)
-        snprintf(text, size, "%llu messages arrived damaged or at somebody else", (unsigned long long)wrong);
-    else if (counts->unfounded)
-        snprintf(text, size, "%llu messages were answered 200 that did not arrive", (unsigned long long)counts->unfounded);
-    else if (counts->duplicates)
-        snprintf(text, size, "%llu messages were delivered twice", (unsigned long long)counts->duplicates);
-    else
-        return NULL;
-    return text;
+        return text;
+    }
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        snprintf(text, size, "%llu %s", (unsigned long long)faults[i].count, faults[i].what);
+        if (faults[i].count)
+            return text;
+    }
+    return NULL;
 }
