@@ -167,11 +167,11 @@ static void read_datagrams(struct flow *flow)
     static struct iovec vectors[DATAGRAMS_PER_READ];
     static struct mmsghdr datagrams[DATAGRAMS_PER_READ];
     int count;
+    for (int i = 0; i < DATAGRAMS_PER_READ && !datagrams[i].msg_hdr.msg_iov; i++) {
+        vectors[i] = (struct iovec){bytes[i], LONGEST_DATAGRAM};
+        datagrams[i].msg_hdr = (struct msghdr){.msg_iov = &vectors[i], .msg_iovlen = 1};
+    }
     do {
-        for (int i = 0; i < DATAGRAMS_PER_READ; i++) {
-            vectors[i] = (struct iovec){bytes[i], LONGEST_DATAGRAM};
-            datagrams[i].msg_hdr = (struct msghdr){.msg_iov = &vectors[i], .msg_iovlen = 1};
-        }
         count = recvmmsg(flow->socket, datagrams, DATAGRAMS_PER_READ, MSG_DONTWAIT, NULL);
         for (int i = 0; i < count; i++)
             handle_datagram(flow, bytes[i], datagrams[i].msg_len);
