@@ -41,15 +41,17 @@ def ours(row: Row) -> Iterator[Contestant]:
 
 
 def edge_environment(directory: Path, port: int, row: Row) -> dict[str, str]:
-    """Return our settings for a row: UDP and TCP on the same port, digest of REGISTER only if the row demands it."""
-    shared = {"host": HOST, "port": port, "domain": DOMAIN, "authenticate": row.algorithm is not None}
-    listeners = [{"name": kind, "kind": kind, **shared} for kind in ("udp", "tcp")]
+    """Return our settings for a row: UDP and TCP on the same port; users are trusted unless the row demands digest."""
+    listeners = [{"name": f"sip-{kind}", "kind": kind, "host": HOST, "port": port} for kind in ("udp", "tcp")]
     count = max(row.users, 2 * row.pairs)
     users = [{"username": f"{USER}{index + 1}", "domain": DOMAIN, "password": PASSWORD} for index in range(count)]
     return {
         "WIGWAG_NODE__DATA_DIR": str(directory / "data"),
         "WIGWAG_ADMIN__PORT": "0",
+        "WIGWAG_RELAY__LISTENERS": "[]",
         "WIGWAG_RELAY__SIP__LISTENERS": json.dumps(listeners),
+        "WIGWAG_RELAY__SIP__DOMAINS": json.dumps([DOMAIN]),
+        "WIGWAG_RELAY__SIP__TRUSTED_NETWORKS": "[]" if row.algorithm else '["127.0.0.0/8"]',
         "WIGWAG_USERS": json.dumps(users),
     }
 
