@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.pairing import Contestant
 from bench.sip_kamailio import DOMAIN, HOST, PASSWORD, running_registrar
-from bench.sip_rows import Row
+from bench.sip_rows import Kind, Row
 from tests.support.processes import Process, free_port
 from wigwag.relay.config import RelaySettings
 
@@ -43,7 +43,7 @@ def ours(row: Row) -> Iterator[Contestant]:
 def edge_environment(directory: Path, port: int, row: Row) -> dict[str, str]:
     """Return our settings for a row: UDP and TCP on the same port; users are trusted unless the row demands digest."""
     listeners = [{"name": f"sip-{kind}", "kind": kind, "host": HOST, "port": port} for kind in ("udp", "tcp")]
-    count = max(row.users, 2 * row.pairs)
+    count = row.users if row.algorithm else 0
     users = [{"username": f"{USER}{index + 1}", "domain": DOMAIN, "password": PASSWORD} for index in range(count)]
     return {
         "WIGWAG_NODE__DATA_DIR": str(directory / "data"),
@@ -63,7 +63,7 @@ def kamailio(row: Row, name: str = "kamailio") -> Iterator[Contestant]:
         algorithm=row.algorithm,
         children=row.peer_children,
         memory_mib=row.peer_memory_mib,
-        touch=not row.kind.is_memory,
+        touch=row.kind in (Kind.MESSAGE, Kind.REGISTER),
         cpu=SERVER_CPU,
     ) as registrar:
         yield Contestant(name, _arguments(registrar.port, registrar.pid))

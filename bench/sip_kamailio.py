@@ -152,7 +152,7 @@ def running_registrar(
         command: list[str | Path] = ["kamailio", "-DD", "-E", "-m", str(memory_mib), "-M", "16"]
         command += ["-Y", name, "-w", name, "-f", configuration]
         with Process(command, log=directory / "kamailio.log", cpu=cpu) as process:
-            process.wait_for_port(HOST, port)
+            process.wait_for_port(HOST, port, seconds=30.0)
             yield Registrar(port=port, pid=process.pid)
 
 

@@ -25,11 +25,6 @@ class Kind(Enum):
         return _FIGURES[self][0]
 
     @property
-    def is_memory(self) -> bool:
-        """Whether the main figure is memory, not time."""
-        return self in (Kind.HOLD, Kind.TRANSACTIONS)
-
-    @property
     def unit(self) -> str:
         """What the figure is."""
         return _FIGURES[self][1]
