@@ -40,7 +40,7 @@ def main() -> int:
     sip_report.print_table(results, console, title)
     for text in broken:
         console.print(f"our side failed: {text}", style="red")
-    if options.rounds >= KEPT_ROUNDS and not options.kamailio_alone:
+    if results and options.rounds >= KEPT_ROUNDS and not options.kamailio_alone:
         sip_report.write(results)
     return 1 if broken else 0
 
