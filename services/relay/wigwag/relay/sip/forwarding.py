@@ -260,6 +260,7 @@ class Forwarding:
         if self.decided and not self.is_invite:
             if self.fallback is not None:
                 self.fallback.delivered(self, response, now)
+            self._release()
             return
         # Every 2xx to an INVITE goes back, also a second one: each has made a dialog (section 16.7 step 5).
         self._groups.clear()
@@ -273,7 +274,10 @@ class Forwarding:
         self.server.respond(response, now)
 
     def _look(self, now: float) -> None:
-        if self.decided or any(branch.pending for branch in self.branches):
+        if self.decided:
+            self._release()
+            return
+        if any(branch.pending for branch in self.branches):
             return
         if self._groups and not self.cancelled:
             self._next_group(now)
@@ -285,10 +289,9 @@ class Forwarding:
         if self.fallback is not None and not self.cancelled and self.fallback.failed(self, best.status, now):
             return
         self.decided = True
+        if best.status != 408 or self.is_invite:
+            self.server.respond(self._final(best), now)
         self._end()
-        if best.status == 408 and not self.is_invite:
-            return
-        self.server.respond(self._final(best), now)
 
     def _final(self, best: Response) -> Response:
         """Return the response that goes back: the best one, with everybody's challenges (section 16.7 step 7)."""
@@ -320,6 +323,13 @@ class Forwarding:
     def _end(self) -> None:
         if self.is_invite:
             self.proxy.invites.discard(self)
+        else:
+            self._release()
+
+    def _release(self) -> None:
+        """Let go of branches that have all ended: they and this hold each other, which costs collections."""
+        if not self.is_invite and not any(branch.pending for branch in self.branches):
+            self.branches = []
 
     # From upstream
 
