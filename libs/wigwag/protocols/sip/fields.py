@@ -192,6 +192,22 @@ class Message:
         self.lines.insert(at, line)
         self._forget(canon)
 
+    def push_via(self, via: Via) -> None:
+        """Put a Via on top (section 16.6 step 8); it is taken as it is."""
+        at = self.names.index("via") if "via" in self.names else 0
+        self.names.insert(at, "via")
+        self.lines.insert(at, f"Via: {via}")
+        self._via = via
+
+    def replace_via(self, via: Via) -> None:
+        """Write the topmost Via anew; it is taken as it is."""
+        line = self.lines[self.names.index("via")]
+        if "," in line:
+            self.replace_item("via", str(via))
+        else:
+            self.lines[self.names.index("via")] = f"Via: {via}"
+        self._via = via
+
     def append(self, name: str, value: str) -> None:
         """Put a field after all others; LocalProtocolError as for ``insert``."""
         canon, line = written_field(name, value)

@@ -64,6 +64,23 @@ class Request(Message):
         self.uri = _checked(uri)
         self.start_line = f"{self.method} {uri} SIP/2.0"
 
+    def forwarded(self, uri: str, hops: int) -> "Request":
+        """Return a copy for another target (section 16.6 steps 1 to 3).
+
+        Args:
+            uri: Its Request-URI; LocalProtocolError if it holds a blank or what is not visible ASCII.
+            hops: Its Max-Forwards.
+        """
+        start_line = self.start_line if uri == self.uri else f"{self.method} {_checked(uri)} SIP/2.0"
+        made = Request(self.method, uri, self.names.copy(), self.lines.copy(), self.body, start_line)
+        made._to, made._from, made._cseq, made._call_id = self._to, self._from, self._cseq, self._call_id
+        if "max-forwards" in made.names:
+            made.lines[made.names.index("max-forwards")] = f"Max-Forwards: {hops}"
+        else:
+            made.names.append("max-forwards")
+            made.lines.append(f"Max-Forwards: {hops}")
+        return made
+
     def copy(self) -> "Request":
         """Return a copy that can be changed by itself; the body is shared."""
         made = Request(self.method, self.uri, self.names.copy(), self.lines.copy(), self.body, self.start_line)

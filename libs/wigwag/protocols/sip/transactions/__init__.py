@@ -2,10 +2,10 @@
 
 from wigwag.protocols.specification import Spec
 
-from .client import ClientTransaction
+from .client import ClientTransaction, NonInviteClientTransaction
 from .layer import Transactions
 from .machines import MACHINES, Event, State, picture
-from .server import ServerTransaction
+from .server import NonInviteServerTransaction, ServerTransaction
 from .timers import SipTimers
 from .users import NOBODY, ClientUser, ServerUser, TransactionsFullError, Wire
 
@@ -16,6 +16,8 @@ __all__ = [
     "ClientTransaction",
     "ClientUser",
     "Event",
+    "NonInviteClientTransaction",
+    "NonInviteServerTransaction",
     "ServerTransaction",
     "ServerUser",
     "SipTimers",

@@ -74,6 +74,10 @@ class ClientTransaction:
         via, host = response.via, self._host
         return host is None or (via.host == host and via.port == self._port)
 
+    def was_sent_by(self, sent_by: str) -> bool:
+        """Tell whether this is host and port of the request's Via, in lower case."""
+        return sent_by == (self._host if self._port is None else f"{self._host}:{self._port}")
+
     def cancel(self, now: float) -> None:
         """Cancel an INVITE (section 9.1): once a provisional response is there; never after a final one.
 
@@ -183,7 +187,21 @@ class NonInviteClientTransaction(ClientTransaction):
         self._registry.retransmissions_sent += 1
         self.wire.send(self._data)
 
+    def conclude(self, now: float) -> bool:
+        """Take note of a final response that the user has in hand already; False: it is a retransmission."""
+        if self.state > State.PROCEEDING:
+            return False
+        self.state = State.COMPLETED
+        self._close_soon(now)
+        self._clear()
+        return True
+
     def _complete(self, response: Response, now: float) -> None:
+        self._close_soon(now)
+        self.user.response_received(self, response, now)
+        self._clear()
+
+    def _close_soon(self, now: float) -> None:
         self.since = now
         if self.wire.reliable:
             # Timer K is 0.
@@ -193,8 +211,6 @@ class NonInviteClientTransaction(ClientTransaction):
             self._registry.queues.timer_k.waiting.append(self)
             # Whatever comes now is absorbed, so that nothing has to be compared.
             self._host = self._port = None
-        self.user.response_received(self, response, now)
-        self._clear()
 
 
 class CancelTransaction(NonInviteClientTransaction):

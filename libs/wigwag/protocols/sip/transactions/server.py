@@ -170,7 +170,18 @@ class NonInviteServerTransaction(ServerTransaction):
     def _event(self, status: int) -> Event:
         return Event.PROVISIONAL if status < 200 else Event.FINAL
 
+    def respond_final(self, data: bytes, now: float) -> None:
+        """Send a final response that is written already; one that comes after a final response is dropped."""
+        if self.state > State.PROCEEDING:
+            self._registry.responses_too_late += 1
+            return
+        self.state = State.COMPLETED
+        self._send_final_data(data, now)
+
     def _send_final(self, response: Response, data: bytes, now: float) -> None:
+        self._send_final_data(data, now)
+
+    def _send_final_data(self, data: bytes, now: float) -> None:
         self.since = now
         self._request = None
         self.user = NOBODY

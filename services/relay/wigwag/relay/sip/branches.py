@@ -8,6 +8,7 @@ the receiver sees a retransmission. A request that comes back with the hash it l
 import hashlib
 from base64 import urlsafe_b64encode
 from typing import Final
+from zlib import crc32
 
 from wigwag.protocols.digest import SigningKeys
 from wigwag.protocols.sip import Request, parse_via
@@ -18,27 +19,31 @@ _LOOP_LENGTH: Final = 8
 
 
 def loop_hash(request: Request) -> str:
-    """Return eight characters that are equal as long as nothing has changed by which a request is routed."""
+    """Return eight characters that are equal as long as nothing has changed by which a request is routed.
+
+    It guards against mistakes, not against malice: who forges it stops his own request.
+    """
+    get = request.get if "route" in request.names or "proxy-require" in request.names else _nothing
     routed = (
-        request.uri,
-        request.get("route") or "",
-        request.call_id,
-        str(request.cseq.number),
-        request.from_.tag or "",
-        request.to.tag or "",
-        request.get("proxy-require") or "",
-        request.get("proxy-authorization") or "",
+        f"{request.uri}\n{get('route')}\n{request.call_id}\n{request.cseq.number}\n{request.from_.tag}\n"
+        f"{request.to.tag}\n{get('proxy-require')}\n{request.get('proxy-authorization')}"
     )
-    digest = hashlib.blake2s("\n".join(routed).encode("utf-8", "surrogateescape"), digest_size=6).digest()
-    return urlsafe_b64encode(digest).decode("ascii")
+    return f"{crc32(routed.encode('utf-8', 'surrogateescape')):08x}"
 
 
 def branch_of(keys: SigningKeys, request: Request, target: str, loop: str) -> str:
     """Return the branch under which ``request`` is forwarded to ``target``."""
     via = request.via
-    named = (via.branch, via.sent_by, request.call_id, request.cseq.number, request.from_.tag, target)
-    _, mac = keys.sign(_PURPOSE, "\n".join(map(str, named)).encode("utf-8", "surrogateescape"))
-    return f"{COOKIE}{urlsafe_b64encode(mac[:15]).decode('ascii')}{loop}"
+    named = (
+        f"{via.branch}\n{via.host}\n{via.port}\n{request.call_id}\n{request.cseq.number}\n{request.from_.tag}\n{target}"
+    )
+    data = named.encode("utf-8", "surrogateescape")
+    mac = hashlib.blake2s(data, key=keys.derived(_PURPOSE), digest_size=15).digest()
+    return f"{COOKIE}{urlsafe_b64encode(mac).decode('ascii')}{loop}"
+
+
+def _nothing(_name: str) -> None:
+    return None
 
 
 def goes_round(request: Request, own: "frozenset[str]", loop: str) -> bool:

@@ -7,7 +7,8 @@ never challenged; then `Dispatch` leads it on. A response goes to its client tra
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from wigwag.errors import WigwagError
 from wigwag.protocols.sip import (
@@ -30,6 +31,7 @@ from .incoming import Incoming
 from .own_names import OwnNames
 from .ports import Neighbours
 from .proxy import Proxy
+from .shortcut import pass_response, pass_responses
 
 if TYPE_CHECKING:
     from wigwag.transport.channel import Address
@@ -100,6 +102,9 @@ class Edge:
         """Take a datagram that is no STUN."""
         if data in _KEEP_ALIVES:
             return
+        if data[:9] == b"SIP/2.0 2" and pass_response(self.transactions, data, self.now()):
+            self.counters["responses_received"] += 1
+            return
         flow = self._flow_to(socket, address, remote)
         try:
             message = parse_datagram(data)
@@ -109,6 +114,16 @@ class Edge:
         if self.pods is not None and isinstance(message, Request) and self.pods.hand_over(message, data, flow):
             return
         self.message_received(message, flow, self.now())
+
+    def responses_passed(self, flow: StreamFlow, data: bytes) -> bytes:
+        """Pass on the usual responses that a read of a stream begins with; returns the rest."""
+        if data[:9] != b"SIP/2.0 2":
+            return data
+        now = flow.heard_at = self.now()
+        rest, passed = pass_responses(self.transactions, data, now)
+        flow.messages += passed
+        self.counters["responses_received"] += passed
+        return rest
 
     def messages_received(
         self, flow: StreamFlow, messages: "Sequence[Request | Response | KeepAlive | SipError]"
@@ -186,7 +201,7 @@ class Edge:
             parameters["received"] = written.strip("[]")
         else:
             return self._by_sent_by(flow, via.port)
-        request.replace_item("via", str(via))
+        request.replace_via(via)
         return flow if "rport" in parameters else self._by_sent_by(flow, via.port)
 
     def _by_sent_by(self, flow: Flow, port: int | None) -> Flow:
@@ -245,10 +260,10 @@ class Edge:
         self, incoming: Incoming, value: "T | Coroutine[Any, Any, T]", go_on: Callable[[Incoming, T], None]
     ) -> None:
         """Go on with what a step has found: now, or when its coroutine has ended."""
-        if isinstance(value, Coroutine):
-            self._spawn(self._later(incoming, value, go_on))
+        if type(value) is CoroutineType:
+            self._spawn(self._later(incoming, cast("Coroutine[Any, Any, T]", value), go_on))
         else:
-            go_on(incoming, value)
+            go_on(incoming, cast("T", value))
 
     async def _later(
         self, incoming: Incoming, value: "Coroutine[Any, Any, T]", go_on: Callable[[Incoming, T], None]

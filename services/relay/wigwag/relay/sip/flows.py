@@ -1,7 +1,7 @@
 """Flows: the ways by which SIP messages reach a peer, here or at another pod (RFC 5626 section 3.2)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -38,15 +38,19 @@ class SipAddress:
     trusted: bool = False
     """Whoever comes in here has proven that he is a neighbour (``peer``)."""
 
-    @property
-    def transport(self) -> str:
-        """Transport as Via and URIs name it, in lower case."""
-        return "tls" if self.kind == "peer" else self.kind
+    transport: str = field(init=False)
+    """Transport as URIs name it, in lower case."""
+    via_transport: str = field(init=False)
+    """Transport as our Via names it."""
+    via_host: str = field(init=False)
+    """Host as our Via names it, in lower case."""
 
-    @property
-    def via(self) -> str:
-        """What our Via begins with here."""
-        return f"SIP/2.0/{self.transport.upper()} {self.host}:{self.port}"
+    def __post_init__(self) -> None:
+        """Derive what every message needs."""
+        transport = "tls" if self.kind == "peer" else self.kind
+        object.__setattr__(self, "transport", transport)
+        object.__setattr__(self, "via_transport", transport.upper())
+        object.__setattr__(self, "via_host", self.host.lower())
 
     def uri(self, user: str = "") -> str:
         """Return a URI that leads here, with ``lr``."""
@@ -109,6 +113,9 @@ class FlowOwner(Protocol):
 
     def stream_opened(self, flow: "StreamFlow") -> None:
         """The connection stands."""
+
+    def responses_passed(self, flow: "StreamFlow", data: bytes) -> bytes:
+        """Pass on the usual responses that a read begins with; returns the rest."""
 
     def messages_received(self, flow: "StreamFlow", messages: Sequence[Received]) -> None:
         """Messages came, in order; an error is the last."""
@@ -199,6 +206,10 @@ class StreamFlow:
     def data_received(self, data: bytes) -> None:
         """Take a read; over WebSocket it is one whole message (RFC 7118 section 5)."""
         if self._framed:
+            if not self._framer.mid_message:
+                data = self._owner.responses_passed(self, data)
+                if not data:
+                    return
             self._owner.messages_received(self, self._framer.receive_data(data))
         else:
             self._owner.messages_received(self, [_whole(data)])

@@ -13,7 +13,7 @@ from wigwag.protocols.sip.transactions import TransactionsFullError
 
 if TYPE_CHECKING:
     from wigwag.protocols.sip import Request
-    from wigwag.protocols.sip.transactions import ClientTransaction, ServerTransaction
+    from wigwag.protocols.sip.transactions import ClientTransaction, NonInviteServerTransaction, ServerTransaction
 
     from .flows import Flow
     from .incoming import Incoming, Target
@@ -244,6 +244,13 @@ class Forwarding:
             self._groups.clear()
             self._cancel_others(now)
         self._look(now)
+
+    def succeed_with(self, server: "NonInviteServerTransaction", data: bytes, now: float) -> None:
+        """Pass on a 2xx of the only branch that is written already; the request has not been answered yet."""
+        self._groups.clear()
+        self.decided = True
+        self.branches = []
+        server.respond_final(data, now)
 
     def branch_failed(self, branch: Branch, status: int, reason: str, now: float) -> None:
         """A target can't be reached, or did not answer."""

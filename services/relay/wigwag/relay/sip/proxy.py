@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from wigwag.protocols.digest import SigningKeys
-from wigwag.protocols.sip import Request, SipError
+from wigwag.protocols.sip import Request, SipError, Via
 from wigwag.protocols.sip.transactions import Transactions
 from wigwag.transport.errors import ConnectError
 
@@ -59,7 +59,7 @@ class Proxy:
         """INVITEs that have no final response yet."""
         self._keys = keys
         self._next_hops = next_hops
-        self._via_end = f";rport;pod={pod}" if pod else ";rport"
+        self._via_end: dict[str, str | None] = {"rport": None, "pod": pod} if pod else {"rport": None}
         self._now = now
         self._spawn = spawn
         self._random = random
@@ -71,18 +71,18 @@ class Proxy:
     def prepare(self, incoming: Incoming, target: Target, flow: "Flow") -> Request:
         """Return the request as it goes to a target."""
         came = incoming.request
-        request = came.copy()
-        if target.uri != came.uri:
-            request.set_uri(target.uri)
         hops = came.number("max-forwards", 255)
-        request.set("Max-Forwards", str(MAX_FORWARDS if hops is None else hops - 1))
+        request = came.forwarded(target.uri, MAX_FORWARDS if hops is None else hops - 1)
         assert_identity(request, incoming.identity)
         for route in reversed(target.route):
             request.insert("Route", route)
         if came.method not in NO_DIALOG and came.to.tag is None:
             self._record_route(request, incoming, target, flow)
         branch = branch_of(self._keys, came, target.name, loop_hash(came))
-        request.insert("Via", f"{flow.address.via};branch={branch}{self._via_end}")
+        address = flow.address
+        request.push_via(
+            Via(address.via_transport, address.via_host, address.port, {"branch": branch, **self._via_end})
+        )
         return request
 
     def _record_route(self, request: Request, incoming: Incoming, target: Target, flow: "Flow") -> None:
