@@ -3,8 +3,12 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Final, NoReturn
 
 import pytest
+
+PEERS: Final = Path(__file__).parents[2] / ".peers"
+"""Where ``make peers`` puts what Debian does not package."""
 
 
 def find_program(name: str, *directories: str) -> Path | None:
@@ -22,9 +26,25 @@ def find_program(name: str, *directories: str) -> Path | None:
 def require_peer(name: str, *directories: str) -> Path:
     """Return where a peer's program is, or skip the test by its name; with WIGWAG_REQUIRE_PEERS=1 fail instead."""
     found = find_program(name, *directories)
-    if found is not None:
-        return found
+    return found if found is not None else _missing(name)
+
+
+def _missing(name: str) -> NoReturn:
     reason = f"{name} is not installed: make peers"
     if os.environ.get("WIGWAG_REQUIRE_PEERS") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+def require_node_peers() -> tuple[Path, Path]:
+    """Return Node and the directory whose ``node_modules`` hold the SIP clients of browsers, or skip the test."""
+    return require_peer("node"), _require(PEERS / "node", "node_modules/jssip", "JsSIP, SIP.js and ws")
+
+
+def require_sipvicious() -> Path:
+    """Return the directory of sipvicious's programs, or skip the test."""
+    return _require(PEERS / "sipvicious" / "bin", "sipvicious_svmap", "sipvicious")
+
+
+def _require(directory: Path, content: str, name: str) -> Path:
+    return directory if (directory / content).exists() else _missing(name)

@@ -108,19 +108,19 @@ class Process:
         """
         try:
             wait_until(
-                lambda: self._ended() or accepts_connections(host, port), seconds=seconds, what=f"listener on {port}"
+                lambda: self.has_ended() or accepts_connections(host, port), seconds=seconds, what=f"listener on {port}"
             )
         except TimeoutError as error:
             self.stop()
             raise ProcessError(f"{error}\n{self.log_tail()}") from error
-        if self._ended():
+        if self.has_ended():
             raise ProcessError(f"{self._command[0]} ended at once\n{self.log_tail()}")
 
     def stop(self) -> None:
         """Ask the program to end; after ``STOP_GRACE`` seconds end its whole process group."""
         if self._running is None:
             return
-        if not self._ended():
+        if not self.has_ended():
             self._running.terminate()
             try:
                 self._running.wait(STOP_GRACE)
@@ -132,5 +132,6 @@ class Process:
         """Return the last lines of what the program wrote."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def _ended(self) -> bool:
+    def has_ended(self) -> bool:
+        """Tell whether it runs no more, or never did."""
         return self._running is None or self._running.poll() is not None

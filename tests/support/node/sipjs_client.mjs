@@ -1,0 +1,120 @@
+// SIP.js as a peer. Its session description handler is replaced by one without media that says the test's SDP.
+
+import { load, say, sayFailure, serve, settings } from "./lines.mjs";
+
+const { Inviter, Messager, Registerer, RegistererState, SessionState, UserAgent } = await load("sip.js");
+
+class SdpHandler {
+  async getDescription() {
+    return { body: settings.sdp, contentType: "application/sdp" };
+  }
+
+  async setDescription(sdp) {
+    this.remote = sdp;
+  }
+
+  hasDescription(contentType) {
+    return contentType === "application/sdp";
+  }
+
+  async rollbackDescription() {}
+
+  sendDtmf() {
+    return false;
+  }
+
+  close() {}
+}
+
+const target = (uri) => UserAgent.makeURI(uri);
+const agent = new UserAgent({
+  uri: target(settings.uri),
+  authorizationUsername: settings.user,
+  authorizationPassword: settings.password,
+  transportOptions: { server: settings.url, keepAliveInterval: 0 },
+  sessionDescriptionHandlerFactory: () => new SdpHandler(),
+  logBuiltinEnabled: false,
+  userAgentString: "SIP.js",
+  delegate: {
+    onConnect: () => say("connected"),
+    onDisconnect: () => say("disconnected"),
+    onMessage: (message) => {
+      message.accept();
+      const { from, body } = message.request;
+      say("message", { from: `sip:${from.uri.aor}`, text: body, type: message.request.getHeader("content-type") });
+    },
+    onInvite: (invitation) => {
+      follow(invitation);
+      say("invited", { from: `sip:${invitation.request.from.uri.aor}`, sdp: invitation.request.body });
+    },
+  },
+});
+const registerer = new Registerer(agent, { expires: settings.expires });
+let session = null;
+let registering = 0;
+
+registerer.stateChange.addListener((state) => {
+  if (state === RegistererState.Unregistered) {
+    say("unregistered");
+  }
+});
+
+function follow(newSession) {
+  session = newSession;
+  session.delegate = {
+    onBye: (bye) => bye.accept(),
+    onInvite: (request) => say("reinvited", { sdp: request.body }),
+    onCancel: () => say("cancelled"),
+  };
+  session.stateChange.addListener((state) => {
+    if (state === SessionState.Established) {
+      say("confirmed");
+    } else if (state === SessionState.Terminated) {
+      say("ended");
+    }
+  });
+}
+
+async function invite({ to }) {
+  const inviter = new Inviter(agent, target(to));
+  follow(inviter);
+  await inviter.invite({
+    requestDelegate: {
+      onProgress: ({ message }) => say("progress", { status: message.statusCode }),
+      onAccept: ({ message }) => say("accepted", { sdp: message.body }),
+      onReject: ({ message }) => sayFailure("failed", message, message.reasonPhrase),
+    },
+  });
+}
+
+await agent.start();
+await serve(
+  {
+    register: () =>
+      registerer.register({
+        requestDelegate: {
+          onAccept: ({ message }) => {
+            registering += 1;
+            say("registered", { contacts: message.getHeaders("contact"), round: registering });
+          },
+          onReject: ({ message }) => sayFailure("registration_failed", message, message.reasonPhrase),
+        },
+      }),
+    unregister: () => registerer.unregister(),
+    message: ({ to, text, type = "text/plain" }) =>
+      new Messager(agent, target(to), text, type).message({
+        requestDelegate: {
+          onAccept: ({ message }) => say("sent", { status: message.statusCode }),
+          onReject: ({ message }) => sayFailure("refused", message, message.reasonPhrase),
+        },
+      }),
+    invite,
+    answer: () => session.accept(),
+    reject: ({ status }) => session.reject({ statusCode: status }),
+    reinvite: () => session.invite({ requestDelegate: { onAccept: () => say("renegotiated") } }),
+    hangup: () => session.bye(),
+    cancel: () => session.cancel(),
+    disconnect: () => agent.stop(),
+  },
+  () => agent.stop(),
+);
