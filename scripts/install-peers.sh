@@ -1,9 +1,11 @@
 #!/bin/sh
 # Installs the programs that interoperability tests and benchmarks talk to. Debian only; needs root.
 set -eu
-packages="kamailio kamailio-tls-modules kamailio-websocket-modules kamailio-extra-modules tshark gcc libc6-dev libssl-dev postgresql mariadb-server redis-server"
+packages="kamailio kamailio-tls-modules kamailio-websocket-modules kamailio-extra-modules tshark gcc libc6-dev libssl-dev postgresql mariadb-server redis-server sip-tester sipsak linphone-cli"
 command -v java >/dev/null || packages="$packages default-jre-headless"
 command -v mvn >/dev/null || packages="$packages maven"
+command -v node >/dev/null || packages="$packages nodejs"
+command -v npm >/dev/null || packages="$packages npm"
 missing=""
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
@@ -16,7 +18,28 @@ fetch_kafka() {
     mvn -q -B -f tests/support/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/.peers/kafka.part"
     mv .peers/kafka.part .peers/kafka
 }
-[ -n "$missing" ] || { fetch_kafka; exit 0; }
+# The SIP clients of browsers. No lock file: it would record where packages were downloaded from.
+fetch_node() {
+    ! cmp -s tests/support/node/package.json .peers/node/package.json || return 0
+    rm -rf .peers/node .peers/node.part
+    mkdir -p .peers/node.part
+    cp tests/support/node/package.json .peers/node.part/
+    (cd .peers/node.part && npm install --silent --no-package-lock --no-audit --no-fund)
+    mv .peers/node.part .peers/node
+}
+# A program, kept apart from our own packages.
+fetch_sipvicious() {
+    [ ! -x .peers/sipvicious/bin/sipvicious_svmap ] || return 0
+    rm -rf .peers/sipvicious
+    python3 -m venv .peers/sipvicious
+    .peers/sipvicious/bin/python -m pip install --quiet --disable-pip-version-check sipvicious==0.3.8
+}
+fetch_all() {
+    fetch_kafka
+    fetch_node
+    fetch_sipvicious
+}
+[ -n "$missing" ] || { fetch_all; exit 0; }
 command -v apt-get >/dev/null || { echo "install by hand:$missing" >&2; exit 1; }
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q >/dev/null
@@ -25,4 +48,4 @@ printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/poli
 trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 # shellcheck disable=SC2086
 apt-get install -y -q --no-install-recommends $missing >/dev/null
-fetch_kafka
+fetch_all

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.edge_under_test import SipEdge
 from tests.support.kamailio_sip import kamailio_edge
 from tests.support.peers import require_peer
-from tests.support.edge_under_test import SipEdge
 from tests.support.wigwag_sip import wigwag_edge
 
 
@@ -14,12 +14,12 @@ from tests.support.wigwag_sip import wigwag_edge
 def edge(request: pytest.FixtureRequest) -> Iterator[SipEdge]:
     """A running registrar and proxy: ours, and Kamailio, which shows that a test asks for nothing unusual.
 
-    Ours offers MD5 alone: SIPp, JsSIP and SIP.js read the first challenge of a response and know nothing else.
+    Ours offers MD5 first: SIPp, sipsak, JsSIP and SIP.js read the first challenge of a response and know nothing else.
     """
     if request.param == "kamailio":
         require_peer("kamailio")
         with kamailio_edge() as running:
             yield running
     else:
-        with wigwag_edge(("MD5",)) as running:
+        with wigwag_edge(("MD5", "SHA-256")) as running:
             yield running

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.node_client import CLIENTS, NodeClient, node_client, registered
 from tests.support.edge_under_test import SipEdge
+from tests.support.node_client import CLIENTS, NodeClient, node_client, registered
 
 SDP = (
     "v=0\r\no={user} 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"

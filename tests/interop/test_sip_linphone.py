@@ -5,9 +5,9 @@ from typing import Final
 
 import pytest
 
+from tests.support.edge_under_test import SipEdge
 from tests.support.linphone import linphone
 from tests.support.node_client import registered
-from tests.support.edge_under_test import SipEdge
 
 TRANSPORTS: Final = ("udp", "tcp", "tls")
 CPIM: Final = (

@@ -9,6 +9,8 @@ from typing import Final
 from tests.support.processes import free_port
 
 DOMAIN: Final = "edge.example"
+RESOLVABLE: Final = "localhost"
+"""A second domain with the same users, for programs that look up the host of every URI."""
 USERS: Final = {"alice": "secret-of-alice", "bob": "secret-of-bob", "carol": "secret-of-carol", "100": "secret-of-100"}
 TRANSPORTS: Final = ("udp", "tcp", "tls", "ws", "wss")
 

@@ -1,8 +1,8 @@
 """A real Kamailio as SIP registrar and proxy (usrloc, registrar, tm, auth, websocket), on free loopback ports.
 
-Users, passwords and the domain are those of ``tests.support.edge_under_test``. It asks for digest authentication (MD5, the
-only algorithm of its that all peers know) in REGISTER and in whatever a user of its domain sends outside of a dialog,
-forks in parallel to all contacts, answers 404 for whom it does not know and 480 for whom it can't reach.
+Users, passwords and the domain are those of ``tests.support.edge_under_test``. It asks for digest authentication (MD5)
+in REGISTER and in whatever a user of its domain sends outside of a dialog, forks in parallel to all contacts, and
+answers 480 for whom it can't reach.
 """
 
 import socket
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.certificates import Authority
-from tests.support.processes import Process, wait_until
 from tests.support.edge_under_test import DOMAIN, TRANSPORTS, USERS, SipEdge, free_sip_port
+from tests.support.processes import Process, wait_until
 
 HOST: Final = "127.0.0.1"
 
@@ -24,6 +24,7 @@ debug=2
 log_stderror=yes
 auto_aliases=no
 alias="{domain}"
+alias="localhost"
 dns=no
 rev_dns=no
 children=2

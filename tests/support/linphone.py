@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.support.edge_under_test import SipEdge
 from tests.support.peers import require_peer
 from tests.support.processes import wait_until
-from tests.support.edge_under_test import SipEdge
 
 SECONDS: Final = 15.0
 """Longest wait for what the daemon tells."""

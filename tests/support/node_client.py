@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.peers import require_node_peers
 from tests.support.edge_under_test import SipEdge
+from tests.support.peers import require_node_peers
 
 CLIENTS: Final = ("jssip", "sipjs")
 SCRIPTS: Final = Path(__file__).with_name("node")

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.support.edge_under_test import SipEdge, free_sip_port
 from tests.support.peers import require_peer
 from tests.support.processes import Process, ProcessError, wait_until
-from tests.support.edge_under_test import SipEdge, free_sip_port
 
 SCENARIOS: Final = Path(__file__).with_name("sipp")
 SECONDS: Final = 20.0

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.certificates import Authority
+from tests.support.edge_under_test import DOMAIN, RESOLVABLE, TRANSPORTS, USERS, SipEdge, free_sip_port
 from tests.support.processes import Process
-from tests.support.edge_under_test import DOMAIN, TRANSPORTS, USERS, SipEdge, free_sip_port
 
 HOST: Final = "127.0.0.1"
 
@@ -40,13 +40,17 @@ def wigwag_edge(algorithms: Sequence[str] | None = None) -> Iterator[SipEdge]:
 
 
 def _environment(directory: Path, ports: dict[str, int], pair: tuple[str, str]) -> dict[str, str]:
-    users = [{"username": user, "domain": DOMAIN, "password": password} for user, password in USERS.items()]
+    users = [
+        {"username": user, "domain": domain, "password": password}
+        for user, password in USERS.items()
+        for domain in (DOMAIN, RESOLVABLE)
+    ]
     return {
         "WIGWAG_NODE__DATA_DIR": str(directory / "data"),
         "WIGWAG_ADMIN__PORT": "0",
         "WIGWAG_RELAY__LISTENERS": "[]",
         "WIGWAG_RELAY__SIP__LISTENERS": json.dumps([_listener(kind, port, pair) for kind, port in ports.items()]),
-        "WIGWAG_RELAY__SIP__DOMAINS": json.dumps([DOMAIN]),
+        "WIGWAG_RELAY__SIP__DOMAINS": json.dumps([DOMAIN, RESOLVABLE]),
         "WIGWAG_USERS": json.dumps(users),
     }
 
@@ -55,4 +59,7 @@ def _listener(kind: str, port: int, pair: tuple[str, str]) -> dict[str, object]:
     listener: dict[str, object] = {"name": f"sip-{kind}", "kind": kind, "host": HOST, "port": port}
     if kind in ("tls", "wss"):
         listener["certificates"] = [pair]
+    if kind == "tls":
+        # Linphone's TLS library compares host names only, so that is the name by which it is sent here.
+        listener["advertised_host"] = "localhost"
     return listener
