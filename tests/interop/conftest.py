@@ -14,12 +14,19 @@ from tests.support.wigwag_sip import wigwag_edge
 def edge(request: pytest.FixtureRequest) -> Iterator[SipEdge]:
     """A running registrar and proxy: ours, and Kamailio, which shows that a test asks for nothing unusual.
 
-    Ours offers MD5 first: SIPp, sipsak, JsSIP and SIP.js read the first challenge of a response and know nothing else.
+    Ours offers MD5 alone, the only algorithm that all peers find: see ``test_sip_digest_order``.
     """
     if request.param == "kamailio":
         require_peer("kamailio")
         with kamailio_edge() as running:
             yield running
     else:
-        with wigwag_edge(("MD5", "SHA-256")) as running:
+        with wigwag_edge(("MD5",)) as running:
             yield running
+
+
+@pytest.fixture
+def known_defect(request: pytest.FixtureRequest, edge: SipEdge) -> None:
+    """Expect a test to fail at our own edge, until it does not."""
+    if edge.name == "wigwag":
+        request.applymarker(pytest.mark.xfail(strict=True, reason="not yet: see the test"))

@@ -20,6 +20,7 @@ class SipEdge:
     """A registrar and proxy under test.
 
     Args:
+        name: ``wigwag`` or ``kamailio``.
         host: Address of all its listeners.
         ports: Port by transport: ``udp``, ``tcp``, ``tls``, ``ws``, ``wss``.
         ca_file: PEM file of the authority behind its certificate, which names ``host``.
@@ -28,6 +29,7 @@ class SipEdge:
         users: Password by user.
     """
 
+    name: str
     host: str
     ports: Mapping[str, int]
     ca_file: str

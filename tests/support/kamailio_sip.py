@@ -194,7 +194,7 @@ def kamailio_edge() -> Iterator[SipEdge]:
         with Process(command, log=directory / "kamailio.log") as process:
             process.wait_for_port(HOST, ports["tcp"])
             wait_until(lambda: answers_options(HOST, ports["udp"]), seconds=15.0, what="answer from Kamailio")
-            yield SipEdge(host=HOST, ports=ports, ca_file=authority.ca_file, log=process.log)
+            yield SipEdge(name="kamailio", host=HOST, ports=ports, ca_file=authority.ca_file, log=process.log)
 
 
 def answers_options(host: str, port: int) -> bool:

@@ -36,7 +36,7 @@ def wigwag_edge(algorithms: Sequence[str] | None = None) -> Iterator[SipEdge]:
         command: list[str | Path] = [Path(sys.executable).with_name("wigwag"), "run", "relay"]
         with Process(command, log=directory / "log", environment=environment, directory=directory) as process:
             process.wait_for_port(HOST, ports["wss"])
-            yield SipEdge(host=HOST, ports=ports, ca_file=authority.ca_file, log=process.log)
+            yield SipEdge(name="wigwag", host=HOST, ports=ports, ca_file=authority.ca_file, log=process.log)
 
 
 def _environment(directory: Path, ports: dict[str, int], pair: tuple[str, str]) -> dict[str, str]:
