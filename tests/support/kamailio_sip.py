@@ -133,7 +133,7 @@ request_route {{
         add_contact_alias();
     }}
     if (uri != myself) {{
-        sl_send_reply("403", "Forbidden");
+        {outside}
         exit;
     }}
     if (!lookup("location")) {{
@@ -172,8 +172,13 @@ onreply_route[ALIAS] {{
 
 
 @contextmanager
-def kamailio_edge() -> Iterator[SipEdge]:
+def kamailio_edge(*, host: str = HOST, domain: str = DOMAIN, next_hop: str | None = None) -> Iterator[SipEdge]:
     """Run Kamailio as registrar and proxy until the block ends.
+
+    Args:
+        host: Loopback address of its listeners.
+        domain: The domain that it serves.
+        next_hop: Where its users' requests to other domains go, ``host:port`` over UDP; None: nowhere.
 
     Raises:
         ProcessError: It did not start; the text holds its log.
@@ -181,20 +186,29 @@ def kamailio_edge() -> Iterator[SipEdge]:
     with tempfile.TemporaryDirectory(prefix="wigwag-kamailio-") as name:
         directory = Path(name)
         authority = Authority.create(directory)
-        certificate, private_key = authority.issue("localhost", DOMAIN, addresses=(HOST,))
-        ports = {transport: free_sip_port() for transport in TRANSPORTS}
+        certificate, private_key = authority.issue("localhost", domain, addresses=(host,))
+        ports = {transport: free_sip_port(host) for transport in TRANSPORTS}
         configuration = directory / "kamailio.cfg"
+        outside = f'$du = "sip:{next_hop}"; route(RELAY);' if next_hop else 'sl_send_reply("403", "Forbidden");'
         users = "\n".join(f'    $sht(users=>{user}) = "{password}";' for user, password in USERS.items())
         configuration.write_text(
             _CONFIGURATION.format(
-                host=HOST, domain=DOMAIN, certificate=certificate, private_key=private_key, users=users, **ports
+                host=host,
+                domain=domain,
+                outside=outside,
+                certificate=certificate,
+                private_key=private_key,
+                users=users,
+                **ports,
             )
         )
         command = ["kamailio", "-DD", "-E", "-m", "64", "-M", "8", "-Y", name, "-w", name, "-f", str(configuration)]
         with Process(command, log=directory / "kamailio.log") as process:
-            process.wait_for_port(HOST, ports["tcp"])
-            wait_until(lambda: answers_options(HOST, ports["udp"]), seconds=15.0, what="answer from Kamailio")
-            yield SipEdge(name="kamailio", host=HOST, ports=ports, ca_file=authority.ca_file, log=process.log)
+            process.wait_for_port(host, ports["tcp"])
+            wait_until(lambda: answers_options(host, ports["udp"]), seconds=15.0, what="answer from Kamailio")
+            yield SipEdge(
+                name="kamailio", host=host, domain=domain, ports=ports, ca_file=authority.ca_file, log=process.log
+            )
 
 
 def answers_options(host: str, port: int) -> bool:

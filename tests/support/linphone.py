@@ -125,7 +125,14 @@ def linphone(
         for folder in (".config/linphone", ".local/share/linphone"):
             (directory / folder).mkdir(parents=True)
         (directory / "rc").write_text(_configuration(edge, user, transport, password or edge.users[user]))
-        command = [program, "--config", directory / "rc", "--disable-stats-events", "--log", directory / "log"]
+        command: list[str | Path] = [
+            program,
+            "--config",
+            directory / "rc",
+            "--disable-stats-events",
+            "--log",
+            directory / "log",
+        ]
         with (directory / "output").open("wb") as output:
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=output, stderr=output, env={"HOME": name, "PATH": "/usr/bin"}

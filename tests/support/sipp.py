@@ -98,6 +98,7 @@ def run_sipp(
     user: str,
     *,
     peer: str = "",
+    peer_domain: str | None = None,
     transport: str = "udp",
     password: str | None = None,
     calls: int = 1,
@@ -113,6 +114,7 @@ def run_sipp(
         edge: Where it sends to.
         user: Who it is.
         peer: User that its requests are for.
+        peer_domain: Domain of that user; None: the edge's.
         transport: ``udp`` or ``tcp``.
         password: Another than the user's own.
         calls: How often the scenario is run.
@@ -123,8 +125,8 @@ def run_sipp(
     """
     with tempfile.TemporaryDirectory(prefix="wigwag-sipp-") as name:
         directory = Path(name)
-        keys = {**_keys(edge, user, peer, password), **keys}
-        command = _command(scenario, edge, transport, keys, digest_uri(scenario, edge, peer))
+        keys = {**_keys(edge, user, peer, password), "peer_domain": peer_domain or edge.domain, **keys}
+        command = _command(scenario, edge, transport, keys)
         command += ["-m", str(calls), "-r", str(rate), "-timeout", f"{seconds:g}s", "-timeout_error"]
         command += ["-lost", str(lost)] if lost else []
         with Process(command, log=directory / "screen", directory=directory) as process:
@@ -148,7 +150,7 @@ def sipp_agent(
     with tempfile.TemporaryDirectory(prefix="wigwag-sipp-") as name:
         directory = Path(name)
         keys = {**_keys(edge, user, "", None), "expires": str(expires)}
-        command = _command("agent", edge, transport, keys, digest_uri("agent", edge, ""))
+        command = _command("agent", edge, transport, keys)
         command += ["-m", "1", "-oocsf", str(SCENARIOS / f"{answers}.xml")]
         with Process(command, log=directory / "screen", directory=directory) as process:
             agent = SippAgent(directory, process)
@@ -157,9 +159,10 @@ def sipp_agent(
         run_sipp("remove", edge, user, transport=transport).expect_success()
 
 
-def digest_uri(scenario: str, edge: SipEdge, peer: str) -> str:
+def _digest_uri(scenario: str, keys: Mapping[str, str]) -> str:
     """The Request-URI, without its scheme, that SIPp is to authenticate."""
-    return edge.domain if scenario in ("register", "agent", "remove") else f"{peer}@{edge.domain}"
+    registers = scenario in ("register", "agent", "remove")
+    return keys["domain"] if registers else f"{keys['peer']}@{keys['peer_domain']}"
 
 
 def _keys(edge: SipEdge, user: str, peer: str, password: str | None) -> dict[str, str]:
@@ -167,10 +170,10 @@ def _keys(edge: SipEdge, user: str, peer: str, password: str | None) -> dict[str
     return {"domain": edge.domain, "user": user, "peer": peer, "password": password, "expires": "300"}
 
 
-def _command(scenario: str, edge: SipEdge, transport: str, keys: Mapping[str, str], auth_uri: str) -> list[str | Path]:
+def _command(scenario: str, edge: SipEdge, transport: str, keys: Mapping[str, str]) -> list[str | Path]:
     command: list[str | Path] = [require_peer("sipp"), edge.address(transport), "-sf", SCENARIOS / f"{scenario}.xml"]
     command += ["-t", {"udp": "u1", "tcp": "t1"}[transport], "-i", edge.host, "-p", str(free_sip_port()), "-nostdin"]
-    command += ["-au", keys["user"], "-ap", keys["password"], "-auth_uri", auth_uri]
+    command += ["-au", keys["user"], "-ap", keys["password"], "-auth_uri", _digest_uri(scenario, keys)]
     command += ["-default_behaviors", "abortunexp"]
     command += ["-trace_stat", "-stf", "statistics", "-fd", "1", "-trace_err", "-error_file", "errors"]
     command += ["-trace_msg", "-message_file", "messages", "-trace_logs", "-log_file", "logs"]

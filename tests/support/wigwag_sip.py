@@ -16,11 +16,12 @@ HOST: Final = "127.0.0.1"
 
 
 @contextmanager
-def wigwag_edge(algorithms: Sequence[str] | None = None) -> Iterator[SipEdge]:
+def wigwag_edge(algorithms: Sequence[str] | None = None, trusted: Sequence[str] = ()) -> Iterator[SipEdge]:
     """Run the relay with SIP listeners alone until the block ends, with default settings but for what is given.
 
     Args:
         algorithms: Digest algorithms offered, in order; None: the default.
+        trusted: Networks of neighbours.
 
     Raises:
         ProcessError: It did not start; the text holds its log.
@@ -33,6 +34,8 @@ def wigwag_edge(algorithms: Sequence[str] | None = None) -> Iterator[SipEdge]:
         environment = _environment(directory, ports, pair)
         if algorithms is not None:
             environment["WIGWAG_RELAY__DIGEST_ALGORITHMS"] = json.dumps(list(algorithms))
+        if trusted:
+            environment["WIGWAG_RELAY__SIP__TRUSTED_NETWORKS"] = json.dumps(list(trusted))
         command: list[str | Path] = [Path(sys.executable).with_name("wigwag"), "run", "relay"]
         with Process(command, log=directory / "log", environment=environment, directory=directory) as process:
             process.wait_for_port(HOST, ports["wss"])
