@@ -7,7 +7,6 @@ from tests.support.kamailio_sip import answers_options
 from tests.support.sipsak import register, sipsak
 
 
-@pytest.mark.usefixtures("known_defect")
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_ping_of_the_domain_is_answered_200(edge: SipEdge, transport: str) -> None:
     """RFC 3261 section 11: OPTIONS without a user, addressed as a REGISTER is, is for the server itself."""

@@ -36,7 +36,6 @@ def answer(edge: SipEdge, method: str, user: str, to: str) -> str:
     return re.sub(rf'\b{port}\b|tag=[^\s;]+|nonce="[^"]+"', "X", text)
 
 
-@pytest.mark.usefixtures("known_defect")
 def test_a_challenge_is_not_sent_again_to_an_address_that_may_be_forged(edge: SipEdge) -> None:
     """RFC 3261 section 26.3.2.4: who is not authenticated gets one response; else we flood whom he names."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:

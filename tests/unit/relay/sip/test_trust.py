@@ -177,3 +177,31 @@ async def test_user_is_looked_up_once_for_many_messages(edge: EdgeUnderTest) -> 
             await edge.settle()
     assert len(bob.received()) == 5
     assert edge.passwords.asked == 1
+
+
+async def test_strangers_invite_over_udp_is_refused_once_and_not_again(edge: EdgeUnderTest) -> None:
+    mallory = SipClient(edge, "alice")
+    mallory.send(mallory.request("INVITE", f"sip:bob@{DOMAIN}"))
+    await edge.settle()
+    edge.pass_time(40, step=0.5)
+    assert [message.start_line for message in mallory.received()] == ["SIP/2.0 407 Proxy Authentication Required"]
+    assert not edge.edge.transactions.servers
+
+
+async def test_domain_of_ours_without_user_is_the_edge_itself(edge: EdgeUnderTest) -> None:
+    client = SipClient(edge, "alice")
+    client.send(client.request("OPTIONS", f"sip:{DOMAIN}"))
+    assert client.response().status == 200
+
+
+async def test_route_that_names_the_edge_by_an_alias_is_its_own() -> None:
+    edge = EdgeUnderTest({"aliases": ["proxy.example.net"]})
+    alice, bob = SipClient(edge, "alice"), SipClient(edge, "bob")
+    await bob.register()
+    request = alice.message("bob")
+    request.insert("Route", "<sip:proxy.example.net;lr>")
+    alice.send(request)
+    await edge.settle()
+    alice.send(alice.authenticated(request, alice.response()))
+    await edge.settle()
+    assert "route" not in bob.incoming()

@@ -91,6 +91,20 @@ class ServerTransaction:
         self.state, act = step
         act(self, response, data, now)
 
+    def respond_once(self, response: Response) -> None:
+        """Send a final response and forget the request, so that nothing is ever sent again (section 26.3.2.4).
+
+        For what is sent to whom nobody knows: a retransmission of the request is a new request then, and the ACK of a
+        refused INVITE belongs to nothing.
+        """
+        if self.state > State.PROCEEDING:
+            return
+        data = bytes(response)
+        self.state = State.TERMINATED
+        self._close()
+        self._clear()
+        self.wire.send(data)
+
     def receive_again(self, wire: Wire, now: float) -> None:
         """Take a retransmission of the request, perhaps over another connection than the first."""
         registry = self._registry

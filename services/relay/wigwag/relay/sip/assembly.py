@@ -95,7 +95,7 @@ def assemble(
     edge = Edge(
         sip,
         pod=pod,
-        names=OwnNames(sip.domains or settings.domains, addresses),
+        names=OwnNames(sip.domains or settings.domains, addresses, sip.aliases),
         transactions=transactions,
         proxy=proxy,
         now=runtime.now,

@@ -92,6 +92,8 @@ class SipSettings(Section):
     listeners: tuple[SipListenerSettings, ...] = ()
     domains: tuple[str, ...] = ()
     """Domains whose users register here; empty: those of the relay (``relay.domains``)."""
+    aliases: tuple[str, ...] = ()
+    """More names and addresses by which clients know the listeners, such as in their outbound proxy's setting."""
     trusted_networks: tuple[str, ...] = ()
     """Networks of neighbours whose requests are taken without digest, and whose P-Asserted-Identity is believed."""
     timers: SipTimerSettings = SipTimerSettings()

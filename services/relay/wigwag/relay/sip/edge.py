@@ -244,10 +244,15 @@ class Edge:
 
     def respond(self, incoming: Incoming, status: int, reason: str, fields: "tuple[tuple[str, str], ...]" = ()) -> None:
         """Answer a request ourselves."""
-        if incoming.server is None or incoming.server.final_sent:
+        server = incoming.server
+        if server is None or server.final_sent:
             return
         response = Response.to_request(incoming.request, status, reason, to_tag=self.proxy.tag(), fields=fields)
-        incoming.server.respond(response, self.now())
+        if status >= 300 and incoming.is_strangers_invite:
+            # Retransmitted until an ACK comes, it would go on to whoever's address the INVITE was sent with.
+            server.respond_once(response)
+        else:
+            server.respond(response, self.now())
 
     def guard(self, incoming: Incoming, step: Callable[[Incoming], None]) -> None:
         """Take a step; a ``SipError`` becomes the response."""

@@ -62,6 +62,12 @@ class Incoming:
         return self._target
 
     @property
+    def is_strangers_invite(self) -> bool:
+        """Whether it is an INVITE in a datagram whose sender has proven nothing."""
+        is_invite = self.request.method == "INVITE" and not self.flow.reliable
+        return is_invite and self.identity is NOBODY and not self.in_dialog
+
+    @property
     def in_dialog(self) -> bool:
         """Whether it belongs to a dialog that was set up through us."""
         return self.routed is not None and self.request.to.tag is not None

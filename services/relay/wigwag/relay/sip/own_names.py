@@ -15,14 +15,18 @@ class OwnNames:
     Args:
         domains: Domains served, lower case.
         addresses: The listeners.
+        aliases: More names of theirs.
     """
 
-    def __init__(self, domains: Iterable[str], addresses: Iterable[SipAddress]) -> None:
+    def __init__(self, domains: Iterable[str], addresses: Iterable[SipAddress], aliases: Iterable[str] = ()) -> None:
+        aliases = tuple(aliases)
         self.domains = frozenset(domain.lower() for domain in domains)
         self._hostports: set[tuple[str, int | None]] = set()
         sent_by = set()
         for address in addresses:
-            for host, port in ((address.host, address.port), (address.bound_host, address.bound_port)):
+            named = [(address.host, address.port), (address.bound_host, address.bound_port)]
+            named += [(alias, address.port) for alias in aliases]
+            for host, port in named:
                 host = f"[{host}]" if ":" in host and host[0] != "[" else host
                 self._hostports.add((host.lower(), port))
                 if port == _DEFAULT_PORTS[address.transport]:
@@ -34,6 +38,10 @@ class OwnNames:
     def is_address(self, uri: SipUri) -> bool:
         """Tell whether the URI's host and port are a listener's."""
         return (uri.host, uri.port) in self._hostports
+
+    def is_ours(self, uri: SipUri) -> bool:
+        """Tell whether the URI's host is a listener or a domain of ours."""
+        return self.is_address(uri) or self.is_domain(uri)
 
     def is_domain(self, uri: SipUri) -> bool:
         """Tell whether the URI is in a domain of ours, whatever its port if that is one of ours too."""
