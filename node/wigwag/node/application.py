@@ -28,6 +28,7 @@ from wigwag.store.memory import MemoryStore
 
 from .admin import admin_application
 from .bus import bus_readings, open_bus
+from .collecting import collect_rarely
 from .data_directory import AdminNote, make_data_directory
 from .mi import mi_router
 from .mi_core import core_commands, statistics_commands
@@ -247,6 +248,7 @@ async def serve(node: Node, on_running: Callable[[Node], None] = lambda node: No
         loop.add_signal_handler(number, _on_signal, stop, number)
     node.watch_parent(stop.set)
     async with node:
+        collect_rarely()
         on_running(node)
         await stop.wait()
         await node.drain()
