@@ -10,6 +10,7 @@ from .errors import SipError
 from .fields import Message
 from .names import TOKEN
 from .parameters import printable
+from .values import parse_number
 
 __all__ = ["Message", "Request", "Response"]
 
@@ -28,7 +29,7 @@ class Request(Message):
         start_line: As it came; None: made of method and URI.
     """
 
-    __slots__ = ("method", "uri")
+    __slots__ = ("_hops", "method", "uri")
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Request(Message):
         self.method = method
         self.uri = uri
         """Request-URI as written."""
+        self._hops = -1
 
     @classmethod
     def create(cls, method: str, uri: str, fields: Iterable[tuple[str, str]], body: bytes = b"") -> Self:
@@ -63,6 +65,19 @@ class Request(Message):
         """Give it another Request-URI; LocalProtocolError if it holds a blank or what is not visible ASCII."""
         self.uri = _checked(uri)
         self.start_line = f"{self.method} {uri} SIP/2.0"
+
+    @property
+    def max_forwards(self) -> int | None:
+        """The Max-Forwards field, None without one; SipError if it is no number of at most 255.
+
+        It is read once: whoever changes the field changes a copy.
+        """
+        if self._hops < 0:
+            value = self.get("max-forwards")
+            if value is None:
+                return None
+            self._hops = parse_number("Max-Forwards", value, 255)
+        return self._hops
 
     def forwarded(self, uri: str, hops: int) -> "Request":
         """Return a copy for another target (section 16.6 steps 1 to 3).

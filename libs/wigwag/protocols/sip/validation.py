@@ -62,9 +62,7 @@ def _check_request(request: Request) -> None:
     if isinstance(uri, SipUri) and uri.headers:
         # RFC 3261 section 19.1.1, table 1.
         raise SipError("the Request-URI holds header fields")
-    max_forwards = request.get("max-forwards")
-    if max_forwards is not None:
-        parse_number("Max-Forwards", max_forwards, 255)
+    request.max_forwards  # noqa: B018 - reading it checks it
     expires = request.get("expires")
     if expires is not None:
         parse_number("Expires", expires, _MOST_SECONDS)

@@ -126,13 +126,26 @@ async def test_proxy_require_that_is_not_known_is_420(edge: EdgeUnderTest) -> No
     assert (response.status, response.get("unsupported")) == (420, "foo, bar")
 
 
-async def test_request_that_comes_back_unchanged_is_a_loop(edge: EdgeUnderTest) -> None:
+async def test_request_that_goes_round_is_stopped_when_it_has_come_twice(edge: EdgeUnderTest) -> None:
     neighbour = SipClient(edge, "alice", host=TRUSTED, port=5060)
     bob = await registered(edge, "bob")
     first = neighbour.message("bob")
     neighbour.send(first)
-    came = bob.incoming()
-    came.set_uri(first.uri)  # The next hop sends it back to where it was.
+    for number in range(2):
+        came = bob.incoming()
+        came.set_uri(first.uri)  # The next hop sends it back to where it was.
+        came.insert("Via", f"SIP/2.0/UDP {TRUSTED}:5060;branch=z9hG4bKround{number};rport")
+        neighbour.send(came)
+    assert neighbour.response().status == 482
+
+
+async def test_fork_that_comes_back_is_a_loop_at_once(edge: EdgeUnderTest) -> None:
+    neighbour = SipClient(edge, "alice", host=TRUSTED, port=5060)
+    devices = await fork(edge)
+    first = neighbour.message("bob")
+    neighbour.send(first)
+    came = devices[0].incoming()
+    came.set_uri(first.uri)
     came.insert("Via", f"SIP/2.0/UDP {TRUSTED}:5060;branch=z9hG4bKround;rport")
     neighbour.send(came)
     assert neighbour.response().status == 482

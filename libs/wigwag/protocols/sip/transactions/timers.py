@@ -125,12 +125,15 @@ class Queue(Generic[T]):
 
     def expire(self, now: float) -> None:
         """Fire all that are due."""
-        waiting, event = self.waiting, self.event
+        waiting, live, event, duration = self.waiting, self._running, self.event, self.duration
         while waiting:
-            due = self.next_timeout()
-            if due is None or due > now:
+            first = waiting[0]
+            if not live[first.state]:
+                waiting.popleft()
+            elif self._started(first) + duration <= now:
+                waiting.popleft().fire(event, now)
+            else:
                 return
-            waiting.popleft().fire(event, now)
 
     def _started(self, transaction: T) -> float:
         return transaction.since

@@ -25,7 +25,7 @@ from wigwag.protocols.sip.digest import DigestServer, ProtectionDomain, Role, ac
 from wigwag.runtime.credentials import CredentialSource
 
 from .flows import Flow, StreamFlow
-from .incoming import Identity, Incoming
+from .incoming import NEIGHBOUR, Identity, Incoming
 from .nonce_counts import NonceCounts, identity_of
 from .ports import Later
 
@@ -95,7 +95,7 @@ class Authenticator:
             SipError: 407 with challenges, 403; also from the coroutine, and then 503 too.
         """
         if self._edge.is_trusted(incoming.flow):
-            return Identity(trusted=True)
+            return NEIGHBOUR
         sender = parse_uri(incoming.request.from_.uri)
         if not isinstance(sender, SipUri) or not self._edge.names.is_domain(sender):
             raise SipError("Forbidden: not a domain of ours, and no neighbour", status=403)

@@ -1,8 +1,9 @@
 """Branches of what the proxy forwards, the same from any pod; loops found by them (RFC 3261 sections 16.3, 16.6.8).
 
-A branch is the magic cookie, a MAC over all that makes the request this one and its target, and a hash over what
-decides where a request goes. A pod that forwards a retransmission which another had forwarded makes the same branch:
-the receiver sees a retransmission. A request that comes back with the hash it left with goes round in a circle.
+A branch is the magic cookie, a MAC over all that makes the request this one and its target, and, where loops have to
+be noticed, a hash over what decides where a request goes. A pod that forwards a retransmission which another had
+forwarded makes the same branch: the receiver sees a retransmission. A request that comes back with the hash it left
+with goes round in a circle.
 """
 
 import hashlib

@@ -46,7 +46,7 @@ class Dispatch:
         request = incoming.request
         self._take_routes(incoming)
         for_us = incoming.routed is None and not incoming.target.user and self._edge.names.is_ours(incoming.target)
-        if request.number("max-forwards", 255) == 0 and not for_us:
+        if request.max_forwards == 0 and not for_us:
             raise SipError("Too Many Hops", status=483)
         if request.names.count("via") > 1 and goes_round(request, self._edge.names.sent_by, loop_hash(request)):
             raise SipError("Loop Detected", status=482)

@@ -71,7 +71,7 @@ class Branch:
         if forwarding.decided and not forwarding.is_invite:
             return
         transactions = forwarding.proxy.transactions
-        request = forwarding.proxy.prepare(forwarding.incoming, self.target, flow)
+        request = forwarding.proxy.prepare(forwarding.incoming, self.target, flow, forks=forwarding.breadth > 0)
         if forwarding.breadth:
             request.set("Max-Breadth", str(forwarding.breadth))
         self.provisional = False

@@ -3,10 +3,12 @@
 from typing import Final
 
 from wigwag.protocols.sip import Request
+from wigwag.protocols.sip.names import WRITTEN
 
 from .incoming import Identity
 
 _UNTRUSTED: Final = ("p-asserted-identity", "p-preferred-identity")
+_STANDARD: Final = frozenset(WRITTEN)
 INTERNAL_PREFIX: Final = "x-wigwag-"
 """Our own header fields; nobody outside may send them."""
 
@@ -16,12 +18,12 @@ def assert_identity(request: Request, identity: Identity) -> None:
 
     Identity (RFC 8224) passes untouched: it proves itself.
     """
-    names = request.names
     if not identity.trusted:
         for name in _UNTRUSTED:
-            if name in names:
+            if name in request.names:
                 request.remove(name)
         if identity.aor:
             request.append("P-Asserted-Identity", f"<{identity.aor}>")
-    for name in [name for name in names if name.startswith(INTERNAL_PREFIX)]:
-        request.remove(name)
+    if not _STANDARD.issuperset(request.names):
+        for name in [name for name in request.names if name.startswith(INTERNAL_PREFIX)]:
+            request.remove(name)

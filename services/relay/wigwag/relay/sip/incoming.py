@@ -27,6 +27,7 @@ class Identity:
 
 
 NOBODY = Identity()
+NEIGHBOUR = Identity(trusted=True)
 NOWHERE = Routed()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 from wigwag.protocols.sip import SipError
@@ -30,8 +31,8 @@ class Locations:
         self._store = store
         self._now = now
         self._wall = wall
-        self._known: dict[str, tuple[float, Registration]] = {}
-        """By AOR: until when it is believed, and what is registered."""
+        self._known: dict[str, tuple[float, Registration, float]] = {}
+        """By AOR: until when it is believed, what is registered, and when the first binding expires."""
         self._running: dict[str, asyncio.Future[Registration]] = {}
         self._overtaken: set[str] = set()
         """AORs that changed while they were looked up."""
@@ -43,11 +44,8 @@ class Locations:
             SipError: 503: the store is away and nothing is known (from the coroutine).
         """
         known = self._known.get(aor)
-        if known is not None and known[0] > self._now():
-            registration = known[1]
-            wall = self._wall()
-            if all(binding.expires_at > wall for binding in registration.bindings):
-                return registration
+        if known is not None and known[0] > self._now() and known[2] > self._wall():
+            return known[1]
         return self._look_up(aor)
 
     def put(self, registration: Registration) -> None:
@@ -67,7 +65,7 @@ class Locations:
         known = self._known.get(notice.aor)
         if known is not None and known[1].version < notice.version:
             # It is not forgotten: should the store go away now, the old bindings are better than none.
-            self._known[notice.aor] = (0.0, known[1])
+            self._known[notice.aor] = (0.0, known[1], 0.0)
 
     async def _look_up(self, aor: str) -> Registration:
         running = self._running.get(aor)
@@ -105,4 +103,5 @@ class Locations:
         known.pop(registration.aor, None)
         if len(known) >= MOST:
             del known[next(iter(known))]
-        known[registration.aor] = (self._now() + LIFETIME, registration)
+        first = min((binding.expires_at for binding in registration.bindings), default=inf)
+        known[registration.aor] = (self._now() + LIFETIME, registration, first)

@@ -68,17 +68,19 @@ class Proxy:
         """Return a fresh To tag."""
         return self._random(8).hex()
 
-    def prepare(self, incoming: Incoming, target: Target, flow: "Flow") -> Request:
-        """Return the request as it goes to a target."""
+    def prepare(self, incoming: Incoming, target: Target, flow: "Flow", *, forks: bool = False) -> Request:
+        """Return the request as it goes to a target, to one of several if it ``forks``."""
         came = incoming.request
-        hops = came.number("max-forwards", 255)
+        hops = came.max_forwards
         request = came.forwarded(target.uri, MAX_FORWARDS if hops is None else hops - 1)
         assert_identity(request, incoming.identity)
         for route in reversed(target.route):
             request.insert("Route", route)
         if came.method not in NO_DIALOG and came.to.tag is None:
             self._record_route(request, incoming, target, flow)
-        branch = branch_of(self._keys, came, target.name, loop_hash(came))
+        # Who forks has to notice loops (RFC 5393 section 4.2); where nobody does, Max-Forwards ends them.
+        loop = loop_hash(came) if forks or came.names.count("via") > 1 else ""
+        branch = branch_of(self._keys, came, target.name, loop)
         address = flow.address
         request.push_via(
             Via(address.via_transport, address.via_host, address.port, {"branch": branch, **self._via_end})
