@@ -123,7 +123,11 @@ class Via:
 
     def __str__(self) -> str:
         """As it stands in a header field."""
-        return f"SIP/2.0/{self.transport} {self.sent_by}{write_parameters(self.parameters)}"
+        port = "" if self.port is None else f":{self.port}"
+        text = f"SIP/2.0/{self.transport} {self.host}{port}"
+        for key, value in self.parameters.items():
+            text += f";{key}" if value is None else f";{key}={value}"
+        return text
 
 
 def parse_via(value: str) -> Via:
