@@ -2,9 +2,9 @@
 
 from wigwag.protocols.specification import Spec
 
-from .binding import binding_response, is_stun
+from .binding import binding_request, binding_response, is_stun
 
-__all__ = ["SPECIFICATIONS", "binding_response", "is_stun"]
+__all__ = ["SPECIFICATIONS", "binding_request", "binding_response", "is_stun"]
 
 _TESTS = "tests/unit/protocols/stun/test_binding.py"
 

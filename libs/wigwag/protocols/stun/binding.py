@@ -38,6 +38,11 @@ def is_stun(data: bytes) -> bool:
     return len(data) >= 20 and data[0] < 0x40 and data[4:8] == _COOKIE and len(data) % 4 == 0
 
 
+def binding_request(transaction: bytes) -> bytes:
+    """Return a request that keeps a binding alive (RFC 5626 section 4.4.2); ``transaction`` is 12 random bytes."""
+    return _HEADER.pack(_BINDING_REQUEST, 0, MAGIC_COOKIE, transaction)
+
+
 def binding_response(data: bytes, address: str, port: int) -> bytes | None:
     """Answer a datagram.
 

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from wigwag.protocols.stun import binding_response, is_stun
+from wigwag.protocols.stun import binding_request, binding_response, is_stun
 
 COOKIE = bytes.fromhex("2112a442")
 TRANSACTION = bytes.fromhex("b7e7a701bc34d686fa87dfae")
@@ -123,3 +123,10 @@ def test_an_answer_is_at_most_three_times_its_request(number: int, address: str)
 )
 def test_stun_is_told_apart_from_sip(data: bytes, expected: bool) -> None:
     assert is_stun(data) is expected
+
+
+def test_request_of_ours_is_answered_with_where_it_came_from() -> None:
+    answer = binding_response(binding_request(b"0123456789ab"), "192.0.2.7", 5060)
+    assert answer is not None
+    assert is_stun(answer)
+    assert answer[8:20] == b"0123456789ab"

@@ -2,7 +2,7 @@
 
 from wigwag.protocols.specification import Spec
 
-from .client import Account, DigestClient, DigestExchange, ServerProof
+from .client import Account, DigestClient, DigestExchange, OwnRealm, ServerProof
 from .server import (
     DigestServer,
     ProtectionDomain,
@@ -21,6 +21,7 @@ __all__ = [
     "DigestClient",
     "DigestExchange",
     "DigestServer",
+    "OwnRealm",
     "ProtectionDomain",
     "Role",
     "ServerProof",

@@ -33,6 +33,29 @@ class Account:
     password: str = field(repr=False)
 
 
+class OwnRealm:
+    """One account for the user's own domain, or else for the realm that asks first, and for no other.
+
+    The first to ask is the user's own server. Whoever asks later, from behind it, would only collect hashes of the
+    password to try words against.
+
+    Args:
+        account: The account.
+        domain: The domain of the user's address.
+    """
+
+    def __init__(self, account: Account, domain: str) -> None:
+        self._account = account
+        self._domain = domain.lower()
+        self._first: str | None = None
+
+    def __call__(self, realm: str) -> Account | None:
+        """Return the account if it is for this realm."""
+        if self._first is None:
+            self._first = realm
+        return self._account if realm == self._first or realm.lower() == self._domain else None
+
+
 class ServerProof(enum.Enum):
     """What ``Authentication-Info`` says of the server."""
 

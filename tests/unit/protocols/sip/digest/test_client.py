@@ -19,6 +19,7 @@ from wigwag.protocols.sip.digest import (
     Account,
     DigestClient,
     DigestServer,
+    OwnRealm,
     ProtectionDomain,
     Role,
     ServerProof,
@@ -172,6 +173,15 @@ def test_challenge_that_cannot_be_answered_ends_the_request(client: DigestClient
 
 def test_response_without_a_challenge_ends_the_request(client: DigestClient) -> None:
     assert not client.exchange().answer(refused())
+
+
+def test_only_the_own_domain_and_who_asks_first_get_an_answer() -> None:
+    account = Account("alice", SECRET)
+    realms = ("asterisk", "evil.example", "EXAMPLE.com", "asterisk")
+    own = OwnRealm(account, REALM)
+    assert [own(realm) for realm in realms] == [account, None, account, account]
+    late = OwnRealm(account, REALM)
+    assert [late(realm) for realm in (REALM, "asterisk")] == [account, None]
 
 
 def test_password_does_not_show(client: DigestClient) -> None:
