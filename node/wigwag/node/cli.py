@@ -14,6 +14,7 @@ from .cli_drain import drain
 from .cli_keys import keys
 from .cli_mi import mi
 from .cli_relay import certificates, connections, profiles, routes, sessions, trace
+from .cli_sip import receive, send
 from .cli_status import status
 from .cli_users import users
 from .cli_verify import verify
@@ -40,6 +41,8 @@ app.add_typer(status, name="status")
 app.command()(mi)
 app.command()(trace)
 app.command()(drain)
+app.command()(send)
+app.command()(receive)
 
 
 @app.command()

@@ -22,7 +22,7 @@ LARGEST_SECRET = 65_536
 SettingPath = tuple[str | int, ...]
 
 # Not settings: where the file is, and a switch of the test run.
-_RESERVED = frozenset({"WIGWAG_CONFIG", "WIGWAG_REQUIRE_PEERS", "WIGWAG_SCENARIOS"})
+_RESERVED = frozenset({"WIGWAG_CONFIG", "WIGWAG_PASSWORD", "WIGWAG_REQUIRE_PEERS", "WIGWAG_SCENARIOS"})
 # Kubernetes puts these into every pod of a namespace that has a Service whose name begins with "wigwag".
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$")
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://")
