@@ -9,6 +9,7 @@ in a name or value is a LocalProtocolError, never a header field of somebody els
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from .characters import written_field
@@ -18,6 +19,12 @@ from .parameters import field_value, first_element, split_list
 from .values import CSeq, NameAddress, Via, parse_cseq, parse_name_address, parse_number, parse_via
 
 _LARGEST_LENGTH: Final = (1 << 31) - 1
+
+
+@lru_cache(maxsize=4096)
+def _remembered_to(value: str) -> NameAddress:
+    """Read a To field; many requests have the same, while each From has a tag of its own."""
+    return parse_name_address(value, "To")
 
 
 class Message:
@@ -168,7 +175,7 @@ class Message:
         try:
             via = field_value(lines[index("via")])
             self._via = parse_via(first_element(via) if "," in via else via)
-            self._to = parse_name_address(field_value(lines[index("to")]), "To")
+            self._to = _remembered_to(field_value(lines[index("to")]))
             self._from = parse_name_address(field_value(lines[index("from")]), "From")
             self._cseq = parse_cseq(field_value(lines[index("cseq")]))
             self._call_id = field_value(lines[index("call-id")])

@@ -40,7 +40,12 @@ class Request(Message):
         body: bytes = b"",
         start_line: str | None = None,
     ) -> None:
-        super().__init__(start_line or f"{method} {uri} SIP/2.0", names, lines, body)
+        # Written out, not inherited: it runs twice for each request that is passed on.
+        self.start_line = start_line or f"{method} {uri} SIP/2.0"
+        self.names = names
+        self.lines = lines
+        self.body = body
+        self._via = self._to = self._from = self._cseq = self._call_id = None
         self.method = method
         self.uri = uri
         """Request-URI as written."""

@@ -129,11 +129,17 @@ class Dispatch:
             raise SipError("Route to elsewhere", status=403)
         aor = incoming.target.aor
         check = self._edge.neighbours.screening.check(incoming, aor)
-        self._edge.then(incoming, check, lambda _, __: self._locate(incoming, aor))
+        if check is None:
+            self._locate(incoming, aor)
+        else:
+            self._edge.later(incoming, check, lambda _, __: self._locate(incoming, aor))
 
     def _locate(self, incoming: Incoming, aor: str) -> None:
         found = self._edge.neighbours.locating.find(aor)
-        self._edge.then(incoming, found, lambda _, registration: self._found(incoming, aor, registration))
+        if isinstance(found, Coroutine):
+            self._edge.later(incoming, found, lambda _, registration: self._found(incoming, aor, registration))
+        else:
+            self._found(incoming, aor, found)
 
     def _found(self, incoming: Incoming, aor: str, registration: Registration | None) -> None:
         fallback: Fallback | None = None

@@ -266,11 +266,15 @@ class Edge:
     ) -> None:
         """Go on with what a step has found: now, or when its coroutine has ended."""
         if type(value) is CoroutineType:
-            self._spawn(self._later(incoming, cast("Coroutine[Any, Any, T]", value), go_on))
+            self.later(incoming, cast("Coroutine[Any, Any, T]", value), go_on)
         else:
             go_on(incoming, cast("T", value))
 
-    async def _later(
+    def later(self, incoming: Incoming, value: "Coroutine[Any, Any, T]", go_on: Callable[[Incoming, T], None]) -> None:
+        """Go on with what a step has found when its coroutine has ended."""
+        self._spawn(self._finish(incoming, value, go_on))
+
+    async def _finish(
         self, incoming: Incoming, value: "Coroutine[Any, Any, T]", go_on: Callable[[Incoming, T], None]
     ) -> None:
         try:
