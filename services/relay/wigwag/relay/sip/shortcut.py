@@ -1,16 +1,23 @@
 """The short way of a response: most are a 200 to a request with one target, and need not be read to be passed on.
 
 Theory of operation. Nothing is decided here that the long way decides otherwise. What is read is the status, the first
-line after it, which has to be our Via alone, the method in CSeq and the length; a response that is anything but usual
-(folded, compact, of several Vias in a line, with control characters, provisional, no 2xx) is left to the long way, and
-so is one whose request was forked or answered. What goes on is the response without that line, which is what the long
-way writes. A property test holds the two together.
+line after it, which has to be our Via alone, and the length. From, To, Call-ID and CSeq have to be those of the
+request, octet by octet, To with a tag; then they are as good as those were. Every other line has to look like a header
+field. A response that is anything but usual (folded, compact, of several Vias in a line, with control characters,
+provisional, no 2xx) is left to the long way, and so is one whose request was forked or answered. What goes on is the
+response without our Via's line, which is what the long way writes. A property test holds the two together.
 """
 
 import re
 from typing import Final
 
-from wigwag.protocols.sip.transactions import NonInviteClientTransaction, NonInviteServerTransaction, Transactions
+from wigwag.protocols.sip import Request
+from wigwag.protocols.sip.transactions import (
+    NonInviteClientTransaction,
+    NonInviteServerTransaction,
+    State,
+    Transactions,
+)
 
 from .forwarding import Branch
 
@@ -20,9 +27,12 @@ _HEAD: Final = re.compile(
     rb"Via: SIP/2\.0/[A-Z]++ ([A-Za-z0-9.:\[\]\-]++);branch=(z9hG4bK[A-Za-z0-9\-_=]++)"
     rb"(?:;[a-z]++(?:=[A-Za-z0-9.:\[\]\-_]++)?+)*+\r\n(?![ \t])"
 )
-_CSEQ: Final = re.compile(rb"\r\nCSeq: [0-9]{1,9} ([A-Z]++)\r\n")
 _LENGTH: Final = re.compile(rb"\r\nContent-Length: ([0-9]{1,7})\r\n")
-_CONTROL: Final = bytes(octet for octet in range(32) if octet not in (9, 10, 13)) + b"\x7f"
+# Field names of two characters and more, so no compact forms; no folds, and no control characters but tabs.
+_FIELDS: Final = re.compile(rb"(?:[!#$%&'*+\-.0-9A-Z^_`a-z|~]{2,}+:[\t -~\x80-\xff]*+\r\n)++")
+_TAG: Final = re.compile(rb";tag=[A-Za-z0-9\-.!%*_+`'~]++\r\n")
+_SINGLE: Final = re.compile(rb"\n(?:c(?:ontent-length|all-id|seq)|from|to)")
+_ECHOED: Final = ("from", "call-id", "cseq")
 _LONGEST: Final = 16_384
 
 
@@ -40,7 +50,9 @@ def pass_response(transactions: Transactions, data: bytes, now: float) -> bool:
     client = transactions.clients.get(head[3].decode("ascii"))
     if type(client) is not NonInviteClientTransaction or type(client.user) is not Branch:
         return False
-    if not _is_usual(data, client.method) or not client.was_sent_by(head[2].decode("ascii").lower()):
+    if client.state > State.PROCEEDING or not client.was_sent_by(head[2].decode("ascii").lower()):
+        return False
+    if not _is_usual(data, head.end(), client.request):
         return False
     forwarding = client.user.forwarding
     if forwarding.decided or len(forwarding.branches) != 1:
@@ -77,17 +89,25 @@ def pass_responses(transactions: Transactions, data: bytes, now: float) -> tuple
     return data, passed
 
 
-def _is_usual(data: bytes, method: str) -> bool:
-    """Tell whether length and method are as they have to be, and nothing odd stands in the head."""
-    end = data.find(b"\r\n\r\n")
-    if end < 0:
+def _is_usual(data: bytes, start: int, request: Request) -> bool:
+    """Tell whether nothing in the head, from the second field on, has to be read."""
+    end = data.find(b"\r\n\r\n", start - 2)
+    if end < 0 or _FIELDS.fullmatch(data, start, end + 2) is None:
         return False
-    top = data[: end + 2]
+    top = data[start - 2 : end + 2]
+    length = _LENGTH.search(top)
+    if length is None or int(length[1]) != len(data) - end - 4:
+        return False
     lowered = top.lower()
-    if lowered.count(b"\ncseq") != 1 or lowered.count(b"\ncontent-length") != 1 or b"\nl" in lowered:
-        return False
-    cseq, length = _CSEQ.search(top), _LENGTH.search(top)
-    if cseq is None or length is None or cseq[1] != method.encode() or int(length[1]) != len(data) - end - 4:
-        return False
-    breaks = top.count(b"\r\n")
-    return top.count(b"\n") == breaks == top.count(b"\r") and len(top.translate(None, _CONTROL)) == len(top)
+    # Those that may be there once only; each is there, or the length or the echo is missing.
+    return len(_SINGLE.findall(lowered)) == 5 and _echoes(top, request)
+
+
+def _echoes(top: bytes, request: Request) -> bool:
+    names, lines = request.names, request.lines
+    for name in _ECHOED:
+        if f"\r\n{lines[names.index(name)]}\r\n".encode("utf-8", "surrogateescape") not in top:
+            return False
+    to = f"\r\n{lines[names.index('to')]}".encode("utf-8", "surrogateescape")
+    at = top.find(to)
+    return at >= 0 and (top.startswith(b"\r\n", at + len(to)) or _TAG.match(top, at + len(to)) is not None)
