@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, cast
 
+from tests.support.fake_connection import FakeConnection
 from tests.support.relay import FakeRuntime
+from tests.support.sip_hops import FakeHops
 from wigwag.protocols.digest import SigningKey, SigningKeys, StoredCredentials
 from wigwag.protocols.sip import Request, Response, parse_datagram
 from wigwag.protocols.sip.digest import Account, DigestClient
@@ -13,6 +14,7 @@ from wigwag.relay.config import RelaySettings
 from wigwag.relay.sip.assembly import SipParts, assemble
 from wigwag.relay.sip.edge import Edge
 from wigwag.relay.sip.flows import SipAddress, StreamFlow
+from wigwag.relay.sip.router import Router
 from wigwag.store import Store
 from wigwag.store.memory import MemoryStore
 from wigwag.transport.channel import Channel
@@ -50,34 +52,6 @@ class Socket:
         self.sent.setdefault(remote, []).append(data)
 
 
-@dataclass
-class FakeConnection:
-    """A stream of the edge, in place of its channel."""
-
-    id: int
-    remote: tuple[str, int]
-    written: list[bytes] = field(default_factory=list)
-    closed: str = ""
-    backlog: int = 0
-    """What ``unsent`` says."""
-    certificate_names: tuple[str, ...] = ()
-
-    def send(self, frames: list[bytes]) -> None:
-        self.written += frames
-
-    def close(self, reason: str) -> None:
-        self.closed = reason
-
-    abort = close
-
-    def unsent(self) -> int:
-        return self.backlog
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
-
-
 class EdgeUnderTest:
     """One edge.
 
@@ -111,6 +85,8 @@ class EdgeUnderTest:
                 **(settings or {}),
             }
         )
+        self.hops = FakeHops(lambda: self.edge)
+        self.router = Router(self.settings.sip, now=self.runtime.now)
         self.parts: SipParts = assemble(
             self.settings,
             addresses=list(self.addresses.values()),
@@ -119,6 +95,8 @@ class EdgeUnderTest:
             keys=SigningKeys([SigningKey("a", b"k" * 32)]),
             source=self.passwords,
             store=self.store,
+            next_hops=self.hops,
+            router=self.router,
             pod=pod,
             clustered=clustered,
             wall=self.runtime.wall,

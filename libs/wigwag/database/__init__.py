@@ -3,6 +3,18 @@
 from .engine import Database
 from .profiles import TcpProfileRow, tcp_profiles
 from .routes import RelayRouteRow, relay_routes
+from .sip_routes import SipPoolMemberRow, SipRouteRow, sip_pool_members, sip_routes
 from .subscribers import Subscribers
 
-__all__ = ["Database", "RelayRouteRow", "Subscribers", "TcpProfileRow", "relay_routes", "tcp_profiles"]
+__all__ = [
+    "Database",
+    "RelayRouteRow",
+    "SipPoolMemberRow",
+    "SipRouteRow",
+    "Subscribers",
+    "TcpProfileRow",
+    "relay_routes",
+    "sip_pool_members",
+    "sip_routes",
+    "tcp_profiles",
+]

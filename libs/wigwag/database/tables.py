@@ -171,3 +171,45 @@ wigwag_lease = Table(
     Column("until", Double, nullable=False),
 )
 """Who does alone what one process is enough for; seconds since 1970."""
+
+wigwag_sip_route = Table(
+    "wigwag_sip_route",
+    metadata,
+    _id(),
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    Column("name", String(64), nullable=False, server_default=""),
+    Column("listener", String(64)),
+    Column("source_network", String(43)),
+    Column("methods", String(128), nullable=False, server_default=""),
+    Column("scheme", String(8)),
+    Column("user_pattern", _exact(128)),
+    Column("domain", String(255)),
+    Column("sender", String(16)),
+    Column("action", String(16), nullable=False),
+    Column("service", String(64), nullable=False, server_default=""),
+    Column("pool", String(64), nullable=False, server_default=""),
+    Column("next_hops", String(1024), nullable=False, server_default=""),
+    Column("status", Integer, nullable=False, server_default=text("403")),
+    Column("reason", String(128), nullable=False, server_default="Forbidden"),
+    Column("trust", Boolean, nullable=False, server_default=false()),
+    Column("allow_private", Boolean, nullable=False, server_default=false()),
+    Column("strip", Integer, nullable=False, server_default=text("0")),
+    Column("prefix", String(64), nullable=False, server_default=""),
+    Column("set_domain", String(255), nullable=False, server_default=""),
+    Column("comment", String(255)),
+    sqlite_autoincrement=True,
+)
+"""The SIP routing table; the lowest priority is tried first."""
+
+wigwag_sip_pool_member = Table(
+    "wigwag_sip_pool_member",
+    metadata,
+    _id(),
+    Column("pool", String(64), nullable=False),
+    Column("uri", String(255), nullable=False),
+    Column("weight", Integer, nullable=False, server_default=text("1")),
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    sqlite_autoincrement=True,
+)
+"""Servers of pools that the SIP routing table sends to."""

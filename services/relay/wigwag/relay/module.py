@@ -42,6 +42,7 @@ from .routing import RoutingTable
 from .service import Relay
 from .session_journal import SessionJournal
 from .sip.module import SipModule
+from .sip.route_config import SipRouteHookSettings
 from .status import RelayStatus
 from .trace import Selector, Traces
 from .views import ListenerAddress
@@ -294,7 +295,7 @@ class RelayModule:
         return FirstOf(sources)
 
     @staticmethod
-    async def _hook(stack: AsyncExitStack, settings: HookSettings | None) -> HttpHook | None:
+    async def _hook(stack: AsyncExitStack, settings: HookSettings | SipRouteHookSettings | None) -> HttpHook | None:
         if settings is None:
             return None
         hook = HttpHook(settings.url, timeout=settings.timeout, cache=settings.cache, token=settings.token)
@@ -340,6 +341,7 @@ class RelayModule:
     async def _open_sip(self, stack: AsyncExitStack, runtime: AsyncioRuntime, source: CredentialSource) -> None:
         if not self._settings.sip.listeners:
             return
+        hook = await self._hook(stack, self._settings.sip.route_hook)
         sip = SipModule(
             self._settings,
             runtime=runtime,
@@ -352,6 +354,8 @@ class RelayModule:
             profiles=lambda: self._profiles,
             reuse_port=self._reuse_port,
             flush=self.relay.flush,
+            database=self._database,
+            hook=hook,
         )
         self.sip = await stack.enter_async_context(sip)
 

@@ -11,14 +11,16 @@ from wigwag.runtime.credentials import CredentialSource
 from wigwag.store import Store
 
 from .authentication import Authenticator, pod_tag
-from .defaults import NoNextHops, NoRoutes, NoScreening, NoServices
+from .defaults import NoScreening, NoServices
 from .edge import Edge
 from .flows import DatagramSender, SipAddress
 from .locations import Locations
+from .next_hops import NextHops
 from .own_names import OwnNames
 from .ports import Neighbours
 from .proxy import Proxy
 from .registrar import Registrar
+from .router import Router
 
 
 class SipRuntime(Protocol):
@@ -60,6 +62,8 @@ def assemble(
     keys: SigningKeys,
     source: CredentialSource,
     store: Store,
+    next_hops: NextHops,
+    router: Router,
     pod: str,
     clustered: bool,
     wall: Callable[[], float],
@@ -74,10 +78,39 @@ def assemble(
         keys: Sign nonces, branches and routes.
         source: Where credentials are looked up.
         store: Where registrations are.
+        next_hops: Reaches who is not registered.
+        router: Decides where requests go.
         pod: Id of this pod.
         clustered: Whether there can be other pods.
         wall: The store's clock.
     """
+    sip = settings.sip
+    edge = _edge(settings, addresses, runtime, keys, next_hops, pod, clustered=clustered)
+    edge.sockets = dict(sockets)
+    locations = Locations(store, runtime.now, wall)
+    authenticator = _authenticator(settings, edge, runtime, keys, source, pod)
+    registrar = Registrar(edge, sip.registrar, store=store, locations=locations, pod=pod, wall=wall)
+    edge.neighbours = Neighbours(
+        authentication=authenticator,
+        registering=registrar,
+        locating=locations,
+        routing=router,
+        screening=NoScreening(),
+        services=NoServices(),
+    )
+    return SipParts(edge, locations, registrar, authenticator)
+
+
+def _edge(
+    settings: RelaySettings,
+    addresses: Sequence[SipAddress],
+    runtime: SipRuntime,
+    keys: SigningKeys,
+    next_hops: NextHops,
+    pod: str,
+    *,
+    clustered: bool,
+) -> Edge:
     sip = settings.sip
     transactions = Transactions(
         SipTimers(t1=sip.timers.t1, t2=sip.timers.t2, t4=sip.timers.t4), limit=sip.limits.transactions
@@ -85,7 +118,7 @@ def assemble(
     proxy = Proxy(
         transactions=transactions,
         keys=keys,
-        next_hops=NoNextHops(),
+        next_hops=next_hops,
         timers=sip.timers,
         pod=pod if clustered else "",
         now=runtime.now,
@@ -103,19 +136,7 @@ def assemble(
         log=runtime.log,
     )
     edge.addresses = {address.name: address for address in addresses}
-    edge.sockets = dict(sockets)
-    locations = Locations(store, runtime.now, wall)
-    authenticator = _authenticator(settings, edge, runtime, keys, source, pod)
-    registrar = Registrar(edge, sip.registrar, store=store, locations=locations, pod=pod, wall=wall)
-    edge.neighbours = Neighbours(
-        authentication=authenticator,
-        registering=registrar,
-        locating=locations,
-        routing=NoRoutes(),
-        screening=NoScreening(),
-        services=NoServices(),
-    )
-    return SipParts(edge, locations, registrar, authenticator)
+    return edge
 
 
 def _authenticator(

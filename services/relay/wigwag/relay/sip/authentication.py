@@ -97,7 +97,11 @@ class Authenticator:
         if self._edge.is_trusted(incoming.flow):
             return NEIGHBOUR
         sender = parse_uri(incoming.request.from_.uri)
-        if not isinstance(sender, SipUri) or not self._edge.names.is_domain(sender):
+        ours = isinstance(sender, SipUri) and self._edge.names.is_domain(sender)
+        admitted = self._edge.neighbours.routing.admit(incoming, ours=ours)
+        if admitted is not None:
+            return admitted
+        if not isinstance(sender, SipUri) or not ours:
             raise SipError("Forbidden: not a domain of ours, and no neighbour", status=403)
         return self.authenticate(incoming, Role.PROXY, sender)
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from wigwag.runtime.settings import Port, PositiveCount, PositiveSeconds, Seconds, Section
+from wigwag.relay.sip.route_config import SipPoolSettings, SipRouteHookSettings, SipRouteSettings
+from wigwag.runtime.settings import Port, PositiveCount, PositiveSeconds, Section
 
 
 class SipListenerSettings(Section):
@@ -84,6 +85,10 @@ class SipLimits(Section):
     """From connecting to the first message."""
     idle_timeout: PositiveSeconds = 900.0
     """Without traffic on a connection that no binding uses."""
+    outbound_connections: PositiveCount = 1_000
+    """Connections to next hops; beyond it the one that was silent for longest is closed."""
+    outbound_idle_timeout: PositiveSeconds = 300.0
+    """Without a message from a next hop on a connection that we opened; longer than a call may ring in silence."""
 
 
 class SipSettings(Section):
@@ -96,12 +101,18 @@ class SipSettings(Section):
     """More names and addresses by which clients know the listeners, such as in their outbound proxy's setting."""
     trusted_networks: tuple[str, ...] = ()
     """Networks of neighbours whose requests are taken without digest, and whose P-Asserted-Identity is believed."""
+    routes: tuple[SipRouteSettings, ...] = ()
+    """The routing table; rows of the database follow."""
+    pools: tuple[SipPoolSettings, ...] = ()
+    route_hook: SipRouteHookSettings | None = None
     timers: SipTimerSettings = SipTimerSettings()
     registrar: RegistrarSettings = RegistrarSettings()
     limits: SipLimits = SipLimits()
     nonce_lifetime: PositiveSeconds = 300.0
-    resolve_timeout: Seconds = 5.0
+    resolve_timeout: PositiveSeconds = 5.0
     """For the name of a next hop."""
+    failed_hop_time: PositiveSeconds = 30.0
+    """Seconds for which a next hop that could not be reached is tried after all others."""
 
     @model_validator(mode="after")
     def _listeners_are_told_apart(self) -> Self:
@@ -109,6 +120,13 @@ class SipSettings(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two SIP listeners are named {name}")
+        for index, route in enumerate(self.routes):
+            if route.listener is not None and route.listener not in names:
+                raise ValueError(f"routes[{index}] names the listener {route.listener}, which does not exist")
+        pools = [pool.name for pool in self.pools]
+        for name in pools:
+            if pools.count(name) > 1:
+                raise ValueError(f"two pools are named {name}")
         for network in self.trusted_networks:
             try:
                 ip_network(network)

@@ -1,21 +1,9 @@
-"""What the edge does where nothing is configured: no rows, no block lists, no services."""
+"""What the edge does where nothing is configured: no block lists, no services."""
 
-from wigwag.errors import LocalProtocolError
-from wigwag.protocols.sip import SipError, SipUri
+from wigwag.protocols.sip import SipError
 
-from .flows import Flow
 from .forwarding import Fallback
 from .incoming import Incoming
-from .next_hops import Candidate
-from .ports import DEFAULT, Decision
-
-
-class NoRoutes:
-    """A routing table without rows."""
-
-    def decide(self, incoming: Incoming) -> Decision:
-        """No row matches."""
-        return DEFAULT
 
 
 class NoScreening:
@@ -35,22 +23,3 @@ class NoServices:
     async def accept(self, incoming: Incoming, service: str) -> None:
         """There is no such service."""
         raise SipError(f"No Such Service: {service}", status=404)
-
-
-class NoNextHops:
-    """No connection is opened."""
-
-    async def candidates(self, uri: SipUri, *, allow_private: bool) -> list[Candidate]:
-        """Nothing is found."""
-        raise SipError("Not Found: no connection is opened", status=404)
-
-    def flow(self, candidate: Candidate) -> Flow | None:
-        """There is none."""
-        return None
-
-    async def connect(self, candidate: Candidate) -> Flow:
-        """None is opened."""
-        raise LocalProtocolError("no candidate was given")
-
-    def failed(self, candidate: Candidate, seconds: float | None) -> None:
-        """Nothing is tried."""

@@ -17,7 +17,7 @@ from .forwarding import Fallback, Forwarding
 from .incoming import Identity, Incoming
 from .ports import Decision, Later
 from .proxy import NO_DIALOG
-from .record_routes import Routed, flow_route
+from .record_routes import PATH, Routed, flow_route, near, peer
 from .targets import Groups, dialog_targets, next_hop_targets, registered_targets
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Dispatch:
         if "proxy-require" in request:
             wanted = ", ".join(request.items("proxy-require"))
             raise SipError("Bad Extension", status=420, headers=(("Unsupported", wanted),))
-        if incoming.in_dialog:
+        if incoming.in_dialog or incoming.by_path:
             self._find_other_end(incoming)
         elif request.method == "REGISTER" and self._edge.names.is_domain(incoming.target):
             self._edge.then(incoming, self._edge.neighbours.registering.register(incoming), _nothing)
@@ -73,7 +73,17 @@ class Dispatch:
             if not isinstance(uri, SipUri) or not self._edge.names.is_address(uri):
                 return
             request.pop_item("route")
-            incoming.routed = self._edge.proxy.routes.read(uri.user, request.call_id) if uri.user else None
+            self._read_route(incoming, uri.user)
+
+    def _read_route(self, incoming: Incoming, token: str) -> None:
+        incoming.routed, incoming.by_path = None, False
+        if not token:
+            return
+        routes = self._edge.proxy.routes
+        incoming.routed = routes.read(token, incoming.request.call_id)
+        if incoming.routed is None and incoming.request.to.tag is None:
+            incoming.routed = routes.read(token, PATH)
+            incoming.by_path = incoming.routed is not None
 
     def _answer_for_us(self, incoming: Incoming) -> None:
         if incoming.request.method == "OPTIONS":
@@ -109,6 +119,8 @@ class Dispatch:
         self._edge.then(incoming, self._edge.neighbours.routing.decide(incoming), self._decided)
 
     def _decided(self, incoming: Incoming, decision: Decision) -> None:
+        if decision.uri:
+            incoming.retarget(decision.uri)
         if decision.action == "service":
             self._edge.then(incoming, self._edge.neighbours.services.accept(incoming, decision.service), _nothing)
         elif decision.action == "location" or (
@@ -122,9 +134,16 @@ class Dispatch:
         if decision.action == "default" and not incoming.identity.aor:
             # Neighbours and strangers may reach our users, not the world through us.
             raise SipError("Relaying Denied", status=403)
+        if decision.action == "default" and incoming.request.method == "REGISTER":
+            raise SipError("Forbidden: not a domain of ours", status=403)
+        if "route" in incoming.request and (decision.action == "default" or decision.next_hops):
+            # A route chosen by the sender would lead past ours.
+            raise SipError("Route to elsewhere", status=403)
         self._forward(incoming, next_hop_targets(incoming, decision))
 
     def _find_user(self, incoming: Incoming) -> None:
+        if incoming.target.scheme == "tel":
+            raise SipError("Unsupported URI Scheme: no route for telephone numbers", status=416)
         if "route" in incoming.request:
             raise SipError("Route to elsewhere", status=403)
         aor = incoming.target.aor
@@ -163,14 +182,44 @@ class Dispatch:
                 lambda _, held: self._forward(incoming, dialog_targets(incoming, held, self._edge.flow)),
             )
         elif routed.flow is not None:
-            self._forward(incoming, dialog_targets(incoming, None, self._edge.flow))
+            gone = 430 if incoming.by_path else 480
+            incoming.identity = Identity(trusted=self._edge.is_trusted(incoming.flow))
+            self._forward(incoming, dialog_targets(incoming, None, self._edge.flow, gone))
         else:
-            self._forward(incoming, next_hop_targets(incoming, Decision(action="forward")))
+            self._go_on_outside(incoming, routed)
+
+    def _go_on_outside(self, incoming: Incoming, routed: Routed) -> None:
+        """Let a request of a dialog leave: the route proves the dialog, not that its sender is ours and no other."""
+        if peer(incoming.flow) == routed.by_peer or self._edge.is_trusted(incoming.flow):
+            self._leave(incoming, routed)
+        elif routed.by:
+            found = self._edge.neighbours.locating.find(routed.by)
+            self._edge.then(incoming, found, lambda _, held: self._leave_if_ours(incoming, routed, held))
+        else:
+            self._prove_and_leave(incoming, routed)
+
+    def _leave_if_ours(self, incoming: Incoming, routed: Routed, registration: Registration | None) -> None:
+        flow = stored(incoming.flow, self._edge.pod)
+        if registration is not None and any(binding.flow == flow for binding in registration.bindings):
+            self._leave(incoming, routed)
+        else:
+            self._prove_and_leave(incoming, routed)
+
+    def _prove_and_leave(self, incoming: Incoming, routed: Routed) -> None:
+        if incoming.server is None:
+            return  # An ACK can't be challenged; the INVITE's sender has not moved within a round trip.
+        identified = self._edge.neighbours.authentication.identify(incoming)
+        self._edge.then(incoming, identified, lambda _, __: self._leave(incoming, routed))
+
+    def _leave(self, incoming: Incoming, routed: Routed) -> None:
+        self._forward(incoming, next_hop_targets(incoming, Decision(action="forward", near=routed.near)))
 
     def _forward(self, incoming: Incoming, groups: Groups, fallback: Fallback | None = None) -> None:
         if incoming.server is None:
             self._forward_ack(incoming, groups)
             return
+        if incoming.request.method == "REGISTER":
+            incoming.origin = flow_route(stored(incoming.flow, self._edge.pod))
         if incoming.request.method not in NO_DIALOG and incoming.request.to.tag is None:
             origin: Routed | Later[Routed] = self._origin(incoming)
             self._edge.then(incoming, origin, lambda _, found: self._start(incoming, groups, None, found))
@@ -195,7 +244,9 @@ class Dispatch:
             for binding in registration.bindings if registration is not None else ():
                 if binding.flow == flow:
                     return Routed(aor=aor, key=binding.key)
-        return flow_route(flow) if not incoming.identity.trusted or flow.transport != "udp" else Routed()
+        if incoming.identity.trusted and flow.transport == "udp":
+            return Routed(near=near(incoming.flow))
+        return flow_route(flow)
 
     def _forward_ack(self, incoming: Incoming, groups: Groups) -> None:
         """Pass an ACK for a 2xx on; it has no transaction and no answer (section 16.11)."""

@@ -105,7 +105,7 @@ class Edge:
         if data[:9] == b"SIP/2.0 2" and pass_response(self.transactions, data, self.now()):
             self.counters["responses_received"] += 1
             return
-        flow = self._flow_to(socket, address, remote)
+        flow = self.flow_to(socket, address, remote)
         try:
             message = parse_datagram(data)
         except SipError as error:
@@ -149,6 +149,16 @@ class Edge:
         """A connection is gone: what waits on it is told."""
         self.streams.pop(flow.connection, None)
         self.transactions.wire_lost(flow, reason, self.now())
+
+    def datagram_failed(self, listener: str, remote: "Address", error: OSError) -> None:
+        """The network says that what was sent to an address does not arrive: who waits on the next hop there is told.
+
+        Registered contacts are left to their timers: such a message may be an old one, about an earlier user of it.
+        """
+        self.counters["datagrams_refused"] += 1
+        flow = self._datagram_flows.get((listener, remote))
+        if flow is not None:
+            self.transactions.wire_lost(flow, str(error), self.now())
 
     def message_received(self, message: Request | Response, flow: Flow, now: float) -> None:
         """Take one message."""
@@ -227,9 +237,9 @@ class Edge:
     def _datagram_flow(self, wanted: StoredFlow) -> DatagramFlow | None:
         """Return the flow to an address; all pods of one address send from it, wherever the client's datagrams went."""
         known = self.sockets.get(wanted.listener)
-        return self._flow_to(*known, remote_of(wanted)) if known is not None else None
+        return self.flow_to(*known, remote_of(wanted)) if known is not None else None
 
-    def _flow_to(self, socket: DatagramSender, address: SipAddress, remote: "Address") -> DatagramFlow:
+    def flow_to(self, socket: DatagramSender, address: SipAddress, remote: "Address") -> DatagramFlow:
         """Return the one flow between a socket and a peer: finished transactions hold it, which must not cost each."""
         flows = self._datagram_flows
         key = (address.name, remote)

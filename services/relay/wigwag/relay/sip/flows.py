@@ -132,6 +132,7 @@ class StreamFlow:
         heard_at: When the peer was heard last.
         begun_at: When it was first seen that a message is not complete; 0: none is.
         messages: Messages received.
+        outbound: Whether we connected.
         bindings: AORs and keys of the bindings that use this connection.
     """
 
@@ -149,6 +150,7 @@ class StreamFlow:
         "is_open",
         "messages",
         "opened_at",
+        "outbound",
         "remote",
         "windows",
     )
@@ -156,7 +158,9 @@ class StreamFlow:
     reliable = True
     pod = ""
 
-    def __init__(self, owner: FlowOwner, address: SipAddress, largest_body: int, now: float) -> None:
+    def __init__(
+        self, owner: FlowOwner, address: SipAddress, largest_body: int, now: float, *, outbound: bool = False
+    ) -> None:
         self._owner = owner
         self._framer = StreamFramer(largest_body)
         self._full = False
@@ -169,6 +173,7 @@ class StreamFlow:
         self.opened_at = self.heard_at = now
         self.begun_at = 0.0
         self.messages = 0
+        self.outbound = outbound
         self.bindings: set[tuple[str, str]] = set()
         self.windows: dict[str, NonceWindow] = {}
         """The last few nonces that were used over this connection, and their counts."""

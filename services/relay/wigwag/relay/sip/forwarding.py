@@ -6,6 +6,7 @@ after the other. A 2xx goes back at once, a 6xx ends the search, else the best f
 answered. A request that is no INVITE is not answered 408 (RFC 4320 section 4.2): its sender's own timer tells him.
 """
 
+import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 from wigwag.protocols.sip import Response
@@ -39,7 +40,7 @@ class Fallback(Protocol):
 class Branch:
     """One target of a request; the user of its client transaction."""
 
-    __slots__ = ("candidates", "client", "final", "forwarding", "provisional", "target")
+    __slots__ = ("_watched", "candidate", "candidates", "client", "final", "forwarding", "provisional", "target")
 
     def __init__(self, forwarding: "Forwarding", target: "Target") -> None:
         self.forwarding = forwarding
@@ -49,6 +50,10 @@ class Branch:
         self.provisional = False
         self.candidates: list[Candidate] = []
         """More ways to the same target, for when this one fails (RFC 3263 section 4.3)."""
+        self.candidate: Candidate | None = None
+        """The way that is being tried."""
+        self._watched: Flow | None = None
+        """The socket that says when the network has refused the datagram."""
 
     @property
     def pending(self) -> bool:
@@ -71,7 +76,9 @@ class Branch:
         if forwarding.decided and not forwarding.is_invite:
             return
         transactions = forwarding.proxy.transactions
-        request = forwarding.proxy.prepare(forwarding.incoming, self.target, flow, forks=forwarding.breadth > 0)
+        request = forwarding.proxy.prepare(
+            forwarding.incoming, self.target, flow, self.candidate, forks=forwarding.breadth > 0
+        )
         if forwarding.breadth:
             request.set("Max-Breadth", str(forwarding.breadth))
         self.provisional = False
@@ -83,6 +90,10 @@ class Branch:
             self.client = transactions.send_request(request, flow, self, now)
         except TransactionsFullError:
             forwarding.branch_failed(self, 503, "Too Many Transactions", now)
+            return
+        if self.candidate is not None and not flow.reliable:
+            self._watched = flow
+            transactions.wait_on(flow, self.client)
 
     def cancel(self, now: float) -> None:
         """Call an INVITE off (section 9.1)."""
@@ -95,36 +106,82 @@ class Branch:
         """A response came."""
         if response.status < 200:
             self.provisional = True
-        elif response.status == _NEXT_HOP_FAILED and self._try_next(now):
-            return
+        else:
+            self._answered(response, now)
+            if response.status == _NEXT_HOP_FAILED and self._try_next(now):
+                return
         self.forwarding.response_received(self, response, now)
 
     def timed_out(self, client: "ClientTransaction", now: float) -> None:
         """No final response came (Timer B or F)."""
+        self._unwatch()
+        if self.candidate is not None and not self.forwarding.cancelled:
+            self.forwarding.proxy.next_hops.failed(self.candidate, None)
+            self._tell_failure(now)
         if not self._try_next(now):
             self.forwarding.branch_failed(self, 408, "Request Timeout", now)
 
     def wire_failed(self, client: "ClientTransaction", reason: str, now: float) -> None:
-        """The connection is lost (section 16.9: as if 503 had come)."""
+        """The connection is lost, or the datagram was refused (section 16.9: as if 503 had come)."""
+        self._unwatch()
+        if self.candidate is not None and not client.wire.reliable:
+            self.forwarding.proxy.next_hops.failed(self.candidate, None)
         self.unreachable(reason, now)
 
-    def unreachable(self, reason: str, now: float) -> None:
-        """It can't be sent, or what was sent may be lost."""
+    def _answered(self, response: Response, now: float) -> None:
+        """Tell what a final response says of the way by which it came."""
+        self._unwatch()
+        if self.candidate is None:
+            return
+        next_hops = self.forwarding.proxy.next_hops
+        if response.status == _NEXT_HOP_FAILED:
+            self._tell_failure(now)
+            seconds = retry_after(response)
+            if seconds is not None:
+                next_hops.failed(self.candidate, seconds)
+        else:
+            next_hops.reached(self.candidate)
+
+    def served(self) -> None:
+        """Hear that the way led to a success, which was passed on without being read."""
+        self._unwatch()
+        if self.candidate is not None:
+            self.forwarding.proxy.next_hops.reached(self.candidate)
+
+    def _tell_failure(self, now: float) -> None:
+        target = self.target
+        if target.hop_failed is not None and target.next_hop is not None:
+            target.hop_failed(target.next_hop, now)
+
+    def _unwatch(self) -> None:
+        if self._watched is not None and self.client is not None:
+            self.forwarding.proxy.transactions.leave(self._watched, self.client)
+        self._watched = None
+
+    def unreachable(self, reason: str, now: float, status: int = 0) -> None:
+        """It can't be sent, or what was sent may be lost; ``status``: what that means if there is no other way."""
+        if not self.candidates:
+            self._tell_failure(now)
         if self._try_next(now):
             return
-        # A registered contact whose flow is gone: RFC 5626 section 5.3.1.
-        status, text = (430, "Flow Failed") if self.target.aor else (503, reason)
-        self.forwarding.branch_failed(self, status, text, now)
+        if self.forwarding.cancelled:
+            status, reason = 487, "Request Terminated"
+        elif not status:
+            # A registered contact whose flow is gone: RFC 5626 section 5.3.1.
+            status, reason = (430, "Flow Failed") if self.target.aor else (503, reason)
+        self.forwarding.branch_failed(self, status, reason, now)
 
     def _try_next(self, now: float) -> bool:
         if self.forwarding.decided or self.forwarding.cancelled:
             return False
         if self.candidates:
-            self.forwarding.proxy.connect(self, self.candidates.pop(0), now)
+            self.candidate = self.candidates.pop(0)
+            self.forwarding.proxy.connect(self, self.candidate, now)
         elif self.target.others:
             others = self.target.others
             self.target = others.pop(0)
             self.target.others = others
+            self.candidate = None
             self.start(now)
         else:
             return False
@@ -368,6 +425,12 @@ class Forwarding:
     def server_failed(self, server: "ServerTransaction", reason: str, now: float) -> None:
         """The response can't be passed back: an INVITE is called off, nobody waits for it."""
         self.cancel(now)
+
+
+def retry_after(response: Response) -> float | None:
+    """Return the seconds that a next hop wants to be left alone for; None: it does not say (section 20.33)."""
+    digits = re.match(r"\s*([0-9]{1,9})", response.get("retry-after") or "")
+    return float(digits[1]) if digits is not None else None
 
 
 def _rank(response: Response) -> tuple[int, int]:

@@ -1,9 +1,10 @@
 """One request at the edge: what it is, by which flow it came, who sent it, what was found out on its way."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wigwag.protocols.sip import Request, SipError, SipUri, parse_uri
+from wigwag.protocols.sip import Request, SipUri, parse_uri
 
 from .record_routes import Routed
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from wigwag.store import Flow as StoredFlow
 
     from .flows import Flow
+    from .ports import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Incoming:
         identity: Who sent it.
     """
 
-    __slots__ = ("_target", "flow", "identity", "origin", "request", "routed", "server")
+    __slots__ = ("_target", "by_path", "decision", "flow", "identity", "origin", "request", "routed", "server")
 
     def __init__(self, request: Request, flow: "Flow", server: "ServerTransaction | None") -> None:
         self.request = request
@@ -47,6 +49,10 @@ class Incoming:
         self.server = server
         """None for an ACK, which has none."""
         self.routed: Routed | None = None
+        self.by_path = False
+        """Whether ``routed`` is a Path of ours: who has it was given it by the registrar (RFC 5626 section 5.3)."""
+        self.decision: Decision | None = None
+        """Of the row that let it in without proof."""
         self.origin = NOWHERE
         """Where requests of its dialog are sent to reach the sender again."""
         self.identity = NOBODY
@@ -54,13 +60,17 @@ class Incoming:
 
     @property
     def target(self) -> SipUri:
-        """The Request-URI; SipError for what is no SIP URI and was not turned into one."""
+        """Whom it is for; a tel URI as one of the scheme ``tel`` without a host. SipError: the Request-URI is bad."""
         if self._target is None:
             uri = parse_uri(self.request.uri)
-            if not isinstance(uri, SipUri):
-                raise SipError("tel URIs are not routed here", status=416)
-            self._target = uri
+            self._target = uri if isinstance(uri, SipUri) else SipUri("tel", uri.aor, None, "", None)
         return self._target
+
+    def retarget(self, uri: str) -> None:
+        """Let it be for another URI, as a row has rewritten it."""
+        target = parse_uri(uri)
+        assert isinstance(target, SipUri)
+        self._target = target
 
     @property
     def is_strangers_invite(self) -> bool:
@@ -96,5 +106,9 @@ class Target:
     key: str = ""
     allow_private: bool = False
     """Whether loopback, private and own addresses may be connected to."""
+    hop_failed: "Callable[[SipUri, float], None] | None" = None
+    """Told (URI, now) that the next hop did not serve."""
+    near: str = ""
+    """Network in which they may be connected to all the same; empty: none."""
     others: "list[Target]" = field(default_factory=list)
     """Other flows to the same device, for when this one fails."""

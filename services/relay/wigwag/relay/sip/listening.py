@@ -76,7 +76,11 @@ class SipListeners:
         options = DatagramOptions(
             name=settings.name, host=settings.host, port=settings.port, reuse_port=self._reuse_port
         )
-        listener = DatagramListener(options, lambda data, remote, _: self._received(data, remote, listener, address))
+        listener = DatagramListener(
+            options,
+            lambda data, remote, _: self._received(data, remote, listener, address),
+            failed=lambda remote, error: self._edge().datagram_failed(settings.name, remote, error),
+        )
         await listener.start()
         stack.callback(listener.close)
         address = self._address(settings, listener.address[1])
@@ -152,8 +156,9 @@ class SipListeners:
             flow.begun_at = now
         elif now - flow.begun_at > limits.header_timeout:
             return "a message takes too long"
-        if not flow.messages and now - flow.opened_at > limits.first_message_timeout:
+        if not flow.messages and not flow.outbound and now - flow.opened_at > limits.first_message_timeout:
             return "no message came"
-        if not flow.bindings and now - flow.heard_at > limits.idle_timeout:
+        idle = limits.outbound_idle_timeout if flow.outbound else limits.idle_timeout
+        if not flow.bindings and now - flow.heard_at > idle:
             return "idle"
         return ""

@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
+from wigwag.database import Database
 from wigwag.protocols.digest import SigningKeys
 from wigwag.relay.config import RelaySettings
 from wigwag.runtime.credentials import CredentialSource
+from wigwag.runtime.http_hook import HttpHook
 from wigwag.store import Gap, RegistrationChanged, Store
 from wigwag.transport.admission import Admission
 from wigwag.transport.profiles import ProfileTable
 
 from .assembly import SipParts, assemble
+from .connecting import outbound
 from .edge import Edge
 from .listening import SipListeners
+from .outbound import Outbound
+from .pinging import Pinger
 from .pods import SipPods
+from .router import Router
 
 if TYPE_CHECKING:
     from wigwag.relay.cluster import Cluster
@@ -45,6 +51,9 @@ class SipModule:
         admission: Limits on open connections.
         profiles: TCP profiles that hold now.
         reuse_port: Whether other processes of this host listen on the same ports.
+        flush: Sends what waits for other pods.
+        database: Where rows of the routing table are.
+        hook: Decides in place of the table; None: nobody does.
     """
 
     def __init__(
@@ -61,6 +70,8 @@ class SipModule:
         profiles: Callable[[], ProfileTable],
         reuse_port: bool,
         flush: Callable[[], None],
+        database: Database,
+        hook: HttpHook | None = None,
     ) -> None:
         self._settings = settings
         self._runtime = runtime
@@ -70,9 +81,14 @@ class SipModule:
         self._cluster = cluster
         self._pod = pod
         self._flush = flush
+        self._profiles = profiles
+        self._database = database
+        self.router = Router(settings.sip, now=runtime.now, hook=hook)
         self._stack = AsyncExitStack()
         self.edge: Edge
         self.parts: SipParts
+        self.outbound: Outbound
+        self._pinger: Pinger
         self.listeners = SipListeners(
             settings.sip, admission=admission, profiles=profiles, reuse_port=reuse_port, edge=lambda: self.edge
         )
@@ -84,8 +100,10 @@ class SipModule:
             ConfigurationError: A listener can't be opened.
         """
         async with AsyncExitStack() as stack:
+            await self.router.load(self._database)
             await self.listeners.open(stack)
             self._assemble()
+            stack.push_async_callback(self.outbound.close)
             watching = asyncio.create_task(self._watch())
             stack.callback(watching.cancel)
             ticker = asyncio.create_task(self._tick())
@@ -100,6 +118,13 @@ class SipModule:
     def _assemble(self) -> None:
         listeners = self.listeners
         addresses = {address.name: address for address in listeners.addresses}
+        self.outbound = outbound(
+            self._settings,
+            edge=lambda: self.edge,
+            addresses=listeners.addresses,
+            profiles=self._profiles,
+            now=self._runtime.now,
+        )
         self.parts = assemble(
             self._settings,
             addresses=listeners.addresses,
@@ -108,11 +133,16 @@ class SipModule:
             keys=self._keys,
             source=self._source,
             store=self._store,
+            next_hops=self.outbound,
+            router=self.router,
             pod=self._pod,
             clustered=self._cluster is not None,
             wall=self._wall,
         )
         self.edge = self.parts.edge
+        self._pinger = Pinger(
+            self.edge, pools=lambda: self.router.pools, spawn=self._runtime.spawn, random=self._runtime.random
+        )
         if self._cluster is not None:
             pods = SipPods(
                 self.edge,
@@ -144,6 +174,7 @@ class SipModule:
             self.edge.transactions.handle_timeout(now)
             self.edge.proxy.tick(now)
             self.listeners.tick(now)
+            self._pinger.tick(now)
             if self.edge.pods is not None and now >= next_look:
                 next_look = now + LOOK_FOR_PODS
                 self.edge.pods.prepare()

@@ -19,17 +19,23 @@ class Candidate:
     """Numeric address."""
     port: int
     server_name: str
-    """Domain that a TLS certificate has to be for (RFC 5922)."""
+    """Domain that a TLS certificate has to be for (RFC 5922); empty where there is no TLS."""
 
 
 class NextHops(Protocol):
     """Finds and connects; implemented beside the sockets."""
 
-    async def candidates(self, uri: SipUri, *, allow_private: bool) -> list[Candidate]:
-        """Return the ways to the host of ``uri``, the best first; those that failed of late are left out.
+    async def candidates(self, uri: SipUri, *, allow_private: bool, near: str = "", octets: int = 0) -> list[Candidate]:
+        """Return the ways to the host of ``uri``, the best first; those that failed of late come last.
+
+        Args:
+            uri: Of the next hop.
+            allow_private: Whether loopback, private and own addresses may be sent to.
+            near: Network in which they may be sent to all the same; empty: none.
+            octets: Size of the request; what is too large for a datagram goes by TCP (RFC 3261 section 18.1.1).
 
         Raises:
-            SipError: There is none, or it may not be connected to (status 404, 403, 503).
+            SipError: There is none, or it may not be sent to (status 403, 404, 480, 503).
         """
 
     def flow(self, candidate: Candidate) -> "Flow | None":
@@ -43,4 +49,12 @@ class NextHops(Protocol):
         """
 
     def failed(self, candidate: Candidate, seconds: float | None) -> None:
-        """Leave the candidate out for a while (503 with Retry-After, no answer)."""
+        """Hear that a candidate did not serve.
+
+        Args:
+            candidate: Which.
+            seconds: It asked to be left alone for so long (503 with Retry-After); None: it gave no answer.
+        """
+
+    def reached(self, candidate: Candidate) -> None:
+        """Hear that a candidate answered."""

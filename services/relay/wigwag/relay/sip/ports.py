@@ -1,6 +1,6 @@
 """What the edge asks its neighbours in the service; each answers at once, or with a coroutine when it has to look."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -58,6 +58,10 @@ class Decision:
     next_hops: tuple[SipUri, ...] = ()
     """In the order they are to be tried."""
     allow_private: bool = False
+    hop_failed: "Callable[[SipUri, float], None] | None" = None
+    """Told (URI, now) that a next hop did not serve."""
+    near: str = ""
+    """Network in which private addresses are open all the same; empty: none."""
     uri: str = ""
     """Request-URI to use instead of its own; empty: that stays."""
 
@@ -68,6 +72,17 @@ DEFAULT = Decision(action="default")
 
 class Routing(Protocol):
     """The routing table, and the hook that may be asked."""
+
+    def admit(self, incoming: "Incoming", *, ours: bool) -> "Identity | None":
+        """Return what a sender who has proven nothing counts as by a row that lets him in; None: no row does.
+
+        Args:
+            incoming: The request.
+            ours: Whether its From is in one of our domains.
+
+        Raises:
+            SipError: A row refuses it.
+        """
 
     def decide(self, incoming: "Incoming") -> "Decision | Later[Decision]":
         """Return what the first row that matches says; SipError: a row refuses, with its status and reason."""

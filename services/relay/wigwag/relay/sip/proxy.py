@@ -13,13 +13,15 @@ from .config import SipTimerSettings
 from .forwarding import Branch, Forwarding
 from .identity import assert_identity
 from .incoming import Incoming, Target
-from .record_routes import Routed, RouteTokens, flow_route
+from .record_routes import PATH, Routed, RouteTokens, flow_route, near, outward
 
 if TYPE_CHECKING:
     from .flows import Flow
     from .next_hops import Candidate, NextHops
 
 MAX_FORWARDS: Final = 70
+_ADDED: Final = 200
+"""Octets by which a request grows here: Via, P-Asserted-Identity."""
 NO_DIALOG: Final = frozenset(
     {"ACK", "BYE", "CANCEL", "INFO", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REGISTER", "UPDATE"}
 )
@@ -58,7 +60,7 @@ class Proxy:
         self.invites: set[Forwarding] = set()
         """INVITEs that have no final response yet."""
         self._keys = keys
-        self._next_hops = next_hops
+        self.next_hops = next_hops
         self._via_end: dict[str, str | None] = {"rport": None, "pod": pod} if pod else {"rport": None}
         self._now = now
         self._spawn = spawn
@@ -68,32 +70,57 @@ class Proxy:
         """Return a fresh To tag."""
         return self._random(8).hex()
 
-    def prepare(self, incoming: Incoming, target: Target, flow: "Flow", *, forks: bool = False) -> Request:
-        """Return the request as it goes to a target, to one of several if it ``forks``."""
+    def prepare(
+        self,
+        incoming: Incoming,
+        target: Target,
+        flow: "Flow",
+        candidate: "Candidate | None" = None,
+        *,
+        forks: bool = False,
+    ) -> Request:
+        """Return the request as it goes to a target, to one of several if it ``forks``.
+
+        Each way to a target (``candidate``) has a branch of its own (RFC 3263 section 4.3).
+        """
         came = incoming.request
         hops = came.max_forwards
         request = came.forwarded(target.uri, MAX_FORWARDS if hops is None else hops - 1)
         assert_identity(request, incoming.identity)
         for route in reversed(target.route):
             request.insert("Route", route)
+        if came.method == "REGISTER":
+            self._add_path(request, incoming)
         if came.method not in NO_DIALOG and came.to.tag is None:
             self._record_route(request, incoming, target, flow)
         # Who forks has to notice loops (RFC 5393 section 4.2); where nobody does, Max-Forwards ends them.
         loop = loop_hash(came) if forks or came.names.count("via") > 1 else ""
-        branch = branch_of(self._keys, came, target.name, loop)
+        name = target.name if candidate is None else f"{target.name} {candidate}"
+        branch = branch_of(self._keys, came, name, loop)
         address = flow.address
         request.push_via(
             Via(address.via_transport, address.via_host, address.port, {"branch": branch, **self._via_end})
         )
         return request
 
+    def _add_path(self, request: Request, incoming: Incoming) -> None:
+        """Let the registrar behind us reach the client by the flow that it came by (RFC 3327, RFC 5626 section 5.1)."""
+        token = self.routes.make(incoming.origin, PATH)
+        request.insert("Path", f"<{incoming.flow.address.uri(token)};ob>")
+
     def _record_route(self, request: Request, incoming: Incoming, target: Target, flow: "Flow") -> None:
         """Insert two routes: the lower one leads to the caller, the upper one to the target (RFC 5658)."""
         call_id = request.call_id
         back = incoming.origin
-        forth = Routed(aor=target.aor, key=target.key)
-        if not target.aor and target.stored_flow is not None:
+        if target.aor:
+            forth = Routed(aor=target.aor, key=target.key)
+        elif target.stored_flow is not None:
             forth = flow_route(target.stored_flow)
+        else:
+            open_to = near(flow) if target.allow_private else target.near
+            forth = outward(open_to, incoming.identity.aor, incoming.flow)
+        if not back.aor and back.flow is None:
+            back = outward(back.near, target.aor, flow)
         for address, routed in ((incoming.flow.address, back), (flow.address, forth)):
             request.insert("Record-Route", f"<{address.uri(self.routes.make(routed, call_id))}>")
 
@@ -105,17 +132,25 @@ class Proxy:
 
     async def _locate(self, branch: Branch) -> None:
         target = branch.target
-        assert target.next_hop is not None
         try:
-            branch.candidates = await self._next_hops.candidates(target.next_hop, allow_private=target.allow_private)
+            branch.candidates = await self._candidates(branch.forwarding.incoming, target)
         except SipError as error:
-            branch.forwarding.branch_failed(branch, error.status or 500, error.reason, self._now())
+            branch.unreachable(error.reason, self._now(), error.status or 500)
             return
         branch.unreachable("no address", self._now())
 
+    async def _candidates(self, incoming: Incoming, target: Target) -> "list[Candidate]":
+        assert target.next_hop is not None
+        return await self.next_hops.candidates(
+            target.next_hop,
+            allow_private=target.allow_private,
+            near=target.near,
+            octets=len(bytes(incoming.request)) + _ADDED,
+        )
+
     def connect(self, branch: Branch, candidate: "Candidate", now: float) -> None:
         """Send a branch's request to one of its candidates."""
-        flow = self._next_hops.flow(candidate)
+        flow = self.next_hops.flow(candidate)
         if flow is not None:
             branch.send(flow, now)
         else:
@@ -123,9 +158,9 @@ class Proxy:
 
     async def _connect(self, branch: Branch, candidate: "Candidate") -> None:
         try:
-            flow = await self._next_hops.connect(candidate)
+            flow = await self.next_hops.connect(candidate)
         except ConnectError as error:
-            self._next_hops.failed(candidate, None)
+            self.next_hops.failed(candidate, None)
             branch.unreachable(str(error), self._now())
             return
         branch.send(flow, self._now())
@@ -135,10 +170,9 @@ class Proxy:
         self._spawn(self._send_once(incoming, target))
 
     async def _send_once(self, incoming: Incoming, target: Target) -> None:
-        assert target.next_hop is not None
         try:
-            found = await self._next_hops.candidates(target.next_hop, allow_private=target.allow_private)
-            flow = self._next_hops.flow(found[0]) or await self._next_hops.connect(found[0])
+            found = await self._candidates(incoming, target)
+            flow = self.next_hops.flow(found[0]) or await self.next_hops.connect(found[0])
         except (SipError, ConnectError, IndexError):
             return  # The caller repeats it when the 2xx comes again.
         flow.send(bytes(self.prepare(incoming, target, flow)))

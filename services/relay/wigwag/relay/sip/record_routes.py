@@ -8,15 +8,21 @@ Call-ID only, so that nobody reaches anybody with a route that he saw elsewhere.
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from typing import Final
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from wigwag.protocols.digest import SigningKeys
 from wigwag.store import Flow as StoredFlow
 
+if TYPE_CHECKING:
+    from .flows import Flow
+
 _PURPOSE: Final = b"sip-route"
 _MAC_LENGTH: Final = 9
+PATH: Final = "\0path"
+"""In place of a Call-ID, which it can't be: a Path holds for every call (RFC 3327)."""
 
 
 class Routed(msgspec.Struct, array_like=True, frozen=True):
@@ -31,6 +37,12 @@ class Routed(msgspec.Struct, array_like=True, frozen=True):
     connection: int = 0
     transport: str = ""
     remote: str = ""
+    near: str = ""
+    """Network in which the next hop may be though it is closed to strangers: that of the first request's."""
+    by: str = ""
+    """AOR of ours whose requests may leave by a route that names nobody: its other end must not send on by it."""
+    by_peer: str = ""
+    """Where he was when the dialog began."""
 
     @property
     def flow(self) -> StoredFlow | None:
@@ -68,6 +80,26 @@ class RouteTokens:
         if not self.keys.verify(token[:1], _PURPOSE, content + call_id.encode("utf-8", "surrogateescape"), mac):
             return None
         return msgspec.msgpack.decode(content, type=Routed)
+
+
+def outward(near: str, by: str, flow: "Flow") -> Routed:
+    """Return a route to whom RFC 3263 finds, for the user who is at the other end, reached by ``flow``."""
+    return Routed(near=near, by=by, by_peer=peer(flow))
+
+
+def peer(flow: "Flow") -> str:
+    """Return a peer's address, as a route names it."""
+    host, port = flow.remote
+    return f"{host} {port}"
+
+
+def near(flow: "Flow") -> str:
+    """Return the network around a peer: where the rest of its dialogs may lead, be it private.
+
+    Not more: who has a route of a dialog with a gateway inside shall not reach all that is inside.
+    """
+    host = flow.remote[0].partition("%")[0]
+    return str(ip_network(f"{host}/{64 if ':' in host else 24}", strict=False))
 
 
 def flow_route(flow: StoredFlow) -> Routed:

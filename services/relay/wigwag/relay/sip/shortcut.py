@@ -54,12 +54,15 @@ def pass_response(transactions: Transactions, data: bytes, now: float) -> bool:
         return False
     if not _is_usual(data, head.end(), client.request):
         return False
-    forwarding = client.user.forwarding
+    branch = client.user
+    forwarding = branch.forwarding
     if forwarding.decided or len(forwarding.branches) != 1:
         return False
     server = forwarding.server
     if type(server) is not NonInviteServerTransaction or not client.conclude(now):
         return False
+    if branch.candidate is not None:
+        branch.served()
     forwarding.succeed_with(server, data[: head.end(1)] + data[head.end() :], now)
     return True
 

@@ -43,11 +43,11 @@ def registered_targets(registration: Registration | None, flows: FlowFinder, mos
     return [list(group) for _, group in groupby(chosen, key=lambda target: target.q)]
 
 
-def dialog_targets(incoming: Incoming, registration: Registration | None, flows: FlowFinder) -> Groups:
+def dialog_targets(incoming: Incoming, registration: Registration | None, flows: FlowFinder, gone: int = 480) -> Groups:
     """Return the other end of a dialog: the binding its route names, whatever flow that has now.
 
     Raises:
-        SipError: 480: it is registered no more.
+        SipError: ``gone``: it is registered no more, or its connection is lost.
     """
     routed = incoming.routed
     assert routed is not None
@@ -64,15 +64,30 @@ def dialog_targets(incoming: Incoming, registration: Registration | None, flows:
         target_flow = flows(stored)
         name = f"{stored.listener} {stored.remote}"
     if target_flow is None:
-        raise SipError("Temporarily Unavailable", status=480)
+        raise SipError("Flow Failed" if gone == 430 else "Temporarily Unavailable", status=gone)
     return [[Target(uri=uri, name=name, flow=target_flow, stored_flow=stored)]]
 
 
 def next_hop_targets(incoming: Incoming, decision: Decision) -> Groups:
-    """Return the next hops of a row, one after the other; without any the request's own URI, or its Route's."""
+    """Return a row's first next hop, and the others for when it fails; without any the request's URI, or its Route's.
+
+    Another one is tried when a hop is out of reach or out of service, not when it has refused (RFC 3263 section 4.3).
+    """
     uri = decision.uri or incoming.request.uri
     hops: Sequence[SipUri] = decision.next_hops or (_natural_hop(incoming),)
-    return [[Target(uri=uri, name=f"{uri} {hop}", next_hop=hop, allow_private=decision.allow_private)] for hop in hops]
+    first, *others = [
+        Target(
+            uri=uri,
+            name=f"{uri} {hop}",
+            next_hop=hop,
+            allow_private=decision.allow_private,
+            near=decision.near,
+            hop_failed=decision.hop_failed,
+        )
+        for hop in hops
+    ]
+    first.others = others
+    return [[first]]
 
 
 def _natural_hop(incoming: Incoming) -> SipUri:
@@ -82,6 +97,8 @@ def _natural_hop(incoming: Incoming) -> SipUri:
         if not isinstance(uri, SipUri):
             raise SipError("Route is no SIP URI", status=416)
         return uri
+    if incoming.target.scheme == "tel":
+        raise SipError("Unsupported URI Scheme: no route for telephone numbers", status=416)
     return incoming.target
 
 
