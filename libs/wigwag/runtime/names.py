@@ -75,6 +75,22 @@ RELAY_COPIES = Metric(
     "wigwag.relay.cluster.copies", "{session}", "Sessions of other pods that this pod sends to", GAUGE
 )
 
+RELAY_SIP_OUTBOUND = Metric("wigwag.relay.sip.outbound", "{connection}", "Connections to SIP next hops", GAUGE)
+RELAY_SIP_POOL_MEMBERS = Metric(
+    "wigwag.relay.sip.pool_members", "{member}", "Members of SIP pools by state", GAUGE, ("pool", "state")
+)
+RELAY_SIP_ROUTING_COUNTERS = tuple(
+    Metric(f"wigwag.relay.sip.{name}", unit, description)
+    for name, unit, description in (
+        ("routes_refused", "{request}", "SIP requests that a row of the routing table refused"),
+        ("route_hook_failures", "{request}", "Questions to the SIP route hook without a usable answer"),
+        ("outbound_connections", "{connection}", "Connections opened to SIP next hops"),
+        ("outbound_failures", "{connection}", "Connections to SIP next hops that could not be opened"),
+        ("outbound_forbidden", "{request}", "SIP requests for addresses that are closed to strangers"),
+    )
+)
+"""Counted by routing and next hops, under the name's last part."""
+
 BUS_COUNTERS = tuple(
     Metric(f"wigwag.bus.{name}", unit, description)
     for name, unit, description in (
@@ -134,6 +150,9 @@ METRICS = (
     RELAY_LINKS,
     RELAY_STREAMS,
     RELAY_COPIES,
+    RELAY_SIP_OUTBOUND,
+    RELAY_SIP_POOL_MEMBERS,
+    *RELAY_SIP_ROUTING_COUNTERS,
     *LISTENER_COUNTERS,
     *BUS_COUNTERS,
     BUS_LAG,

@@ -13,6 +13,7 @@ from wigwag.errors import WigwagError
 from .cli_drain import drain
 from .cli_keys import keys
 from .cli_mi import mi
+from .cli_pools import pools
 from .cli_relay import certificates, connections, profiles, routes, sessions, trace
 from .cli_sip import receive, send
 from .cli_status import status
@@ -34,6 +35,7 @@ app.add_typer(sessions, name="sessions")
 app.add_typer(connections, name="connections")
 app.add_typer(profiles, name="profiles")
 app.add_typer(routes, name="routes")
+app.add_typer(pools, name="pools")
 app.add_typer(certificates, name="certificates")
 app.add_typer(keys, name="keys")
 app.add_typer(verify, name="verify")

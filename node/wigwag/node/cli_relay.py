@@ -11,13 +11,15 @@ from .terminal import console, local_time, print_json, print_members, print_tabl
 sessions = typer.Typer(help="Sessions at the relay.", no_args_is_help=True)
 connections = typer.Typer(help="Connections of the relay.", no_args_is_help=True)
 profiles = typer.Typer(help="TCP connection profiles (tcp_mgm).", no_args_is_help=True)
-routes = typer.Typer(help="The relay's routing table.", no_args_is_help=True)
+routes = typer.Typer(help="The routing tables: MSRP's and SIP's.", no_args_is_help=True)
 certificates = typer.Typer(help="Certificates of the relay's listeners.", no_args_is_help=True)
 
 _SESSION_ID = re.compile(r"[0-9a-f]{16}")
 _SESSION_COLUMNS = ("id", "user", "state", "pod", "listener", "remote", "expires", "messages_in", "messages_out")
 _CONNECTION_COLUMNS = ("id", "kind", "listener", "remote", "sessions", "bytes_received", "bytes_sent", "profile")
 _PROFILE_COLUMNS = ("id", "priority", "proto", "remote", "remote_port", "local", "local_port", "con_lifetime")
+_ROUTE_COLUMNS = ("number", "name", "when", "then")
+_CONDITIONS = ("listener", "source_network", "methods", "scheme", "user", "domain", "sender")
 
 
 @sessions.command("list")
@@ -130,9 +132,22 @@ def reload_profiles(
     console().print(f"{result['profiles']} profiles {verb} in force")
 
 
+@routes.command("list")
+def list_routes(
+    config: ConfigOption = None, url: UrlOption = None, token_file: TokenOption = None, as_json: JsonOption = False
+) -> None:
+    """List the rows of the SIP routing table in the order in which they are tried."""
+    with client_of(config, url, token_file) as client:
+        rows = client.get("/v1/relay/sip/routes")
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(map(_readable_route, rows), _ROUTE_COLUMNS, empty="no routes: what stands in their place holds")
+
+
 @routes.command("reload")
 def reload_routes(config: ConfigOption = None, url: UrlOption = None, token_file: TokenOption = None) -> None:
-    """Read the routing table again."""
+    """Read the routing tables and pools again."""
     with client_of(config, url, token_file) as client:
         console().print(f"{client.post('/v1/relay/routes/reload')['routes']} routes are in force")
 
@@ -174,6 +189,23 @@ def trace(
         print_json(rows)
     else:
         print_table(rows, ("selector", "active", "packets", "bytes", "file"), empty="no traces")
+
+
+def _readable_route(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with what it asks for, and what it does, in a column each."""
+    action = row["action"]
+    what = {key: value for key, value in row.items() if key not in ("number", "name", "action", *_CONDITIONS)}
+    when = {key: row[key] for key in _CONDITIONS if key in row}
+    return {
+        "number": row["number"],
+        "name": row.get("name", ""),
+        "when": " ".join(f"{key}={_short(value)}" for key, value in when.items()) or "always",
+        "then": " ".join([action, *(f"{key}={_short(value)}" for key, value in what.items())]),
+    }
+
+
+def _short(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _path_part(text: str) -> str:

@@ -46,7 +46,7 @@ from .sip.route_config import SipRouteHookSettings
 from .status import RelayStatus
 from .trace import Selector, Traces
 from .views import ListenerAddress
-from .web import ProfileChange, ProfileReload, TraceView, relay_router
+from .web import ProfileChange, ProfileReload, TraceView, relay_router, routers
 from .world import AsyncioRuntime
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class RelayModule:
         self._shutdown_grace = shutdown_grace
         self._drain_control = drain_control
         self._status = RelayStatus(status)
+        self._status_tree = status
         self._stack = AsyncExitStack()
         self._listeners: list[Listener] = []
         self._profiles = ProfileTable()
@@ -193,6 +194,8 @@ class RelayModule:
         yield from relay_readings(self.relay)
         yield from listener_readings(self._listeners)
         yield from admission_readings(self._admission)
+        if self.sip is not None:
+            yield from self.sip.readings()
 
     def ready(self) -> tuple[bool, Mapping[str, Any]]:
         """Tell whether clients can be served; a database that is away refuses AUTHs, it does not end readiness."""
@@ -354,10 +357,13 @@ class RelayModule:
             profiles=lambda: self._profiles,
             reuse_port=self._reuse_port,
             flush=self.relay.flush,
+            status=self._status_tree,
             database=self._database,
             hook=hook,
         )
         self.sip = await stack.enter_async_context(sip)
+        self.router = routers(self.router, sip.router)
+        self.commands = [*self.commands, *sip.commands]
 
     def _options(self, settings: ListenerSettings) -> ListenerOptions:
         return ListenerOptions(
@@ -466,10 +472,10 @@ class RelayModule:
         )
 
     async def reload_routes(self) -> int:
-        """Read the routing table again; on an error the old one stays."""
+        """Read the routing tables again, MSRP's and SIP's; on an error the old one stays."""
         table = await self._routing_table()
         self.relay.outbound.table = table
-        return len(table)
+        return len(table) + (await self.sip.reload_routes() if self.sip is not None else 0)
 
     def traces(self) -> list[TraceView]:
         """Running traces."""

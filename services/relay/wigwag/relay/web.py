@@ -146,6 +146,14 @@ def relay_router(relay: RelayUseCases, operations: RelayOperations, drain: Drain
     return router
 
 
+def routers(*parts: APIRouter) -> APIRouter:
+    """Return one router for several, each with its own prefix."""
+    whole = APIRouter()
+    for part in parts:
+        whole.include_router(part)
+    return whole
+
+
 def _add_sessions(router: APIRouter, everywhere: SessionsEverywhere) -> None:
     @router.get("/sessions")
     async def sessions(

@@ -1,7 +1,7 @@
 """Joins SIP at the edge: listeners, transactions, proxy, registrar, pods, timers; a part of the relay's module."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, Self
 
@@ -12,6 +12,9 @@ from wigwag.protocols.digest import SigningKeys
 from wigwag.relay.config import RelaySettings
 from wigwag.runtime.credentials import CredentialSource
 from wigwag.runtime.http_hook import HttpHook
+from wigwag.runtime.management import Command
+from wigwag.runtime.status import StatusTree
+from wigwag.runtime.telemetry import Reading
 from wigwag.store import Gap, RegistrationChanged, Store
 from wigwag.transport.admission import Admission
 from wigwag.transport.profiles import ProfileTable
@@ -24,8 +27,12 @@ from .outbound import Outbound
 from .pinging import Pinger
 from .pods import SipPods
 from .router import Router
+from .routing_mi import routing_commands
+from .routing_work import RoutingWork, routing_readings
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from wigwag.relay.cluster import Cluster
     from wigwag.relay.world import AsyncioRuntime
 
@@ -33,6 +40,8 @@ TICK: Final = 0.05
 """Seconds between two looks at the clock; retransmissions are so exact."""
 LOOK_FOR_PODS: Final = 1.0
 """Seconds between two looks for pods to which no link stands."""
+LOOK_AT_POOLS: Final = 2.0
+"""Seconds between two looks at who is up, for the status."""
 
 logger = structlog.get_logger("wigwag.relay.sip")
 
@@ -52,6 +61,7 @@ class SipModule:
         profiles: TCP profiles that hold now.
         reuse_port: Whether other processes of this host listen on the same ports.
         flush: Sends what waits for other pods.
+        status: Where it tells how it is.
         database: Where rows of the routing table are.
         hook: Decides in place of the table; None: nobody does.
     """
@@ -70,6 +80,7 @@ class SipModule:
         profiles: Callable[[], ProfileTable],
         reuse_port: bool,
         flush: Callable[[], None],
+        status: StatusTree,
         database: Database,
         hook: HttpHook | None = None,
     ) -> None:
@@ -82,8 +93,10 @@ class SipModule:
         self._pod = pod
         self._flush = flush
         self._profiles = profiles
-        self._database = database
-        self.router = Router(settings.sip, now=runtime.now, hook=hook)
+        self.routing = Router(settings.sip, now=runtime.now, hook=hook)
+        self._routing_work = RoutingWork(self.routing, database=database, status=status)
+        self.router: APIRouter
+        self.commands: Sequence[Command]
         self._stack = AsyncExitStack()
         self.edge: Edge
         self.parts: SipParts
@@ -100,9 +113,10 @@ class SipModule:
             ConfigurationError: A listener can't be opened.
         """
         async with AsyncExitStack() as stack:
-            await self.router.load(self._database)
+            await self._routing_work.reload()
             await self.listeners.open(stack)
             self._assemble()
+            self._open_to_operators()
             stack.push_async_callback(self.outbound.close)
             watching = asyncio.create_task(self._watch())
             stack.callback(watching.cancel)
@@ -134,14 +148,14 @@ class SipModule:
             source=self._source,
             store=self._store,
             next_hops=self.outbound,
-            router=self.router,
+            router=self.routing,
             pod=self._pod,
             clustered=self._cluster is not None,
             wall=self._wall,
         )
         self.edge = self.parts.edge
         self._pinger = Pinger(
-            self.edge, pools=lambda: self.router.pools, spawn=self._runtime.spawn, random=self._runtime.random
+            self.edge, pools=lambda: self.routing.pools, spawn=self._runtime.spawn, random=self._runtime.random
         )
         if self._cluster is not None:
             pods = SipPods(
@@ -156,6 +170,21 @@ class SipModule:
             )
             self.edge.pods = self._cluster.links.sip = self.parts.authenticator.counts = pods
 
+    def _open_to_operators(self) -> None:
+        # Not at the top: what serves HTTP takes a moment to load, and commands that run no node load this module too.
+        from .routing_web import routing_router
+
+        self.router = routing_router(self._routing_work)
+        self.commands = routing_commands(self._routing_work)
+
+    async def reload_routes(self) -> int:
+        """Read the routing table and its pools again; on an error the old ones stay."""
+        return await self._routing_work.reload()
+
+    def readings(self) -> Iterable[Reading]:
+        """Yield the metrics of SIP."""
+        yield from routing_readings(self.routing, self.outbound)
+
     def _wall(self) -> float:
         return self._cluster.members.wall() if self._cluster is not None else self._runtime.wall()
 
@@ -167,7 +196,7 @@ class SipModule:
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        next_look = 0.0
+        next_look = next_pool_look = 0.0
         while True:
             await asyncio.sleep(TICK)
             now = loop.time()
@@ -175,6 +204,9 @@ class SipModule:
             self.edge.proxy.tick(now)
             self.listeners.tick(now)
             self._pinger.tick(now)
+            if now >= next_pool_look:
+                next_pool_look = now + LOOK_AT_POOLS
+                self._routing_work.look()
             if self.edge.pods is not None and now >= next_look:
                 next_look = now + LOOK_FOR_PODS
                 self.edge.pods.prepare()

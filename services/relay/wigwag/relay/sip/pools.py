@@ -9,7 +9,7 @@ asked at growing intervals, and one answer brings it back.
 import hashlib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -45,7 +45,9 @@ class Member:
     asked_at: float | None = None
     """When the OPTIONS was sent that has no answer yet."""
     interval: float = 0.0
-    pings: int = field(default=0)
+    pings: int = 0
+    chosen: int = 0
+    """Requests for which it was the first to be tried."""
 
     @property
     def name(self) -> str:
@@ -86,6 +88,7 @@ class Pool:
             wait = str(max(1, math.ceil(self.settings.ping_interval)))
             raise SipError("Service Unavailable", status=503, headers=(("Retry-After", wait),))
         up.sort(key=lambda member: (member.settings.priority, -_draw(member, call_id)))
+        up[0].chosen += 1
         return tuple(member.uri for member in up)
 
     # Health
@@ -165,7 +168,7 @@ class Pool:
             old = known.get(member.name)
             if old is not None and old.settings.enabled == member.settings.enabled:
                 member.state, member.failures = old.state, old.failures
-                member.next_ping, member.interval = old.next_ping, old.interval
+                member.next_ping, member.interval, member.chosen = old.next_ping, old.interval, old.chosen
 
 
 def pools_of(
