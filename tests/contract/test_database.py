@@ -14,7 +14,16 @@ from sqlalchemy import Connection
 
 from tests.support.opensips import DOMAIN, opensips_tables
 from tests.support.sql import SqlServer, execute
-from wigwag.database import Database, RelayRouteRow, Subscribers, TcpProfileRow, relay_routes, tcp_profiles
+from wigwag.database import (
+    Database,
+    RelayRouteRow,
+    Subscribers,
+    TcpProfileRow,
+    relay_routes,
+    sip_pool_members,
+    sip_routes,
+    tcp_profiles,
+)
 from wigwag.database.migrations import VERSION_TABLE
 from wigwag.database.tables import metadata
 from wigwag.errors import ConflictError, NotFoundError
@@ -390,3 +399,28 @@ async def test_two_processes_write_at_once(url: str) -> None:
         ]
         await asyncio.gather(*adding)
         assert len(await Subscribers(one).list()) == 20
+
+
+async def test_sip_routes_and_members_come_in_order_with_every_column(url: str, database: Database) -> None:
+    await execute(
+        url,
+        "INSERT INTO wigwag_sip_route (priority, action, status) VALUES (5, 'refuse', 410)",
+        "INSERT INTO wigwag_sip_route (name, listener, source_network, methods, scheme, user_pattern, domain, sender, "
+        "action, next_hops, allow_private, strip, prefix, set_domain, comment) VALUES ('out', 'udp', '10.0.0.0/8', "
+        "'INVITE, MESSAGE', 'sip', '00*', '*.example.com', 'authenticated', 'forward', 'sip:a.example sip:b.example', "
+        "true, 2, '+', 'gw.example', 'abroad')",
+        "INSERT INTO wigwag_sip_pool_member (pool, uri) VALUES ('p', 'sip:a.example')",
+    )
+    forward, refuse = await sip_routes(database)
+    assert (forward.priority, refuse.priority, refuse.status, refuse.reason) == (0, 5, 410, "Forbidden")
+    settings = forward.settings()
+    assert settings["methods"] == ("INVITE", "MESSAGE")
+    assert settings["next_hops"] == ("sip:a.example", "sip:b.example")
+    assert (settings["user"], settings["allow_private"], settings["trust"], settings["strip"]) == (
+        "00*",
+        True,
+        False,
+        2,
+    )
+    (member,) = await sip_pool_members(database)
+    assert member.settings() == {"uri": "sip:a.example", "weight": 1, "priority": 0, "enabled": True}

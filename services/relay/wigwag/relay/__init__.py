@@ -4,6 +4,7 @@ from wigwag.protocols.specification import Spec
 
 _AUTH = "tests/unit/relay/test_authentication.py"
 _FORWARDING = "tests/unit/relay/test_forwarding.py"
+_SIP = "tests/unit/relay/sip"
 
 SPECIFICATIONS = (
     Spec("RFC 4976", "6.1", "30 s for the first successful request; several failures close", _AUTH),
@@ -21,4 +22,11 @@ SPECIFICATIONS = (
     Spec("RFC 4976", "9.1", "Digest with qop=auth and rspauth; neither Basic nor MD5-sess nor auth-int", _AUTH),
     Spec("RFC 4975", "5.4", "A second connection of a bound peer gets 506", _FORWARDING),
     Spec("RFC 8760", "2.4", "SHA-256 is offered before MD5", _AUTH),
+    Spec("RFC 3261", "16.5", "Targets by the routing table; no open relay", f"{_SIP}/test_open_relay.py"),
+    Spec("RFC 3261", "16.9", "A lost connection or refused datagram counts as 503", f"{_SIP}/test_failover.py"),
+    Spec("RFC 3261", "18.1.1", "Connections used again; TCP above 1,300 octets", f"{_SIP}/test_outbound.py"),
+    Spec("RFC 3261", "26.2.2", "sips is never sent without TLS", f"{_SIP}/test_outbound.py"),
+    Spec("RFC 3263", "4.3", "The next server, under a branch of its own", f"{_SIP}/test_failover.py"),
+    Spec("RFC 3327", "5.2", "Path toward a registrar outside", f"{_SIP}/test_open_relay.py"),
+    Spec("RFC 5626", "5.3", "A flow token proves itself; 430 when the flow is gone", f"{_SIP}/test_open_relay.py"),
 )

@@ -161,6 +161,19 @@ async def test_table_decides_when_the_hook_fails_if_that_is_wanted() -> None:
     assert (await asked(HookTimeoutError("no answer"), on_failure="table"))[0] == 410
 
 
+async def test_hook_that_fails_and_answers_again_is_told() -> None:
+    _, hook, edge = await asked(HookTimeoutError("no answer"))
+    status = StatusTree(edge.runtime.wall)
+    work = RoutingWork(edge.router, database=cast("Database", None), status=status)
+    work.look()
+    assert not status.group("sip_routes").identifier("hook").ready
+    hook.answer = None
+    alice = SipClient(edge, "alice")
+    await alice.exchange(alice.message("sip:x@far.example"))
+    work.look()
+    assert status.group("sip_routes").identifier("hook").ready
+
+
 # Operators
 
 

@@ -135,7 +135,7 @@ class Proxy:
         try:
             branch.candidates = await self._candidates(branch.forwarding.incoming, target)
         except SipError as error:
-            branch.unreachable(error.reason, self._now(), error.status or 500)
+            branch.unreachable(error.reason, self._now(), 0 if target.aor else error.status or 500)
             return
         branch.unreachable("no address", self._now())
 

@@ -37,6 +37,7 @@ class Router:
         table: The rows in force.
         pools: By name.
         refused: Requests that a row refused.
+        hook_answers: Questions to the hook that it answered.
         hook_failures: Questions to the hook without a usable answer.
     """
 
@@ -46,7 +47,7 @@ class Router:
         self._hook = hook
         self._listeners: Collection[str] = frozenset(listener.name for listener in settings.listeners)
         self.refused = 0
-        self.hook_failures = 0
+        self.hook_answers = self.hook_failures = 0
         self.pools: dict[str, Pool] = {}
         self.table: RouteTable
         self.use([], [])
@@ -108,6 +109,7 @@ class Router:
             if settings is not None and settings.on_failure == "table":
                 return self._by_table(incoming)
             raise SipError("Routes Are Not Available", status=503, headers=(("Retry-After", "5"),)) from error
+        self.hook_answers += 1
         return self._by_table(incoming) if row is None else row.decision(incoming, self._now())
 
     def _answered(self, answer: dict[str, Any]) -> Row:

@@ -52,6 +52,7 @@ class RoutingWork:
         self._router = router
         self._database = database
         self._status = status
+        self._hook = (0, 0)
         self._told: dict[tuple[str, str], MemberState] = {}
 
     async def reload(self) -> int:
@@ -68,7 +69,8 @@ class RoutingWork:
         return count
 
     def look(self) -> None:
-        """Tell of members that went down or came back."""
+        """Tell of members that went down or came back, and how the hook answers."""
+        self._look_at_hook()
         group = self._status.group("sip_pools")
         for identifier in list(group):
             if identifier.name not in self._router.pools:
@@ -83,6 +85,16 @@ class RoutingWork:
             up_now = sum(member.state is MemberState.ACTIVE for member in pool.members)
             number = ModuleStatus.READY if up_now else ModuleStatus.NOT_READY
             identifier.set(number, f"{up_now} of {len(pool.members)} members are up")
+
+    def _look_at_hook(self) -> None:
+        before, self._hook = self._hook, (self._router.hook_answers, self._router.hook_failures)
+        identifier = "hook"
+        if self._hook[1] > before[1]:
+            self._status.group("sip_routes").identifier(identifier).become(
+                ModuleStatus.NOT_READY, "gives no usable answers", Severity.ERROR
+            )
+        elif self._hook[0] > before[0]:
+            self._status.group("sip_routes").identifier(identifier).become(ModuleStatus.READY, "answers")
 
     # For operators
 
