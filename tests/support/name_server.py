@@ -49,6 +49,10 @@ class NameServer(asyncio.DatagramProtocol):
         self._server.close()
         await self._server.wait_closed()
 
+    def add(self, *records: str) -> None:
+        """Know more."""
+        self._records += [_record(line) for line in records]
+
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         response = self._response(dns.message.from_wire(data))
         if response is None:

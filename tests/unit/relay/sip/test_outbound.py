@@ -53,7 +53,9 @@ class World:
     """
 
     def __init__(self, server: NameServer, endpoints: Endpoints, hosts: Path, **limits: int) -> None:
-        self.edge = EdgeUnderTest({"limits": limits})
+        self.server = server
+        row = {"action": "forward", "next_hops": ["sip:fail.test"], "allow_private": True}
+        self.edge = EdgeUnderTest({"limits": limits, "routes": [{**row, "domain": "row.test"}]})
         settings = self.edge.settings.sip
         now = self.edge.runtime.now
         names = NameService(nameserver=server.address, hosts=hosts, timeout=2.0)
@@ -230,24 +232,26 @@ async def test_connection_of_one_domain_does_not_serve_another_at_the_same_addre
     assert world.outbound.flow(Candidate("tls", "127.0.0.1", listener.address[1], "evil.test")) is None
 
 
-async def test_message_fails_over_from_a_dead_server_to_one_that_lives(world: World) -> None:
+async def test_message_fails_over_from_a_dead_server_to_one_that_lives_as_dns_says(world: World) -> None:
     listener = await world.listen()
-    alive, port = f"127.0.0.1:{listener.address[1]}", listener.address[1]
-    dead = Candidate("tcp", "127.0.0.2", port, "")
-    living = Candidate("tcp", *listener.address, "")
-
-    async def candidates(uri: SipUri, **_: object) -> list[Candidate]:
-        return [dead, living]
-
-    world.outbound.candidates = candidates  # type: ignore[method-assign]
+    port = listener.address[1]
+    world.server.add(
+        f"_sip._tcp.fail.test. 60 IN SRV 1 1 {port} dead.fail.test.",
+        f"_sip._tcp.fail.test. 60 IN SRV 2 1 {port} alive.fail.test.",
+        "dead.fail.test. 60 IN A 127.0.0.2",
+        "alive.fail.test. 60 IN A 127.0.0.1",
+    )
     alice = SipClient(world.edge, "alice")
-    request = alice.message(f"sip:eve@{alive}")
-    alice.send(request)
-    alice.send(alice.authenticated(request, alice.response()))
-    await world.edge.settle()
-    await until(lambda: world.edge.socket.sent.get(alice.remote, [])[1:])
-    assert alice.response().status == 200
+    for number in range(2):
+        request = alice.message(f"sip:eve{number}@row.test")
+        alice.send(request)
+        alice.send(alice.authenticated(request, alice.response()))
+        await world.edge.settle()
+        await until(lambda: len(world.edge.socket.sent[alice.remote]) == alice._read + 1)
+        assert alice.response().status == 200
+    # The second one knew better than to try it first.
     assert world.outbound.failures == 1
+    assert world.connector.attempts == 2
 
 
 async def test_datagram_to_a_port_where_nobody_listens_goes_to_the_next_hop_at_once(world: World) -> None:
