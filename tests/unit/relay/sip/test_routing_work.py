@@ -164,7 +164,7 @@ async def test_table_decides_when_the_hook_fails_if_that_is_wanted() -> None:
 async def test_hook_that_fails_and_answers_again_is_told() -> None:
     _, hook, edge = await asked(HookTimeoutError("no answer"))
     status = StatusTree(edge.runtime.wall)
-    work = RoutingWork(edge.router, database=cast("Database", None), status=status)
+    work = RoutingWork(edge.router, database=None, status=status)
     work.look()
     assert not status.group("sip_routes").identifier("hook").ready
     hook.answer = None

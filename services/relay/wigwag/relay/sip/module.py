@@ -62,7 +62,7 @@ class SipModule:
         reuse_port: Whether other processes of this host listen on the same ports.
         flush: Sends what waits for other pods.
         status: Where it tells how it is.
-        database: Where rows of the routing table are.
+        database: Where rows of the routing table are; None: they are all in the settings.
         hook: Decides in place of the table; None: nobody does.
     """
 
@@ -81,7 +81,7 @@ class SipModule:
         reuse_port: bool,
         flush: Callable[[], None],
         status: StatusTree,
-        database: Database,
+        database: Database | None = None,
         hook: HttpHook | None = None,
     ) -> None:
         self._settings = settings

@@ -64,14 +64,15 @@ class Router:
         self.table = RouteTable(rows, pools, self._listeners)
         self.pools = pools
 
-    async def load(self, database: Database) -> int:
-        """Read the database's rows; returns how many rows there are now.
+    async def load(self, database: Database | None) -> int:
+        """Read the database's rows, if there is one; returns how many rows there are now.
 
         Raises:
             ConfigurationError: A row makes no sense; everything stays as it was.
             DatabaseError: The database cannot be reached.
         """
-        self.use(await sip_routes(database), await sip_pool_members(database))
+        if database is not None:
+            self.use(await sip_routes(database), await sip_pool_members(database))
         return len(self.table)
 
     # Routing

@@ -44,11 +44,11 @@ class RoutingWork:
 
     Args:
         router: The table in force.
-        database: Where its rows are.
+        database: Where its rows are; None: they are all in the settings.
         status: The process's status tree.
     """
 
-    def __init__(self, router: Router, *, database: Database, status: StatusTree) -> None:
+    def __init__(self, router: Router, *, database: Database | None, status: StatusTree) -> None:
         self._router = router
         self._database = database
         self._status = status
