@@ -119,6 +119,7 @@ request_route {{
     if (is_method("REGISTER")) {{
         route(REGISTER);
     }}
+    {inside}
     if (from_uri != myself) {{
         sl_send_reply("403", "Forbidden");
         exit;
@@ -135,6 +136,18 @@ request_route {{
     if (uri != myself) {{
         {outside}
         exit;
+    }}
+    if (!lookup("location")) {{
+        sl_send_reply("480", "Temporarily Unavailable");
+        exit;
+    }}
+    route(RELAY);
+}}
+
+route[INSIDE] {{
+    if (is_method("INVITE|SUBSCRIBE")) {{
+        record_route();
+        add_contact_alias();
     }}
     if (!lookup("location")) {{
         sl_send_reply("480", "Temporarily Unavailable");
@@ -172,13 +185,16 @@ onreply_route[ALIAS] {{
 
 
 @contextmanager
-def kamailio_edge(*, host: str = HOST, domain: str = DOMAIN, next_hop: str | None = None) -> Iterator[SipEdge]:
+def kamailio_edge(
+    *, host: str = HOST, domain: str = DOMAIN, next_hop: str | None = None, trusted: str | None = None
+) -> Iterator[SipEdge]:
     """Run Kamailio as registrar and proxy until the block ends.
 
     Args:
         host: Loopback address of its listeners.
         domain: The domain that it serves.
         next_hop: Where its users' requests to other domains go, ``host:port`` over UDP; None: nowhere.
+        trusted: Address from which requests for its users are taken without credentials; None: none is.
 
     Raises:
         ProcessError: It did not start; the text holds its log.
@@ -190,12 +206,14 @@ def kamailio_edge(*, host: str = HOST, domain: str = DOMAIN, next_hop: str | Non
         ports = {transport: free_sip_port(host) for transport in TRANSPORTS}
         configuration = directory / "kamailio.cfg"
         outside = f'$du = "sip:{next_hop}"; route(RELAY);' if next_hop else 'sl_send_reply("403", "Forbidden");'
+        inside = f"if (src_ip == {trusted} && uri == myself) {{ route(INSIDE); }}" if trusted else ""
         users = "\n".join(f'    $sht(users=>{user}) = "{password}";' for user, password in USERS.items())
         configuration.write_text(
             _CONFIGURATION.format(
                 host=host,
                 domain=domain,
                 outside=outside,
+                inside=inside,
                 certificate=certificate,
                 private_key=private_key,
                 users=users,

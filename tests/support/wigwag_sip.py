@@ -3,7 +3,7 @@
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -16,12 +16,19 @@ HOST: Final = "127.0.0.1"
 
 
 @contextmanager
-def wigwag_edge(algorithms: Sequence[str] | None = None, trusted: Sequence[str] = ()) -> Iterator[SipEdge]:
+def wigwag_edge(
+    algorithms: Sequence[str] | None = None,
+    trusted: Sequence[str] = (),
+    routes: Sequence[Mapping[str, object]] = (),
+    outbound_ca: str = "",
+) -> Iterator[SipEdge]:
     """Run the relay with SIP listeners alone until the block ends, with default settings but for what is given.
 
     Args:
         algorithms: Digest algorithms offered, in order; None: the default.
         trusted: Networks of neighbours.
+        routes: Rows of the SIP routing table.
+        outbound_ca: PEM file of the authorities of next hops.
 
     Raises:
         ProcessError: It did not start; the text holds its log.
@@ -36,6 +43,10 @@ def wigwag_edge(algorithms: Sequence[str] | None = None, trusted: Sequence[str] 
             environment["WIGWAG_RELAY__DIGEST_ALGORITHMS"] = json.dumps(list(algorithms))
         if trusted:
             environment["WIGWAG_RELAY__SIP__TRUSTED_NETWORKS"] = json.dumps(list(trusted))
+        if routes:
+            environment["WIGWAG_RELAY__SIP__ROUTES"] = json.dumps(list(routes))
+        if outbound_ca:
+            environment["WIGWAG_RELAY__OUTBOUND_CA"] = outbound_ca
         command: list[str | Path] = [Path(sys.executable).with_name("wigwag"), "run", "relay"]
         with Process(command, log=directory / "log", environment=environment, directory=directory) as process:
             process.wait_for_port(HOST, ports["wss"])
