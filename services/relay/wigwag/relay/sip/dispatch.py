@@ -14,7 +14,7 @@ from wigwag.store import Registration
 from .branches import goes_round, loop_hash
 from .flows import stored
 from .forwarding import Fallback, Forwarding
-from .incoming import Identity, Incoming
+from .incoming import Identity, Incoming, Target
 from .ports import Decision, Later
 from .proxy import NO_DIALOG
 from .record_routes import PATH, Routed, flow_route, near, peer
@@ -28,12 +28,16 @@ ALLOW: Final = (
 )
 """Methods that are known by name; others pass too."""
 
+_CONTACTS_REMEMBERED: Final = 65_536
+
 
 class Dispatch:
     """Leads requests of one edge."""
 
     def __init__(self, edge: "Edge") -> None:
         self._edge = edge
+        self._contacts: dict[str, tuple[Registration, Target]] = {}
+        """By AOR: the only contact of a registration, reached by a flow of this pod."""
 
     # Rules that hold for everybody (section 16.3), and what is for the edge itself
 
@@ -167,9 +171,22 @@ class Dispatch:
         if fallback is not None and (registration is None or not registration.bindings):
             self._forward(incoming, [], fallback)
             return
-        self._forward(
-            incoming, registered_targets(registration, self._edge.flow, self._edge.settings.limits.branches), fallback
-        )
+        self._forward(incoming, self._contacts_of(registration), fallback)
+
+    def _contacts_of(self, registration: Registration | None) -> Groups:
+        """Return a user's contacts; the one contact that most users have is made once, not for each message."""
+        if registration is None or len(registration.bindings) != 1:
+            return registered_targets(registration, self._edge.flow, self._edge.settings.limits.branches)
+        known = self._contacts.get(registration.aor)
+        if known is not None and known[0] is registration and known[1].flow is not None and known[1].flow.is_open:
+            return [[known[1]]]
+        groups = registered_targets(registration, self._edge.flow, 1)
+        target = groups[0][0]
+        if target.flow is not None and not target.flow.pod:
+            if len(self._contacts) >= _CONTACTS_REMEMBERED:
+                self._contacts.clear()
+            self._contacts[registration.aor] = (registration, target)
+        return groups
 
     def _find_other_end(self, incoming: Incoming) -> None:
         routed = incoming.routed
