@@ -7,7 +7,6 @@ with goes round in a circle.
 """
 
 import hashlib
-from base64 import urlsafe_b64encode
 from typing import Final
 from zlib import crc32
 
@@ -39,8 +38,7 @@ def branch_of(keys: SigningKeys, request: Request, target: str, loop: str) -> st
         f"{via.branch}\n{via.host}\n{via.port}\n{request.call_id}\n{request.cseq.number}\n{request.from_.tag}\n{target}"
     )
     data = named.encode("utf-8", "surrogateescape")
-    mac = hashlib.blake2s(data, key=keys.derived(_PURPOSE), digest_size=15).digest()
-    return f"{COOKIE}{urlsafe_b64encode(mac).decode('ascii')}{loop}"
+    return f"{COOKIE}{hashlib.blake2s(data, key=keys.derived(_PURPOSE), digest_size=12).hexdigest()}{loop}"
 
 
 def _nothing(_name: str) -> None:
