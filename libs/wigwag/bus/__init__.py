@@ -54,8 +54,9 @@ DEAD_PARTITION: Final = "wigwag-dead-partition"
 DEAD_OFFSET: Final = "wigwag-dead-offset"
 DEAD_GROUP: Final = "wigwag-dead-group"
 
-# wigwag.<what>.<which>, and dead letters behind it; Kafka takes 249 characters of [a-zA-Z0-9._-].
-_TOPIC_NAME: Final = re.compile(r"wigwag\.[a-z0-9_-]{1,100}\.[a-z0-9_-]{1,100}(\.dead)?")
+# wigwag.<what>.<which>, or wigwag.<what> where there is only one of it, and dead letters behind it.
+# Kafka takes 249 characters of [a-zA-Z0-9._-].
+_TOPIC_NAME: Final = re.compile(r"wigwag(?:\.[a-z0-9_-]{1,100}){1,2}(\.dead)?")
 
 
 class RecordTooLargeError(ServiceError):

@@ -6,13 +6,17 @@ from wigwag.bus import DEAD_RETENTION, Message, OverloadedError, Topic
 from wigwag.bus.limits import Buffer
 from wigwag.bus.topics import Topics
 
-WRONG_NAMES = ["", "wigwag", "wigwag.one", "wigwag.one.", "other.one.two", "wigwag.One.two", "wigwag.a.b\n"]
+WRONG_NAMES = ["", "wigwag", "wigwag.one.two.three", "wigwag.one.", "other.one.two", "wigwag.One.two", "wigwag.a.b\n"]
 
 
 @pytest.mark.parametrize("name", WRONG_NAMES)
 def test_topic_is_named_by_what_and_which(name: str) -> None:
     with pytest.raises(ValueError, match=r"wigwag\.<what>\.<which>"):
         Topic(name)
+
+
+def test_topic_of_which_there_is_only_one_is_named_by_what() -> None:
+    assert Topic("wigwag.registrations").dead(1.0).name == "wigwag.registrations.dead"
 
 
 def test_topic_has_a_partition_and_keeps_its_records_for_a_while() -> None:
