@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from wigwag.api.events.v1.envelope_pb2 import Envelope
 from wigwag.api.events.v1.message_pb2 import MessageStateChanged
+from wigwag.api.events.v1.registration_pb2 import RegistrationEvent
 from wigwag.api.events.v1.relay_pb2 import RelaySessionEvent
 from wigwag.api.events.v1.status_pb2 import StatusChanged
 from wigwag.bus import Topic
@@ -14,10 +15,12 @@ STATUS: Final = Topic("wigwag.status.changed")
 """Changes of status numbers; key: pod."""
 RELAY_SESSIONS: Final = Topic("wigwag.relay.sessions")
 """What happens to relay sessions; key: session."""
+REGISTRATIONS: Final = Topic("wigwag.registrations")
+"""What happens to SIP bindings; key: address-of-record."""
 MESSAGE_STATES: Final = Topic("wigwag.messages.states")
 """States of the ledger's messages; key: conversation."""
 
-Payload = StatusChanged | RelaySessionEvent | MessageStateChanged
+Payload = StatusChanged | RelaySessionEvent | MessageStateChanged | RegistrationEvent
 
 
 def envelope(payload: Payload, *, event_id: str, at: float, pod: str, version: int = 0) -> bytes:
@@ -40,6 +43,8 @@ def envelope(payload: Payload, *, event_id: str, at: float, pod: str, version: i
             found.relay_session.CopyFrom(payload)
         case MessageStateChanged():
             found.message_state_changed.CopyFrom(payload)
+        case RegistrationEvent():
+            found.registration.CopyFrom(payload)
     return found.SerializeToString()
 
 
@@ -47,4 +52,5 @@ _TYPES: Final[dict[type, str]] = {
     StatusChanged: "wigwag.status.changed",
     RelaySessionEvent: "wigwag.relay.session_changed",
     MessageStateChanged: "wigwag.message.state_changed",
+    RegistrationEvent: "wigwag.registration.changed",
 }
