@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from sqlalchemy import Connection
 from tests.support.opensips import DOMAIN, opensips_tables
 from tests.support.sql import SqlServer, execute
 from wigwag.database import (
+    BlockRow,
+    Blocks,
     Database,
     RelayRouteRow,
     Subscribers,
@@ -424,3 +427,50 @@ async def test_sip_routes_and_members_come_in_order_with_every_column(url: str, 
     )
     (member,) = await sip_pool_members(database)
     assert member.settings() == {"uri": "sip:a.example", "weight": 1, "priority": 0, "enabled": True}
+
+
+# Block lists
+
+
+async def test_block_is_stored_once_in_its_normal_form_and_taken_back(database: Database) -> None:
+    blocks = Blocks(database)
+    assert await blocks.add("bob", "Example.com", "sip:Alice@Example.COM")
+    assert not await blocks.add("bob", "example.com", "Alice@example.com")
+    assert await blocks.add("bob", "example.com", "spam.example")
+    assert await blocks.of("bob", "EXAMPLE.com") == ["Alice@example.com", "*@spam.example"]
+    assert await blocks.all() == [
+        BlockRow(username="bob", domain="example.com", pattern="Alice@example.com"),
+        BlockRow(username="bob", domain="example.com", pattern="*@spam.example"),
+    ]
+    await blocks.remove("bob", "example.com", "@spam.example")
+    assert await blocks.of("bob", "example.com") == ["Alice@example.com"]
+
+
+async def test_block_list_is_of_one_user_letter_for_letter(database: Database) -> None:
+    blocks = Blocks(database)
+    await blocks.add("bob", "example.com", "*")
+    assert await blocks.add("Bob", "example.com", "*")
+    assert await blocks.of("BOB", "example.com") == []
+    with pytest.raises(NotFoundError, match="does not block"):
+        await blocks.remove("BOB", "example.com", "*")
+
+
+@pytest.mark.parametrize("pattern", ["", " ", "x" * 300, "al\nice@example.com"])
+async def test_block_that_does_not_fit_is_refused(database: Database, pattern: str) -> None:
+    with pytest.raises(ConflictError, match="pattern is empty"):
+        await Blocks(database).add("bob", "example.com", pattern)
+
+
+async def test_every_change_of_block_lists_shows_in_their_stamp(database: Database) -> None:
+    blocks, seen = Blocks(database), []
+    for change in (
+        lambda: blocks.stamp(),
+        lambda: blocks.add("bob", "example.com", "a@b.example"),
+        lambda: blocks.add("bob", "example.com", "c@b.example"),
+        lambda: blocks.remove("bob", "example.com", "c@b.example"),
+        lambda: blocks.add("bob", "example.com", "c@b.example"),
+        lambda: blocks.remove("bob", "example.com", "a@b.example"),
+    ):
+        await change()
+        seen.append(await blocks.stamp())
+    assert all(before != after for before, after in pairwise(seen))

@@ -1,5 +1,6 @@
 """SQL: tables (with OpenSIPS names where it has them), sessions, migrations."""
 
+from .blocks import BlockRow, Blocks, normal_pattern
 from .engine import Database
 from .profiles import TcpProfileRow, tcp_profiles
 from .routes import RelayRouteRow, relay_routes
@@ -7,12 +8,15 @@ from .sip_routes import SipPoolMemberRow, SipRouteRow, sip_pool_members, sip_rou
 from .subscribers import Subscribers
 
 __all__ = [
+    "BlockRow",
+    "Blocks",
     "Database",
     "RelayRouteRow",
     "SipPoolMemberRow",
     "SipRouteRow",
     "Subscribers",
     "TcpProfileRow",
+    "normal_pattern",
     "relay_routes",
     "sip_pool_members",
     "sip_routes",

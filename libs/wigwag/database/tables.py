@@ -213,3 +213,15 @@ wigwag_sip_pool_member = Table(
     sqlite_autoincrement=True,
 )
 """Servers of pools that the SIP routing table sends to."""
+
+wigwag_block = Table(
+    "wigwag_block",
+    metadata,
+    _id(),
+    Column("username", _exact(64), nullable=False),
+    Column("domain", _exact(64), nullable=False),
+    Column("pattern", _exact(255), nullable=False),
+    UniqueConstraint("username", "domain", "pattern", name="wigwag_block_entry_idx"),
+    sqlite_autoincrement=True,
+)
+"""From whom users want nothing."""
