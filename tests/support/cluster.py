@@ -94,6 +94,7 @@ class Pod:
         self.directory = directory
         self.log = directory / "pod.log"
         self.ports = {kind: quiet_port() for kind in ADVERTISED}
+        self.sip_ports = {kind: quiet_port() for kind in ("udp", "tcp")}
         self._admin_port = quiet_port()
         self._settings = settings
         self._environment = clean_environment(environment or {})
@@ -132,6 +133,9 @@ class Pod:
     def _all_settings(self) -> dict[str, Any]:
         relay = dict(self._settings["relay"])
         relay["listeners"] = [{**one, "port": self.ports[one["kind"]]} for one in relay["listeners"]]
+        if "sip" in relay:
+            listeners = [{**one, "port": self.sip_ports[one["kind"]]} for one in relay["sip"]["listeners"]]
+            relay["sip"] = {**relay["sip"], "listeners": listeners}
         node = {"data_dir": str(self.directory / "data"), "log_format": "json", **self._settings.get("node", {})}
         return {**self._settings, "relay": relay, "node": node, "admin": {"port": self._admin_port}}
 

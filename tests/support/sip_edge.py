@@ -7,6 +7,7 @@ from typing import Any, cast
 from tests.support.fake_connection import FakeConnection
 from tests.support.relay import FakeRuntime
 from tests.support.sip_hops import FakeHops
+from wigwag.bus import Bus
 from wigwag.protocols.digest import SigningKey, SigningKeys, StoredCredentials
 from wigwag.protocols.sip import Request, Response, parse_datagram
 from wigwag.protocols.sip.digest import Account, DigestClient
@@ -15,6 +16,7 @@ from wigwag.relay.sip.assembly import SipParts, assemble
 from wigwag.relay.sip.edge import Edge
 from wigwag.relay.sip.flows import SipAddress, StreamFlow
 from wigwag.relay.sip.router import Router
+from wigwag.relay.sip.waker import Pusher
 from wigwag.store import Store
 from wigwag.store.memory import MemoryStore
 from wigwag.transport.channel import Channel
@@ -61,6 +63,8 @@ class EdgeUnderTest:
         pod: Its id.
         clustered: Whether there are others.
         settings: More of the relay's settings.
+        bus: Hears of registrations.
+        pusher: Wakes devices.
     """
 
     def __init__(
@@ -71,6 +75,8 @@ class EdgeUnderTest:
         pod: str = "pod-a",
         clustered: bool = False,
         settings: Mapping[str, Any] | None = None,
+        bus: Bus | None = None,
+        pusher: Pusher | None = None,
     ) -> None:
         self.runtime = FakeRuntime()
         self.passwords = Passwords(PASSWORDS)
@@ -100,6 +106,8 @@ class EdgeUnderTest:
             pod=pod,
             clustered=clustered,
             wall=self.runtime.wall,
+            bus=bus,
+            pusher=pusher,
         )
         self.edge: Edge = self.parts.edge
         self.others: list[EdgeUnderTest] = []

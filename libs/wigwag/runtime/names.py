@@ -91,6 +91,28 @@ RELAY_SIP_ROUTING_COUNTERS = tuple(
 )
 """Counted by routing and next hops, under the name's last part."""
 
+RELAY_SIP_REGISTRATIONS = Metric(
+    "wigwag.relay.sip.registrations", "{binding}", "SIP bindings that this pod wrote last and looks after", GAUGE
+)
+RELAY_SIP_UPKEEP = Metric(
+    "wigwag.relay.sip.registrations.waiting",
+    "{binding}",
+    "SIP bindings that are to be dropped, compared or written again",
+    GAUGE,
+)
+RELAY_SIP_REGISTRATION_COUNTERS = tuple(
+    Metric(f"wigwag.relay.sip.{name}", unit, description)
+    for name, unit, description in (
+        ("upkeep_failures", "{operation}", "Turns of looking after bindings that ended because the store is away"),
+        ("registration_events_lost", "{event}", "Events of registrations given up because the bus was away too long"),
+        ("wakeups", "{device}", "Sleeping devices that were to be woken"),
+        ("wakeup_failures", "{device}", "Those that the push service was not told of"),
+        ("wakeup_waits", "{request}", "Requests that waited for a device to wake up"),
+        ("wakeups_in_time", "{request}", "Those for which it registered in time"),
+    )
+)
+"""Counted by what looks after registrations, under the name's last part."""
+
 BUS_COUNTERS = tuple(
     Metric(f"wigwag.bus.{name}", unit, description)
     for name, unit, description in (
@@ -153,6 +175,9 @@ METRICS = (
     RELAY_SIP_OUTBOUND,
     RELAY_SIP_POOL_MEMBERS,
     *RELAY_SIP_ROUTING_COUNTERS,
+    RELAY_SIP_REGISTRATIONS,
+    RELAY_SIP_UPKEEP,
+    *RELAY_SIP_REGISTRATION_COUNTERS,
     *LISTENER_COUNTERS,
     *BUS_COUNTERS,
     BUS_LAG,

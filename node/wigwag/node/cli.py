@@ -14,6 +14,7 @@ from .cli_drain import drain
 from .cli_keys import keys
 from .cli_mi import mi
 from .cli_pools import pools
+from .cli_registrations import registrations
 from .cli_relay import certificates, connections, profiles, routes, sessions, trace
 from .cli_sip import receive, send
 from .cli_status import status
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(users, name="user")
 app.add_typer(sessions, name="sessions")
+app.add_typer(registrations, name="registrations")
 app.add_typer(connections, name="connections")
 app.add_typer(profiles, name="profiles")
 app.add_typer(routes, name="routes")

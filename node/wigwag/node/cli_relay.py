@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from .options import ConfigOption, JsonOption, TokenOption, UrlOption, client_of
-from .terminal import console, local_time, print_json, print_members, print_table
+from .terminal import console, local_time, path_part, print_json, print_members, print_table
 
 sessions = typer.Typer(help="Sessions at the relay.", no_args_is_help=True)
 connections = typer.Typer(help="Connections of the relay.", no_args_is_help=True)
@@ -49,7 +49,7 @@ def show_session(
 ) -> None:
     """Show one session with its counters."""
     with client_of(config, url, token_file) as client:
-        found = client.get(f"/v1/relay/sessions/{_path_part(session)}")
+        found = client.get(f"/v1/relay/sessions/{path_part(session)}")
     if as_json:
         print_json(found)
     else:
@@ -62,7 +62,7 @@ def end_session(
 ) -> None:
     """End a session: its URI answers 481 from now on."""
     with client_of(config, url, token_file) as client:
-        client.delete(f"/v1/relay/sessions/{_path_part(session)}")
+        client.delete(f"/v1/relay/sessions/{path_part(session)}")
     console().print(f"ended {session}", markup=False)
 
 
@@ -206,12 +206,6 @@ def _readable_route(row: dict[str, Any]) -> dict[str, Any]:
 
 def _short(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _path_part(text: str) -> str:
-    from urllib.parse import quote
-
-    return quote(text, safe="")
 
 
 def _readable_session(row: dict[str, Any]) -> dict[str, Any]:

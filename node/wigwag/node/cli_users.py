@@ -14,11 +14,17 @@ from .options import ConfigOption, JsonOption, read_secret_file, settings_of
 from .terminal import console, print_json, print_members, print_table
 
 if TYPE_CHECKING:
-    from wigwag.database import Subscribers
+    from wigwag.database import Blocks, Database, Subscribers
 
 users = typer.Typer(help="Users who may AUTH at the relay.", no_args_is_help=True)
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="user@domain")]
+SenderArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SENDER", help="user@domain, a domain, or a number; * stands for any characters, alone for everybody."
+    ),
+]
 PasswordFileOption = Annotated[
     Path | None,
     typer.Option("--password-file", help="File with the password; - reads a line of standard input. Else it is asked."),
@@ -79,6 +85,33 @@ def permit(
     console().print(f"{user} {'may' if relay else 'may not'} use the relay")
 
 
+@users.command("block")
+def block(user: UserArgument, sender: SenderArgument, config: ConfigOption = None) -> None:
+    """Let nothing that SENDER sends reach USER; running nodes know it within 30 s."""
+    username, domain = _split(user)
+    added = _with_database(config, lambda database: _blocks(database).add(username, domain, sender))
+    console().print(f"{user} blocks {sender}" if added else f"{user} blocked {sender} already")
+
+
+@users.command("unblock")
+def unblock(user: UserArgument, sender: SenderArgument, config: ConfigOption = None) -> None:
+    """Take a block back."""
+    username, domain = _split(user)
+    _with_database(config, lambda database: _blocks(database).remove(username, domain, sender))
+    console().print(f"{user} does not block {sender} any more")
+
+
+@users.command("blocked")
+def blocked(user: UserArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List whom a user blocks."""
+    username, domain = _split(user)
+    found = _with_database(config, lambda database: _blocks(database).of(username, domain))
+    if as_json:
+        print_json(found)
+    else:
+        print_table([{"sender": sender} for sender in found], ("sender",), empty=f"{user} blocks nobody")
+
+
 @users.command("show")
 def show(user: UserArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show a user, without credentials."""
@@ -108,7 +141,13 @@ def list_users(config: ConfigOption = None, as_json: JsonOption = False) -> None
 
 
 def _with_subscribers(config: Path | None, use: "Callable[[Subscribers], Awaitable[Any]]") -> Any:
-    from wigwag.database import Database, Subscribers
+    from wigwag.database import Subscribers
+
+    return _with_database(config, lambda database: use(Subscribers(database)))
+
+
+def _with_database(config: Path | None, use: "Callable[[Database], Awaitable[Any]]") -> Any:
+    from wigwag.database import Database
 
     from .data_directory import make_data_directory
 
@@ -118,9 +157,15 @@ def _with_subscribers(config: Path | None, use: "Callable[[Subscribers], Awaitab
         if settings.database.url is None:
             make_data_directory(settings.node.data_dir)
         async with Database(settings.database_url) as database:
-            return await use(Subscribers(database))
+            return await use(database)
 
     return asyncio.run(work())
+
+
+def _blocks(database: "Database") -> "Blocks":
+    from wigwag.database import Blocks
+
+    return Blocks(database)
 
 
 def _split(user: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from .settings import Settings
 
 _TIMEOUT = 10.0
 _PAGE = 1_000
+_LARGE_PAGE = 10_000
 
 
 class AdminClient:
@@ -65,6 +66,16 @@ class AdminClient:
         while True:
             page = self.get("/v1/relay/sessions", limit=_PAGE, after=after, user=user)
             yield from page["sessions"]
+            after = page["next"]
+            if after is None:
+                return
+
+    def registrations(self, prefix: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield all registered users, a page at a time."""
+        after = None
+        while True:
+            page = self.get("/v1/registrations", limit=_LARGE_PAGE, after=after, prefix=prefix)
+            yield from page["registrations"]
             after = page["next"]
             if after is None:
                 return

@@ -59,3 +59,10 @@ def _cell(value: Any) -> Text:
         value = ", ".join(map(str, value))
     # A peer chose some of it: escape sequences must not reach the terminal.
     return Text(escaped(str(value)))
+
+
+def path_part(text: str) -> str:
+    """Return text as one part of a URL's path, or one value of its query."""
+    from urllib.parse import quote
+
+    return quote(text, safe="")

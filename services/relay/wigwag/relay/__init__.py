@@ -5,6 +5,9 @@ from wigwag.protocols.specification import Spec
 _AUTH = "tests/unit/relay/test_authentication.py"
 _FORWARDING = "tests/unit/relay/test_forwarding.py"
 _SIP = "tests/unit/relay/sip"
+_REGISTRAR = "tests/unit/relay/sip/test_registrar.py"
+_UPKEEP = "tests/unit/relay/sip/test_upkeep.py"
+_WAKER = "tests/unit/relay/sip/test_waker.py"
 
 SPECIFICATIONS = (
     Spec("RFC 4976", "6.1", "30 s for the first successful request; several failures close", _AUTH),
@@ -29,4 +32,16 @@ SPECIFICATIONS = (
     Spec("RFC 3263", "4.3", "The next server, under a branch of its own", f"{_SIP}/test_failover.py"),
     Spec("RFC 3327", "5.2", "Path toward a registrar outside", f"{_SIP}/test_open_relay.py"),
     Spec("RFC 5626", "5.3", "A flow token proves itself; 430 when the flow is gone", f"{_SIP}/test_open_relay.py"),
+    Spec(
+        "RFC 3261",
+        "10.3",
+        "Registrar: Require, authorization, order of CSeq, *, expiry, 423, all or nothing",
+        _REGISTRAR,
+    ),
+    Spec("RFC 3327", "5.3", "Path is kept and given back; 420 without Supported", _REGISTRAR),
+    Spec("RFC 3608", "6.3", "Service-Route in the 200", _REGISTRAR),
+    Spec("RFC 3840", "9", "Feature tags of a Contact are kept and given back", _REGISTRAR),
+    Spec("RFC 5626", "6", "Registrar: instance and reg-id, 439, Require: outbound, Flow-Timer", _REGISTRAR),
+    Spec("RFC 5626", "7", "A lost flow ends its bindings", _UPKEEP),
+    Spec("RFC 8599", "5", "Wake-ups: Feature-Caps, 555, requests wait for the binding's refresh", _WAKER),
 )

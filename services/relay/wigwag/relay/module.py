@@ -360,6 +360,7 @@ class RelayModule:
             status=self._status_tree,
             database=self._database,
             hook=hook,
+            bus=self._bus,
         )
         self.sip = await stack.enter_async_context(sip)
         self.router = routers(self.router, sip.router)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from wigwag.bus import Bus
 from wigwag.protocols.digest import Algorithm, NonceIssuer, SigningKeys
 from wigwag.protocols.sip.transactions import SipTimers, Transactions
 from wigwag.relay.config import RelaySettings
@@ -11,16 +12,22 @@ from wigwag.runtime.credentials import CredentialSource
 from wigwag.store import Store
 
 from .authentication import Authenticator, pod_tag
-from .defaults import NoScreening, NoServices
+from .config import SipSettings
+from .defaults import NoServices
 from .edge import Edge
 from .flows import DatagramSender, SipAddress
 from .locations import Locations
 from .next_hops import NextHops
+from .own_bindings import OwnBindings
 from .own_names import OwnNames
 from .ports import Neighbours
 from .proxy import Proxy
 from .registrar import Registrar
+from .registration_events import RegistrationEvents
 from .router import Router
+from .screening import BlockLists
+from .upkeep import Upkeep
+from .waker import Pusher, Waker
 
 
 class SipRuntime(Protocol):
@@ -44,6 +51,15 @@ class SipRuntime(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class RegistrationParts:
+    """What looks after bindings."""
+
+    own: OwnBindings
+    upkeep: Upkeep
+    events: RegistrationEvents
+
+
+@dataclass(frozen=True, slots=True)
 class SipParts:
     """An edge and what stands beside it."""
 
@@ -51,6 +67,8 @@ class SipParts:
     locations: Locations
     registrar: Registrar
     authenticator: Authenticator
+    registrations: RegistrationParts
+    block_lists: BlockLists
 
 
 def assemble(
@@ -67,6 +85,8 @@ def assemble(
     pod: str,
     clustered: bool,
     wall: Callable[[], float],
+    bus: Bus | None = None,
+    pusher: Pusher | None = None,
 ) -> SipParts:
     """Return an edge that is ready for messages.
 
@@ -83,22 +103,27 @@ def assemble(
         pod: Id of this pod.
         clustered: Whether there can be other pods.
         wall: The store's clock.
+        bus: Hears what happens to registrations; None: nobody does.
+        pusher: Reaches devices that sleep; None: nobody can.
     """
     sip = settings.sip
     edge = _edge(settings, addresses, runtime, keys, next_hops, pod, clustered=clustered)
     edge.sockets = dict(sockets)
     locations = Locations(store, runtime.now, wall)
     authenticator = _authenticator(settings, edge, runtime, keys, source, pod)
-    registrar = Registrar(edge, sip.registrar, store=store, locations=locations, pod=pod, wall=wall)
+    registrations = _registrations(sip, edge, store, locations, pod, wall, bus)
+    registrar = _registrar(edge, registrations, store, locations, pod, wall)
+    edge.waker = _waker(sip, edge, runtime, locations, wall, pusher)
+    block_lists = BlockLists()
     edge.neighbours = Neighbours(
         authentication=authenticator,
         registering=registrar,
         locating=locations,
         routing=router,
-        screening=NoScreening(),
+        screening=block_lists,
         services=NoServices(),
     )
-    return SipParts(edge, locations, registrar, authenticator)
+    return SipParts(edge, locations, registrar, authenticator, registrations, block_lists)
 
 
 def _edge(
@@ -137,6 +162,64 @@ def _edge(
     )
     edge.addresses = {address.name: address for address in addresses}
     return edge
+
+
+def _registrations(
+    settings: SipSettings,
+    edge: Edge,
+    store: Store,
+    locations: Locations,
+    pod: str,
+    wall: Callable[[], float],
+    bus: Bus | None,
+) -> RegistrationParts:
+    own = OwnBindings(pod, edge.streams)
+    events = RegistrationEvents(bus, pod, wall, refreshes=settings.registrar.refresh_events)
+    upkeep = Upkeep(own, store=store, locations=locations, events=events, trusts=edge.trusts, wall=wall)
+    return RegistrationParts(own, upkeep, events)
+
+
+def _registrar(
+    edge: Edge,
+    registrations: RegistrationParts,
+    store: Store,
+    locations: Locations,
+    pod: str,
+    wall: Callable[[], float],
+) -> Registrar:
+    return Registrar(
+        edge,
+        edge.settings.registrar,
+        store=store,
+        locations=locations,
+        own=registrations.own,
+        upkeep=registrations.upkeep,
+        events=registrations.events,
+        pod=pod,
+        wall=wall,
+    )
+
+
+def _waker(
+    settings: SipSettings,
+    edge: Edge,
+    runtime: SipRuntime,
+    locations: Locations,
+    wall: Callable[[], float],
+    pusher: Pusher | None,
+) -> Waker | None:
+    if settings.push is None or pusher is None:
+        return None
+    return Waker(
+        settings.push,
+        pusher,
+        locations=locations,
+        flows=edge.flow,
+        now=runtime.now,
+        wall=wall,
+        spawn=runtime.spawn,
+        log=runtime.log,
+    )
 
 
 def _authenticator(

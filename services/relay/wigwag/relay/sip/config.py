@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from wigwag.relay.sip.route_config import SipPoolSettings, SipRouteHookSettings, SipRouteSettings
-from wigwag.runtime.settings import Port, PositiveCount, PositiveSeconds, Section
+from wigwag.runtime.settings import Port, PositiveCount, PositiveSeconds, Seconds, Secret, Section
 
 
 class SipListenerSettings(Section):
@@ -60,14 +60,45 @@ class SipTimerSettings(Section):
 class RegistrarSettings(Section):
     """What users may register."""
 
-    min_expires: PositiveCount = 60
-    """Seconds; less is refused with 423."""
+    min_expires: Annotated[int, Field(ge=1, le=3600)] = 60
+    """Seconds; less is refused with 423. Nobody may be refused an hour (RFC 3261 section 10.3)."""
     default_expires: PositiveCount = 3600
     """Seconds for who does not say."""
     max_expires: PositiveCount = 7200
     """Seconds; more is cut to it."""
     contacts: PositiveCount = 10
     """Bindings of one user."""
+    service_route: tuple[str, ...] = ()
+    """``Service-Route`` values that clients are told to send their requests by (RFC 3608), such as ``<sip:h;lr>``."""
+    flow_timer: PositiveCount = 120
+    """Seconds within which an outbound client sends a keep-alive over its connection (RFC 5626 section 4.4)."""
+    refresh_events: bool = False
+    """Whether the topic ``wigwag.registrations`` tells of mere refreshes too."""
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Self:
+        if not self.min_expires <= self.default_expires <= self.max_expires:
+            raise ValueError("min_expires, default_expires and max_expires have to be in this order")
+        return self
+
+
+class PushSettings(Section):
+    """An HTTP service that wakes sleeping devices (RFC 8599): it gets a JSON object and answers with one, or 404.
+
+    The object has ``aor``, ``reason`` and ``devices``, each with ``provider``, ``param``, ``prid``, ``instance`` and
+    ``contact``.
+    """
+
+    url: str
+    timeout: PositiveSeconds = 2.0
+    token: Secret = None
+    """Sent as bearer token."""
+    providers: tuple[str, ...] = ()
+    """``pn-provider`` values that it serves, such as ``apns`` and ``fcm``; empty: any."""
+    wait: Seconds = 5.0
+    """For which a MESSAGE or INVITE waits for a woken device to register."""
+    interval: Seconds = 10.0
+    """In which a device is woken once at most."""
 
 
 class SipLimits(Section):
@@ -107,6 +138,7 @@ class SipSettings(Section):
     route_hook: SipRouteHookSettings | None = None
     timers: SipTimerSettings = SipTimerSettings()
     registrar: RegistrarSettings = RegistrarSettings()
+    push: PushSettings | None = None
     limits: SipLimits = SipLimits()
     nonce_lifetime: PositiveSeconds = 300.0
     resolve_timeout: PositiveSeconds = 5.0

@@ -6,13 +6,6 @@ from .forwarding import Fallback
 from .incoming import Incoming
 
 
-class NoScreening:
-    """Nobody blocks anybody."""
-
-    def check(self, incoming: Incoming, aor: str) -> None:
-        """Let it pass."""
-
-
 class NoServices:
     """No service takes messages."""
 

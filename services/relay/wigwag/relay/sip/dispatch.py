@@ -19,6 +19,7 @@ from .ports import Decision, Later
 from .proxy import NO_DIALOG
 from .record_routes import PATH, Routed, flow_route, near, peer
 from .targets import Groups, dialog_targets, next_hop_targets, registered_targets
+from .waker import WAKING
 
 if TYPE_CHECKING:
     from .edge import Edge
@@ -165,6 +166,16 @@ class Dispatch:
             self._found(incoming, aor, found)
 
     def _found(self, incoming: Incoming, aor: str, registration: Registration | None) -> None:
+        waker = self._edge.waker
+        if waker is not None and registration is not None and incoming.request.method in WAKING:
+            asleep = waker.asleep(registration)
+            if asleep:
+                awake = waker.rouse(registration, asleep, incoming.request.method)
+                self._edge.then(incoming, awake, lambda _, held: self._reach(incoming, aor, held))
+                return
+        self._reach(incoming, aor, registration)
+
+    def _reach(self, incoming: Incoming, aor: str, registration: Registration | None) -> None:
         fallback: Fallback | None = None
         if incoming.request.method == "MESSAGE":
             fallback = self._edge.neighbours.services.fallback(incoming, aor)

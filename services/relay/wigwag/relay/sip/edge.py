@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from wigwag.transport.channel import Address
 
     from .pods import SipPods
+    from .waker import Waker
 
 _KEEP_ALIVES: Final = (b"\r\n\r\n", b"\r\n", b"\x00", b"\x00\x00\x00\x00")
 _REMEMBERED: Final = 65_536
@@ -59,6 +60,7 @@ class Edge:
     Attributes:
         neighbours: What else is asked; set before anything comes in.
         pods: The other pods; None: there can be none.
+        waker: Wakes devices; None: no service is configured that could.
         streams: Connections by number.
         counters: What happened, by name.
     """
@@ -88,6 +90,7 @@ class Edge:
         self.addresses: dict[str, SipAddress] = {}
         """All listeners by name."""
         self.pods: SipPods | None = None
+        self.waker: Waker | None = None
         self.counters: Counter[str] = Counter()
         self._dispatch = Dispatch(self)
         self._spawn = spawn
@@ -148,6 +151,8 @@ class Edge:
     def stream_closed(self, flow: StreamFlow, reason: str) -> None:
         """A connection is gone: what waits on it is told."""
         self.streams.pop(flow.connection, None)
+        if flow.bindings:
+            self.neighbours.registering.flow_closed(flow)
         self.transactions.wire_lost(flow, reason, self.now())
 
     def datagram_failed(self, listener: str, remote: "Address", error: OSError) -> None:
@@ -316,9 +321,14 @@ class Edge:
 
     def is_trusted(self, flow: Flow) -> bool:
         """Tell whether a flow is a neighbour's whose requests need no digest."""
-        if flow.address.trusted:
-            return True
-        host = flow.remote[0]
+        return flow.address.trusted or self._is_neighbour(flow.remote[0])
+
+    def trusts(self, flow: StoredFlow) -> bool:
+        """Tell the same of a flow that the store knows of."""
+        address = self.addresses.get(flow.listener)
+        return (address is not None and address.trusted) or self._is_neighbour(remote_of(flow)[0])
+
+    def _is_neighbour(self, host: str) -> bool:
         known = self._trusted.get(host)
         if known is None:
             if len(self._trusted) >= _REMEMBERED:

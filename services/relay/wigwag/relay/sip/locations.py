@@ -6,7 +6,7 @@ from math import inf
 from typing import Final
 
 from wigwag.protocols.sip import SipError
-from wigwag.store import Gap, Registration, RegistrationChanged, Store, StoreError
+from wigwag.store import Binding, Gap, Registration, RegistrationChanged, Store, StoreError
 
 from .ports import Later
 
@@ -54,11 +54,24 @@ class Locations:
         if known is None or known[1].version <= registration.version:
             self._keep(registration)
 
+    def peek(self, aor: str) -> tuple[Binding, ...]:
+        """Return the user's bindings as they were known last, however long that is ago."""
+        known = self._known.get(aor)
+        return known[1].bindings if known is not None else ()
+
+    def forget(self, aor: str) -> None:
+        """What is known of a user holds no more, except while the store is away."""
+        if aor in self._running:
+            self._overtaken.add(aor)
+        known = self._known.get(aor)
+        if known is not None:
+            self._known[aor] = (0.0, known[1], 0.0)
+
     def changed(self, notice: RegistrationChanged | Gap) -> None:
         """Another pod has changed something, or may have."""
         if isinstance(notice, Gap):
             self._overtaken.update(self._running)
-            self._known.clear()
+            self._known = {aor: (0.0, registration, 0.0) for aor, (_, registration, _) in self._known.items()}
             return
         if notice.aor in self._running:
             self._overtaken.add(notice.aor)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
-from wigwag.database import Database
+from wigwag.bus import Bus
+from wigwag.database import Blocks, Database
 from wigwag.protocols.digest import SigningKeys
 from wigwag.relay.config import RelaySettings
 from wigwag.runtime.credentials import CredentialSource
@@ -26,6 +27,10 @@ from .listening import SipListeners
 from .outbound import Outbound
 from .pinging import Pinger
 from .pods import SipPods
+from .registered_users import RegisteredUsers
+from .registration_mi import registration_commands
+from .registration_readings import registration_readings
+from .registration_work import RegistrationWork
 from .router import Router
 from .routing_mi import routing_commands
 from .routing_work import RoutingWork, routing_readings
@@ -62,8 +67,9 @@ class SipModule:
         reuse_port: Whether other processes of this host listen on the same ports.
         flush: Sends what waits for other pods.
         status: Where it tells how it is.
-        database: Where rows of the routing table are; None: they are all in the settings.
+        database: Where rows of the routing table and block lists are; None: there are none.
         hook: Decides in place of the table; None: nobody does.
+        bus: Hears what happens to registrations; None: nobody does.
     """
 
     def __init__(
@@ -83,6 +89,7 @@ class SipModule:
         status: StatusTree,
         database: Database | None = None,
         hook: HttpHook | None = None,
+        bus: Bus | None = None,
     ) -> None:
         self._settings = settings
         self._runtime = runtime
@@ -95,6 +102,11 @@ class SipModule:
         self._profiles = profiles
         self.routing = Router(settings.sip, now=runtime.now, hook=hook)
         self._routing_work = RoutingWork(self.routing, database=database, status=status)
+        self._status = status
+        self._bus = bus
+        self._database = database
+        self._pusher: HttpHook | None = None
+        self._work: RegistrationWork
         self.router: APIRouter
         self.commands: Sequence[Command]
         self._stack = AsyncExitStack()
@@ -114,10 +126,15 @@ class SipModule:
         """
         async with AsyncExitStack() as stack:
             await self._routing_work.reload()
-            await self.listeners.open(stack)
-            self._assemble()
+            await self._open_pusher(stack)
+            async with AsyncExitStack() as opening:
+                await self.listeners.open(opening)
+                self._assemble()
+                opening.push_async_callback(self.outbound.close)
+                await self._look_after_registrations(stack)
+                # Connections are closed first: what they leave behind has to be let go.
+                stack.push_async_callback(opening.pop_all().aclose)
             self._open_to_operators()
-            stack.push_async_callback(self.outbound.close)
             watching = asyncio.create_task(self._watch())
             stack.callback(watching.cancel)
             ticker = asyncio.create_task(self._tick())
@@ -152,6 +169,8 @@ class SipModule:
             pod=self._pod,
             clustered=self._cluster is not None,
             wall=self._wall,
+            bus=self._bus,
+            pusher=self._pusher,
         )
         self.edge = self.parts.edge
         self._pinger = Pinger(
@@ -172,10 +191,14 @@ class SipModule:
 
     def _open_to_operators(self) -> None:
         # Not at the top: what serves HTTP takes a moment to load, and commands that run no node load this module too.
+        from wigwag.relay.web import routers
+
+        from .registration_web import registration_router
         from .routing_web import routing_router
 
-        self.router = routing_router(self._routing_work)
-        self.commands = routing_commands(self._routing_work)
+        users = RegisteredUsers(self._store, self.parts)
+        self.router = routers(routing_router(self._routing_work), registration_router(users))
+        self.commands = [*routing_commands(self._routing_work), *registration_commands(users, self._work)]
 
     async def reload_routes(self) -> int:
         """Read the routing table and its pools again; on an error the old ones stay."""
@@ -184,6 +207,25 @@ class SipModule:
     def readings(self) -> Iterable[Reading]:
         """Yield the metrics of SIP."""
         yield from routing_readings(self.routing, self.outbound)
+        yield from registration_readings(self.parts)
+
+    async def _open_pusher(self, stack: AsyncExitStack) -> None:
+        push = self._settings.sip.push
+        if push is not None:
+            hook = HttpHook(push.url, timeout=push.timeout, cache=0.0, token=push.token)
+            self._pusher = await stack.enter_async_context(hook)
+
+    async def _look_after_registrations(self, stack: AsyncExitStack) -> None:
+        self._work = RegistrationWork(
+            self.parts,
+            store=self._store,
+            cluster=self._cluster,
+            pod=self._pod,
+            blocks=Blocks(self._database) if self._database is not None else None,
+            status=self._status,
+        )
+        await self._work.start()
+        stack.push_async_callback(self._work.close)
 
     def _wall(self) -> float:
         return self._cluster.members.wall() if self._cluster is not None else self._runtime.wall()
@@ -192,7 +234,7 @@ class SipModule:
         """Take note of registrations that change at other pods."""
         async for change in self._store.changes():
             if isinstance(change, RegistrationChanged | Gap):
-                self.parts.locations.changed(change)
+                self._work.noticed(change)
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

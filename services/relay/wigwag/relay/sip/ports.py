@@ -9,6 +9,7 @@ from wigwag.protocols.sip.digest import Role
 from wigwag.store import Registration
 
 if TYPE_CHECKING:
+    from .flows import StreamFlow
     from .forwarding import Fallback
     from .incoming import Identity, Incoming
 
@@ -35,6 +36,9 @@ class Registering(Protocol):
 
     def register(self, incoming: "Incoming") -> "Later[None]":
         """Answer a REGISTER for one of our domains on ``incoming.server``; SipError: the answer it gets instead."""
+
+    def flow_closed(self, flow: "StreamFlow") -> None:
+        """A connection that bindings use is gone."""
 
 
 class Locating(Protocol):

@@ -1,22 +1,32 @@
-"""The registrar: REGISTER in, bindings in the store (RFC 3261 section 10, RFC 5626, RFC 3327)."""
+"""The registrar: REGISTER in, bindings in the store (RFC 3261 section 10, RFC 5626, RFC 3327, RFC 8599)."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 
-from wigwag.protocols.sip import NameAddress, Request, SipError, SipUri, parse_uri
+from wigwag.protocols.sip import Request, SipError, SipUri, parse_uri
 from wigwag.protocols.sip.digest import Role
-from wigwag.store import Binding, OutdatedError, Registration, Store, TooManyBindingsError
+from wigwag.store import Binding, OutdatedError, Registration, Store, StoreError, TooManyBindingsError
+from wigwag.store import Flow as StoredFlow
 
-from .flows import Flow, StreamFlow, stored
+from .contact_values import supported
+from .contacts import Circumstances, Wanted, wanted
+from .flows import StreamFlow, stored
 from .incoming import Incoming
+from .own_bindings import OwnBindings
+from .registration_events import RegistrationChange, RegistrationEvents
+from .upkeep import Upkeep
 
 if TYPE_CHECKING:
     from .config import RegistrarSettings
     from .edge import Edge
     from .locations import Locations
 
-_FIELDS_LIMIT: Final = 20
-"""Contacts of one REGISTER that are read."""
+OPTIONS: Final = frozenset({"path", "outbound"})
+"""Option tags that a REGISTER may require."""
+AWAY: Final = (("Retry-After", "5"),)
+
+Fields = tuple[tuple[str, str], ...]
 
 
 class Registrar:
@@ -27,6 +37,9 @@ class Registrar:
         settings: Bounds.
         store: Where bindings are.
         locations: Is told of what was registered here.
+        own: Bindings that this pod looks after.
+        upkeep: Looks after them.
+        events: Is told what happens.
         pod: Id of this pod.
         wall: The store's clock.
     """
@@ -38,6 +51,9 @@ class Registrar:
         *,
         store: Store,
         locations: "Locations",
+        own: OwnBindings,
+        upkeep: Upkeep,
+        events: RegistrationEvents,
         pod: str,
         wall: Callable[[], float],
     ) -> None:
@@ -45,18 +61,35 @@ class Registrar:
         self._settings = settings
         self._store = store
         self._locations = locations
+        self._own = own
+        self._upkeep = upkeep
+        self._events = events
         self._pod = pod
         self._wall = wall
 
     async def register(self, incoming: Incoming) -> None:
         """Answer a REGISTER; SipError: the answer it gets instead."""
         request = incoming.request
+        _check_required(request)
         user = parse_uri(request.to.uri)
         if not isinstance(user, SipUri) or not self._edge.names.is_domain(user) or not user.user:
             raise SipError("Not Found: To is no user of a domain of ours", status=404)
         await self._check_sender(incoming, user)
-        registration = await self._carry_out(incoming, user.aor)
-        self._edge.respond(incoming, 200, "OK", self._fields(registration))
+        try:
+            fields = await self._carry_out(incoming, user.aor)
+        except OutdatedError as error:
+            raise SipError("CSeq is out of order", status=500) from error
+        except TooManyBindingsError as error:
+            raise SipError("Too Many Contacts", status=403) from error
+        except StoreError as error:
+            self._edge.counters["registrar_unavailable"] += 1
+            self._upkeep.store_failed(str(error) or "the store is away")
+            raise SipError("Registrations Are Not Available", status=503, headers=AWAY) from error
+        self._edge.respond(incoming, 200, "OK", fields)
+
+    def flow_closed(self, flow: StreamFlow) -> None:
+        """A connection is gone, and what was bound to it."""
+        self._upkeep.flow_closed(flow)
 
     async def _check_sender(self, incoming: Incoming, user: SipUri) -> None:
         if self._edge.is_trusted(incoming.flow):
@@ -64,94 +97,101 @@ class Registrar:
         identity = self._edge.neighbours.authentication.authenticate(incoming, Role.USER_AGENT, user)
         incoming.identity = await identity if isinstance(identity, Coroutine) else identity
 
-    async def _carry_out(self, incoming: Incoming, aor: str) -> Registration:
-        request = incoming.request
-        contacts = request.items("contact")
-        if not contacts:
-            return (await self._store.find_registrations([aor])).get(aor) or Registration(aor, (), 0)
-        if len(contacts) > _FIELDS_LIMIT:
-            raise SipError("Too Many Contacts", status=403)
-        remove_all = "*" in contacts
-        if remove_all and (len(contacts) > 1 or request.number("expires") != 0):
-            raise SipError("Contact * goes alone and with Expires: 0")
-        bindings, removed = ([], []) if remove_all else self._bindings(incoming, request.addresses("contact"))
-        try:
-            registration = await self._store.register(
-                aor,
-                call_id=request.call_id,
-                cseq=request.cseq.number,
-                bindings=bindings,
-                removed=removed,
-                remove_all=remove_all,
-                most=self._settings.contacts,
-            )
-        except OutdatedError as error:
-            raise SipError("CSeq is out of order", status=500) from error
-        except TooManyBindingsError as error:
-            raise SipError("Too Many Contacts", status=403) from error
-        self._locations.put(registration)
-        self._use_flow(incoming.flow, aor, bindings, removed)
-        return registration
+    # Carrying it out (section 10.3 steps 6 to 8)
 
-    def _bindings(self, incoming: Incoming, contacts: list[NameAddress]) -> tuple[list[Binding], list[str]]:
-        bindings, removed = [], []
-        for contact in contacts:
-            expires = self._expires(incoming.request, contact)
-            binding = self._binding(incoming, contact, expires)
-            if expires:
-                bindings.append(binding)
-            else:
-                removed.append(binding.key)
-        return bindings, removed
-
-    def _expires(self, request: Request, contact: NameAddress) -> int:
-        text = contact.parameters.get("expires")
-        asked = int(text) if text and text.isdigit() and len(text) <= 10 else request.number("expires")
+    async def _carry_out(self, incoming: Incoming, aor: str) -> Fields:
+        asked = self._read(incoming, self._locations.peek(aor))
         if asked is None:
-            return self._settings.default_expires
-        if 0 < asked < self._settings.min_expires:
-            fields = (("Min-Expires", str(self._settings.min_expires)),)
-            raise SipError("Interval Too Brief", status=423, headers=fields)
-        return min(asked, self._settings.max_expires)
+            return self._answer(incoming, None, await self._find(aor))
+        waker = self._edge.waker
+        if waker is not None:
+            waker.check(incoming.request)
+        before = self._locations.peek(aor)
+        if asked.removed or asked.remove_all:
+            # It is told what goes, and another pod may know more of it.
+            before = (await self._find(aor)).bindings
+            asked = self._read(incoming, before) or asked
+        registration = await self._store.register(
+            aor,
+            call_id=incoming.request.call_id,
+            cseq=incoming.request.cseq.number,
+            bindings=asked.bindings,
+            removed=asked.removed,
+            remove_all=asked.remove_all,
+            most=self._settings.contacts,
+        )
+        self._registered(incoming, asked, before, registration)
+        return self._answer(incoming, asked, registration)
 
-    def _binding(self, incoming: Incoming, contact: NameAddress, expires: int) -> Binding:
+    async def _find(self, aor: str) -> Registration:
+        return (await self._store.find_registrations([aor])).get(aor) or Registration(aor, (), 0)
+
+    def _read(self, incoming: Incoming, known: Sequence[Binding]) -> Wanted | None:
+        circumstances = Circumstances(
+            flow=self._flow(incoming), wall=self._wall(), known=known, is_own=self._edge.names.is_address
+        )
+        return wanted(incoming.request, self._settings, circumstances)
+
+    def _flow(self, incoming: Incoming) -> StoredFlow | None:
+        """Return by which flow the contacts are reached.
+
+        Only a neighbour's word counts that it is not he who has to be sent to: else anybody could have us send to
+        addresses of his choice.
+        """
         request = incoming.request
-        instance = contact.parameters.get("+sip.instance") or ""
-        reg_id = contact.parameters.get("reg-id") or "0"
-        key = f"{instance};{reg_id}" if instance and reg_id != "0" else str(parse_uri(contact.uri))
-        return Binding(
-            contact=contact.uri,
-            key=key,
-            call_id=request.call_id,
-            cseq=request.cseq.number,
-            expires_at=self._wall() + expires,
-            q=_thousandths(contact.parameters.get("q")),
-            params="".join(f";{k}" if v is None else f";{k}={v}" for k, v in contact.parameters.items()),
-            instance=instance,
-            reg_id=int(reg_id) if reg_id.isdigit() and len(reg_id) < 10 else 0,
-            path=tuple(request.items("path")),
-            flow=stored(incoming.flow, self._pod),
-            user_agent=(request.get("user-agent") or "")[:200],
-        )
+        passed_on = len(request.items("via")) > 1 and "path" not in request
+        return None if passed_on and self._edge.is_trusted(incoming.flow) else stored(incoming.flow, self._pod)
 
-    def _use_flow(self, flow: Flow, aor: str, bindings: list[Binding], removed: list[str]) -> None:
-        if isinstance(flow, StreamFlow):
-            flow.bindings.update((aor, binding.key) for binding in bindings)
-            flow.bindings.difference_update((aor, key) for key in removed)
-
-    def _fields(self, registration: Registration) -> tuple[tuple[str, str], ...]:
+    def _registered(
+        self, incoming: Incoming, asked: Wanted, before: Sequence[Binding], registration: Registration
+    ) -> None:
+        aor = registration.aor
+        self._locations.put(registration)
         wall = self._wall()
-        return tuple(
-            ("Contact", f"<{binding.contact}>;expires={max(0, round(binding.expires_at - wall))}")
-            for binding in registration.bindings
-        )
+        known = {binding.key for binding in before if binding.expires_at > wall}
+        gone = [binding for binding in before if asked.remove_all or binding.key in asked.removed]
+        for binding in gone:
+            self._own.release(aor, binding.key)
+            self._events.changed(RegistrationChange.UNREGISTERED, aor, binding)
+        keys = {binding.key for binding in asked.bindings}
+        for binding in registration.bindings:
+            if binding.key not in keys:
+                continue
+            self._own.take(aor, binding)
+            change = RegistrationChange.REFRESHED if binding.key in known else RegistrationChange.REGISTERED
+            self._events.changed(change, aor, binding)
+            flow = incoming.flow
+            if isinstance(flow, StreamFlow) and not flow.is_open:
+                self._upkeep.flow_lost(aor, binding)  # It closed while the store was asked.
+        if keys and self._edge.waker is not None:
+            self._edge.waker.registered(aor)
+
+    # Answering
+
+    def _answer(self, incoming: Incoming, asked: Wanted | None, registration: Registration) -> Fields:
+        request, wall = incoming.request, self._wall()
+        fields = [("Contact", _contact(binding, wall)) for binding in registration.bindings]
+        if asked is not None and "path" in request:
+            fields += [("Path", value) for value in request.items("path")]
+        fields += [("Service-Route", value) for value in self._settings.service_route]
+        if asked is not None and asked.outbound:
+            fields.append(("Require", "outbound"))
+            if incoming.flow.reliable:
+                fields.append(("Flow-Timer", str(self._settings.flow_timer)))
+        if asked is not None and self._edge.waker is not None:
+            fields += self._edge.waker.capabilities(request)
+        fields += [("Supported", "path, outbound"), ("Date", formatdate(wall, usegmt=True))]
+        return tuple(fields)
 
 
-def _thousandths(q: str | None) -> int:
-    try:
-        value = float(q) if q is not None else 1.0
-    except ValueError as error:
-        raise SipError("q is no number from 0 to 1") from error
-    if not 0 <= value <= 1:
-        raise SipError("q is no number from 0 to 1")
-    return round(value * 1000)
+def _check_required(request: Request) -> None:
+    unknown = [item for item in request.items("require") if item.lower() not in OPTIONS]
+    if unknown:
+        raise SipError("Bad Extension", status=420, headers=(("Unsupported", ", ".join(unknown)),))
+    if "outbound" in (item.lower() for item in request.items("require")) and not supported(request, "outbound"):
+        raise SipError("Require: outbound goes with Supported: outbound")
+
+
+def _contact(binding: Binding, wall: float) -> str:
+    q = "" if binding.q == 1000 else f";q={binding.q / 1000:g}"
+    return f"<{binding.contact}>{q};expires={max(0, round(binding.expires_at - wall))}{binding.params}"

@@ -8,6 +8,7 @@ from wigwag.protocols.sip import SipError, SipUri, parse_name_address, parse_uri
 from wigwag.store import Binding, Registration
 from wigwag.store import Flow as StoredFlow
 
+from .contacts import reached_by_uri
 from .incoming import Incoming, Target
 from .ports import Decision
 
@@ -106,7 +107,7 @@ def _contact(aor: str, binding: Binding, flows: FlowFinder) -> Target:
     flow = next_hop = None
     if binding.flow is not None:
         flow = flows(binding.flow)
-    else:
+    if flow is None and reached_by_uri(binding):
         first = parse_name_address(binding.path[0]).uri if binding.path else binding.contact
         uri = parse_uri(first)
         next_hop = uri if isinstance(uri, SipUri) else None
