@@ -128,6 +128,7 @@ class SipModule:
             await self._routing_work.reload()
             await self._open_pusher(stack)
             async with AsyncExitStack() as opening:
+                # Neither of these two gives way to the loop: nothing is received before the edge is there.
                 await self.listeners.open(opening)
                 self._assemble()
                 opening.push_async_callback(self.outbound.close)
