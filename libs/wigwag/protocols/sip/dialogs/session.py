@@ -1,0 +1,335 @@
+"""One session: the INVITE usage of a dialog, from its first response to BYE (RFC 3261 sections 12 to 15)."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Self
+
+from wigwag.errors import LocalProtocolError
+from wigwag.protocols.sip.errors import SipError
+from wigwag.protocols.sip.message import Request, Response
+
+from .acceptance import Acceptance
+from .answers import AnswerInAck
+from .bodies import Body
+from .changes import Change, Method, receive_change
+from .channel import Channel, Done, Fields, Told
+from .dialog import Dialog
+from .events import EndReason, Event, OfferReceived, RequestReceived, SessionConfirmed, SessionEnded
+from .exchange import Exchange, Way
+from .machines import SESSION, OfferState, SessionEvent, SessionState
+from .negotiation import Negotiation
+from .offers import RETRY_AFTER
+from .session_timer import SessionTimer
+from .state import DialogState
+
+if TYPE_CHECKING:
+    from .incoming import IncomingRequest
+    from .registry import Registry
+    from .server import InviteServer
+
+LARGEST_OPEN: Final = 64
+"""Requests within one dialog that may wait for the user's response."""
+_REASONS: Final = {
+    SessionEvent.REFUSED: EndReason.REFUSED,
+    SessionEvent.BYE: EndReason.BYE,
+    SessionEvent.HANG_UP: EndReason.HUNG_UP,
+    SessionEvent.ACKNOWLEDGED: EndReason.HUNG_UP,
+    SessionEvent.UNACKNOWLEDGED: EndReason.NO_ACK,
+    SessionEvent.GONE: EndReason.GONE,
+    SessionEvent.EXPIRED: EndReason.EXPIRED,
+}
+
+
+class Session(Channel):
+    """A session with one peer.
+
+    Theory of operation. ``machines.SESSION`` is the machine. What describes the session is the business of
+    ``negotiation``, re-INVITE and UPDATE that of ``change``, its lifetime that of ``timer``. A session that is over
+    is forgotten at once; ACKs that still have to be repeated are by whoever sent the INVITE.
+
+    Args:
+        registry: What all sessions share.
+        dialog: The dialog.
+        way: By which requests go.
+        quiet: Whether the user is told nothing: it never wanted this session.
+
+    Attributes:
+        state: How far it is.
+        invite: The INVITE of the peer that made it, until it is answered.
+    """
+
+    def __init__(self, registry: "Registry", dialog: Dialog, way: Way, *, quiet: bool = False) -> None:
+        super().__init__(registry, dialog, way)
+        options = registry.options
+        self.state = SessionState.EARLY
+        self.quiet = quiet
+        self.invite: InviteServer | None = None
+        self.negotiation = Negotiation(self)
+        self.change = Change(self)
+        self.timer = SessionTimer(
+            registry.alarms,
+            wanted=options.session_expires,
+            min_se=options.min_se,
+            refresh=self._refresh,
+            expire=lambda now: self.happen(SessionEvent.EXPIRED, now),
+        )
+        self._acceptance: Acceptance | None = None
+        self._open: list[IncomingRequest] = []
+        registry.sessions[dialog.id] = self
+
+    @classmethod
+    def restored(cls, registry: "Registry", state: DialogState, way: Way, now: float) -> Self:
+        """Go on with a session that another held; whoever refreshes it does so at once."""
+        made = cls(registry, Dialog.restored(state), way)
+        made.state = SessionState.CONFIRMED
+        made.negotiation.exchange.restore(state.description.encode("utf-8", "surrogateescape") or None)
+        if state.session_expires:
+            made.timer.start(state.session_expires, refresher=state.refresher, now=now)
+        if state.refresher:
+            made._refresh(now)
+        return made
+
+    def to_state(self) -> DialogState:
+        """Return what has to be stored to go on elsewhere."""
+        local = self.negotiation.exchange.local or b""
+        return self.dialog.to_state(
+            session_expires=self.timer.interval,
+            refresher=self.timer.refresher,
+            description=local.decode("utf-8", "surrogateescape"),
+        )
+
+    @property
+    def answers_invite(self) -> bool:
+        """Whether an INVITE of the peer waits for our response, or a 2xx of ours for its ACK."""
+        return self._acceptance is not None or self.negotiation.owes_invite
+
+    def tell(self, event: Event) -> None:
+        """Tell the user, if it wants this session."""
+        if not self.quiet:
+            self.registry.tell(event)
+
+    # What the user does
+
+    def request(self, method: str, done: Done, now: float, *, fields: Fields = (), body: Body | None = None) -> None:
+        """Send another request within the dialog, such as MESSAGE or INFO; a 408 or 481 ends the session.
+
+        Raises:
+            LocalProtocolError: The session is over.
+        """
+        if self.state is SessionState.TERMINATED:
+            raise LocalProtocolError("the session is over")
+
+        def answered(response: Response, now: float) -> None:
+            done(response, now)
+            self.check_gone(response, now)
+
+        self.exchange(method, Told(answered), fields, body).start(now)
+
+    def modify(self, offer: bytes | None, now: float, *, method: Method = "INVITE") -> None:
+        """Change the session (see ``Change.start``); AnswerReceived, OfferReceived or ChangeFailed follows."""
+        self.change.start(method, offer, now)
+
+    def answer(self, description: bytes, now: float) -> None:
+        """Answer OfferReceived or OfferRequested; LocalProtocolError if there was none."""
+        self.negotiation.answer(description, now)
+
+    def refuse(self, now: float, status: int = 488, reason: str = "Not Acceptable Here", fields: Fields = ()) -> None:
+        """Refuse OfferReceived or OfferRequested; LocalProtocolError if there was none."""
+        self.negotiation.refuse(status, reason, fields, now)
+
+    def hang_up(self, now: float) -> None:
+        """End the session; nothing happens if it is over.
+
+        Raises:
+            LocalProtocolError: It is early: its INVITE is to be cancelled or rejected.
+        """
+        if self.state is SessionState.EARLY:
+            raise LocalProtocolError("an early session is cancelled or rejected, not hung up")
+        self.happen(SessionEvent.HANG_UP, now)
+
+    # What the INVITE that made it does
+
+    def succeed(self, exchange: Exchange, success: Response, now: float) -> None:
+        """Take the 2xx to our INVITE or re-INVITE, and acknowledge it unless it has an offer."""
+        self._refresh_target(success)
+        self.timer.answered(success, now)
+        event = self.negotiation.response_described(success)
+        asks = isinstance(event, OfferReceived)
+        if asks:
+            self.negotiation.owe(AnswerInAck(self, exchange))
+        else:
+            self.acknowledge(exchange.sent, None)
+        unanswered = self.negotiation.awaits_offer or self.negotiation.exchange.state is OfferState.LOCAL_OFFER
+        self.happen(SessionEvent.ANSWERED, now)
+        if event is not None:
+            self.tell(event)
+        elif unanswered:
+            self.fail(EndReason.NO_ANSWER, success, now)
+
+    def change_accepted(self, exchange: Exchange, success: Response, now: float) -> None:
+        """Take the 2xx to a re-INVITE or UPDATE of ours."""
+        if exchange.sent.method == "INVITE":
+            self.succeed(exchange, success, now)
+            return
+        self._refresh_target(success)
+        self.timer.answered(success, now)
+        event = self.negotiation.response_described(success)
+        self.negotiation.abandon()
+        if event is not None:
+            self.tell(event)
+
+    def _refresh_target(self, success: Response) -> None:
+        try:
+            self.dialog.refresh_target(success)
+        except SipError:
+            # A response can't be refused: requests go where they went before.
+            return
+
+    def send_success(self, incoming: "IncomingRequest", fields: Fields, body: Body | None, now: float) -> None:
+        """Send the 2xx to an INVITE of the peer, until its ACK comes."""
+        response = incoming.response(200, "OK", fields, body)
+        incoming.answered = True
+        registry = self.registry
+        self._acceptance = Acceptance(
+            incoming.server,
+            response,
+            registry.alarms,
+            registry.options.timers,
+            lambda now: self.happen(SessionEvent.UNACKNOWLEDGED, now),
+        )
+        self._acceptance.start(now)
+
+    # What comes
+
+    def receive(self, incoming: "IncomingRequest", now: float) -> None:
+        """Take a request within the dialog that is no ACK."""
+        try:
+            self.dialog.check_order(incoming.request)
+            self.registry.check_required(incoming.request)
+            self._dispatch(incoming, now)
+        except SipError as error:
+            incoming.refuse(error, now)
+
+    def receive_ack(self, ack: Request, now: float) -> None:
+        """Take an ACK; one that is repeated or of another INVITE is ignored (S32)."""
+        if self._acceptance is None or ack.cseq.number != self._acceptance.cseq:
+            return
+        self._stop_acceptance()
+        answered = self.negotiation.ack_described(ack)
+        self.happen(SessionEvent.ACKNOWLEDGED, now)
+        if not answered:
+            self.fail(EndReason.NO_ANSWER, ack, now)
+
+    def _dispatch(self, incoming: "IncomingRequest", now: float) -> None:
+        match incoming.method:
+            case "BYE":
+                incoming.respond(200, "OK", now)
+                self.happen(SessionEvent.BYE, now, incoming.request)
+            case "INVITE" | "UPDATE":
+                receive_change(self, incoming, now)
+            case "PRACK":
+                self._receive_prack(incoming, now)
+            case _:
+                self._pass_on(incoming)
+
+    def _receive_prack(self, incoming: "IncomingRequest", now: float) -> None:
+        if self.invite is None:
+            raise SipError("Call/Transaction Does Not Exist", status=481)
+        self.invite.receive_prack(incoming, now)
+
+    def _pass_on(self, incoming: "IncomingRequest") -> None:
+        if incoming.method not in self.registry.options.allow:
+            allow = ("Allow", ", ".join(self.registry.options.allow))
+            raise SipError("Method Not Allowed", status=405, headers=(allow,))
+        self._open = [request for request in self._open if not request.answered]
+        if len(self._open) >= LARGEST_OPEN:
+            raise SipError("too many requests wait", status=500, headers=RETRY_AFTER)
+        self._open.append(incoming)
+        self.tell(RequestReceived(session=self, request=incoming))
+
+    def check_gone(self, response: Response, now: float) -> None:
+        """End the session if a response says that there is none (section 12.2.1.2)."""
+        if response.status in (408, 481):
+            self.happen(SessionEvent.GONE, now, response)
+
+    # The machine
+
+    def happen(self, event: SessionEvent, now: float, message: Request | Response | None = None) -> None:
+        """Let something happen to it."""
+        step = SESSION.get((self.state, event))
+        if step is None:
+            return
+        self.state, action = step
+        act: Callable[[SessionEvent, Request | Response | None, float], None] = getattr(self, f"_{action}")
+        act(event, message, now)
+
+    def fail(self, reason: EndReason, message: Request | Response, now: float) -> None:
+        """Hang up because the peer broke the rules."""
+        if self.state is not SessionState.TERMINATED:
+            self.state = SessionState.TERMINATED
+            self._hang_up(reason, message, now)
+
+    def decline(self, invite: Request, success: Response, now: float) -> None:
+        """Take a 2xx that nobody wants: acknowledge it and hang up (section 13.2.2.4)."""
+        self.acknowledge(invite, None)
+        if self.state is SessionState.TERMINATED:
+            self._bye(now)
+        else:
+            self.fail(EndReason.ELSEWHERE, success, now)
+
+    def discard(self, reason: EndReason, now: float) -> None:
+        """Forget an early session whose INVITE was answered elsewhere or refused."""
+        if self.state is SessionState.EARLY:
+            self.state = SessionState.TERMINATED
+            self._finish(reason, None, now)
+
+    def _confirm(self, event: SessionEvent, message: Request | Response | None, now: float) -> None:
+        self.tell(SessionConfirmed(session=self))
+
+    def _wait_for_ack(self, event: SessionEvent, message: Request | Response | None, now: float) -> None:
+        """Wait: ``Acceptance`` sends the 2xx again."""
+
+    def _hold_bye(self, event: SessionEvent, message: Request | Response | None, now: float) -> None:
+        """Wait for the ACK."""
+
+    def _end(self, event: SessionEvent, message: Request | Response | None, now: float) -> None:
+        self._finish(_REASONS[event], message, now)
+
+    def _send_bye(self, event: SessionEvent, message: Request | Response | None, now: float) -> None:
+        self._hang_up(_REASONS[event], message, now)
+
+    def _hang_up(self, reason: EndReason, message: Request | Response | None, now: float) -> None:
+        self.negotiation.end(now)
+        self._bye(now)
+        self._finish(reason, message, now)
+
+    def _bye(self, now: float) -> None:
+        self.exchange("BYE", Told(lambda response, now: None)).start(now)
+
+    def _finish(self, reason: EndReason, message: Request | Response | None, now: float) -> None:
+        self.registry.sessions.pop(self.dialog.id, None)
+        self.timer.stop()
+        self.change.stop()
+        self._stop_acceptance()
+        self.negotiation.end(now)
+        for incoming in self._open:
+            # Section 15.1.2: whatever waits for a response gets one.
+            if not incoming.answered:
+                incoming.respond(487, "Request Terminated", now)
+        if self.invite is not None:
+            self.invite.end(now)
+        self.tell(SessionEnded(session=self, reason=reason, message=message))
+
+    def _stop_acceptance(self) -> None:
+        if self._acceptance is not None:
+            self._acceptance.stop()
+            self._acceptance = None
+
+    def _refresh(self, now: float) -> None:
+        confirmed = self.state is SessionState.CONFIRMED
+        if not confirmed or self.change.busy or self.negotiation.exchange.open or self.answers_invite:
+            # Whatever is under way refreshes the session too, if it succeeds.
+            self.timer.refresh_failed(now)
+        elif self.dialog.update_allowed:
+            self.change.start("UPDATE", None, now, refresh=True)
+        else:
+            self.change.start("INVITE", self.negotiation.exchange.local, now, refresh=True)
