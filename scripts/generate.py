@@ -22,6 +22,7 @@ from wigwag.database.ledger.states import picture
 from wigwag.node.layers import dotted, variable
 from wigwag.node.settings import Settings
 from wigwag.node.settings_model import element_section, section_of, show
+from wigwag.protocols.sip.dialogs import offers_picture, session_picture
 from wigwag.protocols.sip.transactions import MACHINES
 from wigwag.protocols.sip.transactions import picture as machine_picture
 from wigwag.protocols.specification import Spec
@@ -186,6 +187,29 @@ def sip_transactions() -> str:
     return "\n".join(lines) + "\n"
 
 
+def sip_dialogs() -> str:
+    """Return docs/sip-dialogs.md."""
+    lines = [
+        "# SIP dialogs",
+        "",
+        "Written by `scripts/generate.py` from the tables of `wigwag.protocols.sip.dialogs.machines`, which are what",
+        "runs; do not edit.",
+        "",
+        "## Session",
+        "",
+        "An arrow bears its event and what is done; what has no arrow changes nothing.",
+        "",
+        *("```mermaid", session_picture(), "```"),
+        "",
+        "## Offer and answer",
+        "",
+        "What has no arrow is against the rules: it is an error of ours, or the peer's is refused (491, 500).",
+        "",
+        *("```mermaid", offers_picture(), "```"),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def part(name: str, content: Callable[[], str]) -> Callable[[str], str]:
     """Return a function that renews what stands between a file's markers of this name."""
     begin, end = f"<!-- generated: {name} -->\n", f"<!-- end of {name} -->"
@@ -204,6 +228,7 @@ GENERATED: dict[str, list[Callable[[str], str]]] = {
     "docs/conformance.md": [lambda old: conformance()],
     "docs/decisions/ledger.md": [part("states", ledger_states)],
     "docs/sip-transactions.md": [lambda old: sip_transactions()],
+    "docs/sip-dialogs.md": [lambda old: sip_dialogs()],
     "docs/operations.md": [
         part("settings", settings_tables),
         part("metrics", metrics_table),

@@ -413,7 +413,8 @@ def test_an_invite_that_can_not_be_taken_is_refused(
 
 def test_there_are_no_more_sessions_than_the_limit_allows() -> None:
     world = World()
-    alice, bob = world.agent("alice"), world.agent("bob", limit=1)
+    alice = world.agent("alice")
+    world.agent("bob", limit=1)
     call(alice)
     call(alice)
     world.run()

@@ -149,7 +149,7 @@ def test_s08_a_lower_cseq_is_answered_500_and_a_gap_is_allowed() -> None:
 
 
 def test_a_method_that_is_not_allowed_is_answered_405() -> None:
-    world, alice, bob = established()
+    world, alice, _ = established()
     alice.session_now.request("SUBSCRIBE", lambda response, now: None, world.now)
     world.run()
     assert world.sent("bob") == ["405 SUBSCRIBE"]
