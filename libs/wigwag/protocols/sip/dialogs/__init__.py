@@ -81,5 +81,24 @@ __all__ = [
 
 _TESTS = "tests/unit/protocols/sip/dialogs"
 
-SPECIFICATIONS: tuple[Spec, ...] = ()
+SPECIFICATIONS = (
+    Spec("RFC 3261", "8.1.3.4", "3xx: in the order of q, no loops, a cap", f"{_TESTS}/test_redirection.py"),
+    Spec("RFC 3261", "8.2.2", "Inspection of INVITE: merged, Require, content", f"{_TESTS}/test_calls.py"),
+    Spec("RFC 3261", "9", "CANCEL: held, crossing a 2xx, unknown", f"{_TESTS}/test_calls.py"),
+    Spec("RFC 3261", "12.1", "Dialogs are made, at both ends; forks", f"{_TESTS}/test_dialog.py"),
+    Spec("RFC 3261", "12.2", "Requests within dialogs: routes, targets, CSeq", f"{_TESTS}/test_dialog.py"),
+    Spec("RFC 3261", "13.2.2.4", "Every 2xx is acknowledged, one is kept", f"{_TESTS}/test_calls.py"),
+    Spec("RFC 3261", "13.3.1.4", "2xx is sent until its ACK comes, or BYE", f"{_TESTS}/test_calls.py"),
+    Spec("RFC 3261", "14", "re-INVITE; 491 and the wait by role", f"{_TESTS}/test_changes.py"),
+    Spec("RFC 3261", "15", "BYE; pending requests are answered 487", f"{_TESTS}/test_calls.py"),
+    Spec("RFC 3261", "22.1", "Challenges to INVITE and within dialogs; ACK", f"{_TESTS}/test_calls.py"),
+    Spec("RFC 3262", "3", "Reliable provisional responses of a UAS", f"{_TESTS}/test_reliable.py"),
+    Spec("RFC 3262", "4", "PRACK of a UAC, in order", f"{_TESTS}/test_reliable.py"),
+    Spec("RFC 3264", "4", "One offer at a time", f"{_TESTS}/test_machines.py"),
+    Spec("RFC 3311", "5", "UPDATE, early and later; 491, 500", f"{_TESTS}/test_changes.py"),
+    Spec("RFC 4028", "7", "Session timers of a UAC; 422", f"{_TESTS}/test_session_timer.py"),
+    Spec("RFC 4028", "9", "Session timers of a UAS: roles", f"{_TESTS}/test_session_timer.py"),
+    Spec("RFC 4028", "10", "Refresh at half, BYE before the end", f"{_TESTS}/test_session_timer.py"),
+    Spec("RFC 6337", "2", "Offers in INVITE, 1xx, PRACK, 2xx, ACK, UPDATE", f"{_TESTS}/test_pairs.py"),
+)
 """What this package conforms to, and the tests that prove it."""
