@@ -17,6 +17,7 @@ from wigwag.protocols.sip.dialogs import (
     InviteServer,
     Session,
     SessionConfirmed,
+    SessionState,
 )
 from wigwag.protocols.sip.digest import Account, DigestClient
 from wigwag.protocols.sip.transactions import Transactions
@@ -216,8 +217,7 @@ def established(**options: Any) -> tuple[World, Agent, Agent]:
     call(alice)
     bob.invite.accept(world.now, ANSWER)
     world.run()
-    assert alice.session
-    assert bob.session
+    assert alice.session.state is bob.session.state is SessionState.CONFIRMED
     world.log.clear()
     alice.events.clear()
     bob.events.clear()

@@ -105,7 +105,7 @@ class Change:
             session.acknowledge_again(exchange.sent)
         elif response.status < 300:
             self._exchange = None
-            session.change_accepted(exchange, response, now)
+            session.incoming.change_accepted(exchange, response, now)
         else:
             self._refused(exchange, response, now)
 
@@ -141,7 +141,10 @@ class Change:
         session = self._session
         if session.state is SessionState.TERMINATED:
             return
-        if self._refreshes:
+        if self._refreshes and response.status in (405, 501) and self._wanted[0] == "UPDATE":
+            # It says that it takes UPDATE, and does not.
+            self.start("INVITE", session.negotiation.exchange.local, now, refresh=True)
+        elif self._refreshes:
             session.timer.refresh_failed(now)
         else:
             session.tell(ChangeFailed(session=session, response=response))

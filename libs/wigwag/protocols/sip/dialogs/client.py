@@ -146,7 +146,7 @@ class InviteClient:
         else:
             self._winner = session
             self._discard(EndReason.ELSEWHERE, now, but=session)
-            session.succeed(exchange, success, now)
+            session.incoming.succeed(exchange, success, now)
 
     def _decline(self, session: Session, exchange: Exchange, success: Response, now: float) -> None:
         session.decline(exchange.sent, success, now)

@@ -106,7 +106,7 @@ class Dialogs(Registry):
         if not self.transactions.receive_ack(ack, now):
             session = self._session_of(ack)
             if session is not None:
-                session.receive_ack(ack, now)
+                session.incoming.receive_ack(ack, now)
 
     def _session_of(self, request: Request) -> Session | None:
         return self.sessions.get((request.call_id, request.to.tag or "", request.from_.tag or ""))
@@ -120,7 +120,7 @@ class Dialogs(Registry):
             if session is None:
                 incoming.respond(481, "Call/Transaction Does Not Exist", now)
             else:
-                session.receive(incoming, now)
+                session.incoming.receive(incoming, now)
         elif request.method == "INVITE":
             self._receive_invite(server, incoming, way, now)
         else:

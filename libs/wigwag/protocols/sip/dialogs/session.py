@@ -4,20 +4,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Self
 
 from wigwag.errors import LocalProtocolError
-from wigwag.protocols.sip.errors import SipError
 from wigwag.protocols.sip.message import Request, Response
 
 from .acceptance import Acceptance
-from .answers import AnswerInAck
 from .bodies import Body
-from .changes import Change, Method, receive_change
+from .changes import Change, Method
 from .channel import Channel, Done, Fields, Told
 from .dialog import Dialog
-from .events import EndReason, Event, OfferReceived, RequestReceived, SessionConfirmed, SessionEnded
-from .exchange import Exchange, Way
-from .machines import SESSION, OfferState, SessionEvent, SessionState
+from .events import EndReason, Event, SessionConfirmed, SessionEnded
+from .exchange import Way
+from .machines import SESSION, SessionEvent, SessionState
 from .negotiation import Negotiation
-from .offers import RETRY_AFTER
+from .reception import Reception
 from .session_timer import SessionTimer
 from .state import DialogState
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from .registry import Registry
     from .server import InviteServer
 
-LARGEST_OPEN: Final = 64
-"""Requests within one dialog that may wait for the user's response."""
 _REASONS: Final = {
     SessionEvent.REFUSED: EndReason.REFUSED,
     SessionEvent.BYE: EndReason.BYE,
@@ -55,6 +51,8 @@ class Session(Channel):
     Attributes:
         state: How far it is.
         invite: The INVITE of the peer that made it, until it is answered.
+        acceptance: The 2xx of ours whose ACK has not come.
+        incoming: What comes from the peer.
     """
 
     def __init__(self, registry: "Registry", dialog: Dialog, way: Way, *, quiet: bool = False) -> None:
@@ -72,8 +70,8 @@ class Session(Channel):
             refresh=self._refresh,
             expire=lambda now: self.happen(SessionEvent.EXPIRED, now),
         )
-        self._acceptance: Acceptance | None = None
-        self._open: list[IncomingRequest] = []
+        self.acceptance: Acceptance | None = None
+        self.incoming = Reception(self)
         registry.sessions[dialog.id] = self
 
     @classmethod
@@ -100,7 +98,7 @@ class Session(Channel):
     @property
     def answers_invite(self) -> bool:
         """Whether an INVITE of the peer waits for our response, or a 2xx of ours for its ACK."""
-        return self._acceptance is not None or self.negotiation.owes_invite
+        return self.acceptance is not None or self.negotiation.owes_invite
 
     def tell(self, event: Event) -> None:
         """Tell the user, if it wants this session."""
@@ -146,105 +144,21 @@ class Session(Channel):
             raise LocalProtocolError("an early session is cancelled or rejected, not hung up")
         self.happen(SessionEvent.HANG_UP, now)
 
-    # What the INVITE that made it does
-
-    def succeed(self, exchange: Exchange, success: Response, now: float) -> None:
-        """Take the 2xx to our INVITE or re-INVITE, and acknowledge it unless it has an offer."""
-        self._refresh_target(success)
-        self.timer.answered(success, now)
-        event = self.negotiation.response_described(success)
-        asks = isinstance(event, OfferReceived)
-        if asks:
-            self.negotiation.owe(AnswerInAck(self, exchange))
-        else:
-            self.acknowledge(exchange.sent, None)
-        unanswered = self.negotiation.awaits_offer or self.negotiation.exchange.state is OfferState.LOCAL_OFFER
-        self.happen(SessionEvent.ANSWERED, now)
-        if event is not None:
-            self.tell(event)
-        elif unanswered:
-            self.fail(EndReason.NO_ANSWER, success, now)
-
-    def change_accepted(self, exchange: Exchange, success: Response, now: float) -> None:
-        """Take the 2xx to a re-INVITE or UPDATE of ours."""
-        if exchange.sent.method == "INVITE":
-            self.succeed(exchange, success, now)
-            return
-        self._refresh_target(success)
-        self.timer.answered(success, now)
-        event = self.negotiation.response_described(success)
-        self.negotiation.abandon()
-        if event is not None:
-            self.tell(event)
-
-    def _refresh_target(self, success: Response) -> None:
-        try:
-            self.dialog.refresh_target(success)
-        except SipError:
-            # A response can't be refused: requests go where they went before.
-            return
+    # What INVITEs do
 
     def send_success(self, incoming: "IncomingRequest", fields: Fields, body: Body | None, now: float) -> None:
         """Send the 2xx to an INVITE of the peer, until its ACK comes."""
         response = incoming.response(200, "OK", fields, body)
         incoming.answered = True
         registry = self.registry
-        self._acceptance = Acceptance(
+        self.acceptance = Acceptance(
             incoming.server,
             response,
             registry.alarms,
             registry.options.timers,
             lambda now: self.happen(SessionEvent.UNACKNOWLEDGED, now),
         )
-        self._acceptance.start(now)
-
-    # What comes
-
-    def receive(self, incoming: "IncomingRequest", now: float) -> None:
-        """Take a request within the dialog that is no ACK."""
-        try:
-            self.dialog.check_order(incoming.request)
-            self.registry.check_required(incoming.request)
-            self._dispatch(incoming, now)
-        except SipError as error:
-            incoming.refuse(error, now)
-
-    def receive_ack(self, ack: Request, now: float) -> None:
-        """Take an ACK; one that is repeated or of another INVITE is ignored (S32)."""
-        if self._acceptance is None or ack.cseq.number != self._acceptance.cseq:
-            return
-        self._stop_acceptance()
-        answered = self.negotiation.ack_described(ack)
-        self.happen(SessionEvent.ACKNOWLEDGED, now)
-        if not answered:
-            self.fail(EndReason.NO_ANSWER, ack, now)
-
-    def _dispatch(self, incoming: "IncomingRequest", now: float) -> None:
-        match incoming.method:
-            case "BYE":
-                incoming.respond(200, "OK", now)
-                self.happen(SessionEvent.BYE, now, incoming.request)
-            case "INVITE" | "UPDATE":
-                receive_change(self, incoming, now)
-            case "PRACK":
-                self._receive_prack(incoming, now)
-            case _:
-                self._pass_on(incoming)
-
-    def _receive_prack(self, incoming: "IncomingRequest", now: float) -> None:
-        if self.invite is None:
-            raise SipError("Call/Transaction Does Not Exist", status=481)
-        self.invite.receive_prack(incoming, now)
-
-    def _pass_on(self, incoming: "IncomingRequest") -> None:
-        if incoming.method not in self.registry.options.allow:
-            allow = ("Allow", ", ".join(self.registry.options.allow))
-            raise SipError("Method Not Allowed", status=405, headers=(allow,))
-        self._open = [request for request in self._open if not request.answered]
-        if len(self._open) >= LARGEST_OPEN:
-            raise SipError("too many requests wait", status=500, headers=RETRY_AFTER)
-        self._open.append(incoming)
-        self.tell(RequestReceived(session=self, request=incoming))
+        self.acceptance.start(now)
 
     def check_gone(self, response: Response, now: float) -> None:
         """End the session if a response says that there is none (section 12.2.1.2)."""
@@ -309,20 +223,18 @@ class Session(Channel):
         self.registry.sessions.pop(self.dialog.id, None)
         self.timer.stop()
         self.change.stop()
-        self._stop_acceptance()
+        self.stop_acceptance()
         self.negotiation.end(now)
-        for incoming in self._open:
-            # Section 15.1.2: whatever waits for a response gets one.
-            if not incoming.answered:
-                incoming.respond(487, "Request Terminated", now)
+        self.incoming.end(now)
         if self.invite is not None:
             self.invite.end(now)
         self.tell(SessionEnded(session=self, reason=reason, message=message))
 
-    def _stop_acceptance(self) -> None:
-        if self._acceptance is not None:
-            self._acceptance.stop()
-            self._acceptance = None
+    def stop_acceptance(self) -> None:
+        """Send no 2xx any more."""
+        if self.acceptance is not None:
+            self.acceptance.stop()
+            self.acceptance = None
 
     def _refresh(self, now: float) -> None:
         confirmed = self.state is SessionState.CONFIRMED
