@@ -21,6 +21,7 @@ from wigwag.protocols.sip.dialogs import (
 )
 from wigwag.protocols.sip.digest import Account, DigestClient
 from wigwag.protocols.sip.transactions import Transactions
+from wigwag.protocols.sip.user_agent import UserAgentClient
 
 T = TypeVar("T")
 OFFER = b"v=0\r\no=- 1 1 IN IP4 a.test\r\n"
@@ -56,10 +57,9 @@ class Agent:
         self.events: list[Event] = []
         self.on_event: Callable[[Event], None] = lambda event: None
         self.transactions = Transactions(options.timers)
+        digest = DigestClient(lambda realm: Account("alice", "secret"), chance.randbytes)
         self.dialogs = Dialogs(
-            self.transactions,
-            DigestClient(lambda realm: Account("alice", "secret"), chance.randbytes),
-            random=chance.randbytes,
+            UserAgentClient(self.transactions, digest, chance.randbytes),
             on_event=self._hear,
             contact=lambda way: self.uri,
             options=options,

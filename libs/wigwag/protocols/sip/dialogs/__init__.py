@@ -1,5 +1,6 @@
 """INVITE sessions without I/O: dialogs, offers, reliable responses, session timers (RFC 3261, RFC 3262, RFC 4028)."""
 
+from wigwag.protocols.sip.user_agent import Way
 from wigwag.protocols.specification import Spec
 
 from .bodies import Body
@@ -21,7 +22,6 @@ from .events import (
     SessionConfirmed,
     SessionEnded,
 )
-from .exchange import Way
 from .incoming import IncomingRequest
 from .layer import Dialogs
 from .machines import (

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 from .bodies import Body
 
 if TYPE_CHECKING:
-    from .exchange import Exchange
+    from wigwag.protocols.sip.user_agent import Exchange
+
     from .incoming import Fields, IncomingRequest
     from .reliable import RAck
     from .session import Session

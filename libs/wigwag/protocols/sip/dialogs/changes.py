@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Final, Literal
 from wigwag.errors import LocalProtocolError
 from wigwag.protocols.sip.errors import SipError
 from wigwag.protocols.sip.message import Response
+from wigwag.protocols.sip.user_agent import Exchange
 
 from .bodies import Body, description_of
 from .events import ChangeFailed
-from .exchange import Exchange
 from .machines import SessionState
 from .offers import RETRY_AFTER
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from wigwag.protocols.sip.message import Request, Response
+from wigwag.protocols.sip.user_agent import Exchange, ExchangeUser, Way, branch_of
 
 from .bodies import Body
 from .dialog import Dialog
-from .exchange import Exchange, ExchangeUser, Way, branch_of
 
 if TYPE_CHECKING:
     from .registry import Registry
@@ -43,7 +43,7 @@ class Channel:
     def exchange(self, method: str, user: ExchangeUser, fields: Fields = (), body: Body | None = None) -> Exchange:
         """Return a request within the dialog that has not been sent."""
         made = self.dialog.request(method, (*fields, ("User-Agent", self.registry.options.software)), body)
-        return self.registry.exchange(made, self.way, self.dialog.next_cseq, user)
+        return self.registry.client.exchange(made, self.way, self.dialog.next_cseq, user)
 
     def acknowledge(self, invite: Request, body: Body | None) -> None:
         """Send the ACK of a 2xx, with the credentials of its INVITE; kept for when the 2xx comes again."""

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Final
 
 from wigwag.protocols.sip.errors import SipError
 from wigwag.protocols.sip.message import Request, Response
+from wigwag.protocols.sip.user_agent import Exchange, Way
 from wigwag.protocols.sip.values import NameAddress
 
 from .bodies import SDP
 from .dialog import Dialog
 from .events import CallFailed, EndReason, ProvisionalReceived
-from .exchange import Exchange, Way
 from .machines import SessionState
 from .session import Session
 from .session_timer import SessionInterval
@@ -73,7 +73,7 @@ class InviteClient:
         self._winner: Session | None = None
         self._attempts = 0
         self._timer = SessionInterval(registry.options.session_expires, registry.options.min_se)
-        self._exchange = registry.exchange(self._invite(), way, self._next_cseq, self)
+        self._exchange = registry.client.exchange(self._invite(), way, self._next_cseq, self)
 
     def start(self, now: float) -> None:
         """Send the INVITE."""
@@ -131,7 +131,7 @@ class InviteClient:
         if held is not None and (held is self._winner or held.has_acknowledged(exchange.sent)):
             held.acknowledge_again(exchange.sent)
             return
-        unwanted = self._winner is not None or exchange.cancelled or exchange.distrusted
+        unwanted = self._winner is not None or exchange.cancelled or exchange.failure is not None
         if held is None and unwanted and len(self.sessions) >= MOST_FORKS:
             return
         try:

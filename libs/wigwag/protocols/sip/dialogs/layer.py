@@ -4,14 +4,13 @@ from collections.abc import Callable
 from typing import Final
 
 from wigwag.errors import OverloadedError
-from wigwag.protocols.sip.digest import DigestClient
 from wigwag.protocols.sip.errors import SipError
 from wigwag.protocols.sip.message import Request, Response
-from wigwag.protocols.sip.transactions import ServerTransaction, Transactions, TransactionsFullError
+from wigwag.protocols.sip.transactions import ServerTransaction, TransactionsFullError
+from wigwag.protocols.sip.user_agent import UserAgentClient, Way
 
 from .client import Call, InviteClient
 from .events import Event
-from .exchange import Way
 from .incoming import IncomingRequest
 from .registry import DialogOptions, Registry
 from .server import InviteServer
@@ -31,9 +30,7 @@ class Dialogs(Registry):
     whoever made it; ``next_timeout`` and ``handle_timeout`` are about the sessions only.
 
     Args:
-        transactions: The transaction layer, with the same timers as ``options``.
-        digest: Knows the user's passwords.
-        random: Returns so many unpredictable bytes.
+        client: Sends requests; its transaction layer has the same timers as ``options``.
         on_event: Told what happens; may call back at any time.
         contact: Returns the URI of our Contact for calls that come by a way.
         options: How sessions behave.
@@ -41,15 +38,13 @@ class Dialogs(Registry):
 
     def __init__(
         self,
-        transactions: Transactions,
-        digest: DigestClient,
+        client: UserAgentClient,
         *,
-        random: Callable[[int], bytes],
         on_event: Callable[[Event], None],
         contact: Callable[[Way], str],
         options: DialogOptions = DialogOptions(),  # noqa: B008 - it is frozen
     ) -> None:
-        super().__init__(transactions, digest, random=random, on_event=on_event, options=options)
+        super().__init__(client, on_event=on_event, options=options)
         self._contact = contact
 
     # What the user does

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Final
 
 from wigwag.protocols.sip.errors import SipError
 from wigwag.protocols.sip.message import Request, Response
+from wigwag.protocols.sip.user_agent import Exchange
 
 from .answers import AnswerInAck
 from .changes import receive_change
 from .events import ChangeFailed, EndReason, OfferReceived, RequestReceived
-from .exchange import Exchange
 from .machines import OfferState, SessionEvent, SessionState
 from .offers import RETRY_AFTER
 

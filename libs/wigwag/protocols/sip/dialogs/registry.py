@@ -4,15 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
-from wigwag.protocols.sip.digest import DigestClient
 from wigwag.protocols.sip.errors import SipError
 from wigwag.protocols.sip.message import Request
-from wigwag.protocols.sip.transactions import ServerTransaction, SipTimers, Transactions
+from wigwag.protocols.sip.transactions import ServerTransaction, SipTimers
+from wigwag.protocols.sip.user_agent import UserAgentClient
 
 from .alarms import Alarms
 from .dialog import DialogId
 from .events import Event
-from .exchange import Exchange, ExchangeUser, Way
 from .incoming import IncomingRequest
 
 if TYPE_CHECKING:
@@ -54,43 +53,34 @@ class Registry:
     """The sessions of one user agent and what they are made with.
 
     Args:
-        transactions: The transaction layer, with the same timers as ``options``.
-        digest: Knows the user's passwords.
-        random: Returns so many unpredictable bytes.
+        client: Sends requests; its transaction layer has the same timers as ``options``.
         on_event: Told what happens; may call back at any time.
         options: How sessions behave.
     """
 
     def __init__(
         self,
-        transactions: Transactions,
-        digest: DigestClient,
+        client: UserAgentClient,
         *,
-        random: Callable[[int], bytes],
         on_event: Callable[[Event], None],
         options: DialogOptions = DialogOptions(),
     ) -> None:
-        self.transactions = transactions
+        self.client = client
+        self.transactions = client.transactions
         self.options = options
         self.alarms = Alarms()
         self.tell = on_event
         self.sessions: dict[DialogId, Session] = {}
         self.invites: dict[ServerTransaction, Cancellable] = {}
         """INVITEs and re-INVITEs of others without a final response."""
-        self._digest = digest
-        self._random = random
 
     def token(self, octets: int = 10) -> str:
         """Return a text that nobody can guess, for tags and Call-IDs."""
-        return self._random(octets).hex()
+        return self.client.token(octets)
 
     def number(self, below: int) -> int:
         """Return a random number from 0."""
-        return int.from_bytes(self._random(4)) % below
-
-    def exchange(self, request: Request, way: Way, next_cseq: Callable[[], int], user: ExchangeUser) -> Exchange:
-        """Return an exchange that has not started."""
-        return Exchange(self.transactions, self._digest, request, way, next_cseq, user)
+        return int(self.client.token(4), 16) % below
 
     def incoming(self, server: ServerTransaction, request: Request) -> IncomingRequest:
         """Return a request to answer."""

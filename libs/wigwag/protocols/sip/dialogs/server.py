@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from wigwag.errors import LocalProtocolError
 from wigwag.protocols.sip.errors import SipError
 from wigwag.protocols.sip.message import Request
+from wigwag.protocols.sip.user_agent import Way
 
 from .alarms import Alarm
 from .bodies import SDP, Body, description_of
 from .dialog import Dialog
 from .events import InviteCancelled, InviteReceived
-from .exchange import Way
 from .incoming import Fields, IncomingRequest
 from .machines import OfferState, SessionEvent
 from .reliable import RAck, ReliableSender, supports

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from wigwag.errors import LocalProtocolError
 from wigwag.protocols.sip.message import Request, Response
+from wigwag.protocols.sip.user_agent import Way
 
 from .acceptance import Acceptance
 from .bodies import Body
@@ -12,7 +13,6 @@ from .changes import Change, Method
 from .channel import Channel, Done, Fields, Told
 from .dialog import Dialog
 from .events import EndReason, Event, SessionConfirmed, SessionEnded
-from .exchange import Way
 from .machines import SESSION, SessionEvent, SessionState
 from .negotiation import Negotiation
 from .reception import Reception

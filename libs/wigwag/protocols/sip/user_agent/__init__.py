@@ -4,7 +4,8 @@ from wigwag.protocols.specification import Spec
 
 from .agent import DEFAULT_ACCEPT, AgentOptions, Event, UserAgent
 from .back_off import BackOff
-from .client import LARGEST_DATAGRAM, Done, Outcome, Unanswered, UserAgentClient, fits_datagram
+from .client import LARGEST_DATAGRAM, Done, Outcome, UserAgentClient, fits_datagram
+from .exchange import Exchange, ExchangeUser, Unanswered, Way, branch_of
 from .identity import Flow, Identity, Transport
 from .keep_alive import DATAGRAM_INTERVAL, STREAM_INTERVAL, KeepAlive
 from .messages import MessageSender
@@ -21,6 +22,8 @@ __all__ = [
     "BackOff",
     "Done",
     "Event",
+    "Exchange",
+    "ExchangeUser",
     "Flow",
     "Identity",
     "KeepAlive",
@@ -37,6 +40,8 @@ __all__ = [
     "UserAgent",
     "UserAgentClient",
     "UserAgentServer",
+    "Way",
+    "branch_of",
     "fits_datagram",
 ]
 

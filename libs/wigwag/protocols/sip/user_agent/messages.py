@@ -8,7 +8,8 @@ from wigwag.protocols.sip.message import Request
 from wigwag.protocols.sip.uri import SipUri, parse_uri
 from wigwag.protocols.sip.values import NameAddress
 
-from .client import Done, Outcome, Unanswered, UserAgentClient
+from .client import Done, Outcome, UserAgentClient
+from .exchange import Unanswered
 from .identity import Flow, Identity
 
 

@@ -18,7 +18,8 @@ from wigwag.protocols.sip.uri import parse_uri
 from wigwag.protocols.sip.uri_comparison import equivalent
 from wigwag.protocols.sip.values import NameAddress, parse_number
 
-from .client import Outcome, Unanswered, UserAgentClient
+from .client import Outcome, UserAgentClient
+from .exchange import Unanswered
 from .identity import Flow, Identity
 
 T = TypeVar("T")
