@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 Method = Literal["INVITE", "UPDATE"]
+LONGEST_CHANGE: Final = 180.0
+"""Seconds after which a re-INVITE without a final response is cancelled: no other change can go before."""
 _MOST_ATTEMPTS: Final = 6
 """Of one change, when it meets 491 and 422."""
 
@@ -33,6 +35,7 @@ class Change:
         self._session = session
         self._exchange: Exchange | None = None
         self._retry: Alarm | None = None
+        self._patience: Alarm | None = None
         self._wanted: tuple[Method, bytes | None] = ("UPDATE", None)
         self._refreshes = False
         self._attempts = 0
@@ -63,11 +66,18 @@ class Change:
         self._wanted, self._refreshes, self._attempts = (method, offer), refresh, 0
         self._send(now)
 
-    def stop(self) -> None:
-        """The session is over."""
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
+    def stop(self, now: float) -> None:
+        """The session is over: nobody waits for the response any more."""
+        for alarm in (self._retry, self._patience):
+            if alarm is not None:
+                alarm.cancel()
+        self._retry = self._patience = None
+        self._give_up(now)
+
+    def _give_up(self, now: float) -> None:
+        if self._exchange is not None:
+            # Of anything but an INVITE nothing is left to cancel: it ends by itself.
+            self._exchange.cancel(now)
 
     def _check(self, method: Method) -> None:
         session = self._session
@@ -85,6 +95,7 @@ class Change:
         fields = (*session.registry.capabilities(), *session.timer.request_fields())
         body = None if offer is None else Body(offer)
         self._exchange = session.exchange(method, self, fields, body)
+        self._patience = session.registry.alarms.set(now + LONGEST_CHANGE, self._give_up)
         self._exchange.start(now)
 
     # Responses
@@ -97,6 +108,8 @@ class Change:
     def answered(self, exchange: Exchange, response: Response, now: float) -> None:
         """Take a final response; a 2xx to an INVITE perhaps once more."""
         session = self._session
+        if exchange is self._exchange and self._patience is not None:
+            self._patience.cancel()
         if session.state is SessionState.TERMINATED and exchange is self._exchange:
             self._exchange = None
             if response.status < 300 and exchange.sent.method == "INVITE":

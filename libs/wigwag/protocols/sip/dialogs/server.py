@@ -77,6 +77,12 @@ class InviteServer:
             self._expiry = registry.alarms.set(now + self._expires, lambda now: self._give_up(487, now))
         session.tell(InviteReceived(invite=self, offer=self.offer))
 
+    @property
+    def described(self) -> bool:
+        """Whether a reliable response has had our description, so that ``accept`` takes none."""
+        exchange = self.session.negotiation.exchange
+        return exchange.state is OfferState.LOCAL_OFFER or exchange.settled
+
     # What the user does
 
     def ring(
@@ -189,14 +195,12 @@ class InviteServer:
             raise LocalProtocolError("an offer goes in reliable responses only")
 
     def _check_description(self, description: bytes | None) -> None:
-        exchange = self.session.negotiation.exchange
         if self.session.negotiation.owes:
             raise LocalProtocolError("another offer of the peer has to be answered first")
-        if description is None and self._accepts is None:
-            if not exchange.settled and exchange.state is not OfferState.LOCAL_OFFER:
-                raise LocalProtocolError("a call is accepted with a session description")
-        elif description is not None and exchange.state in (OfferState.STABLE, OfferState.LOCAL_OFFER):
+        if description is not None and self.described:
             raise LocalProtocolError("the session was described before")
+        if description is None and not self.described and self._accepts is None:
+            raise LocalProtocolError("a call is accepted with a session description")
 
     def _accept(self, now: float) -> None:
         session, description, exchange = self.session, self._accepts, self.session.negotiation.exchange

@@ -222,7 +222,7 @@ class Session(Channel):
     def _finish(self, reason: EndReason, message: Request | Response | None, now: float) -> None:
         self.registry.sessions.pop(self.dialog.id, None)
         self.timer.stop()
-        self.change.stop()
+        self.change.stop(now)
         self.stop_acceptance()
         self.negotiation.end(now)
         self.incoming.end(now)

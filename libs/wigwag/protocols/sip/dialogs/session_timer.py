@@ -137,6 +137,7 @@ class SessionTimer(SessionInterval):
             SipError: 422: its interval is too small, and it supports timers; 400: it is malformed.
         """
         asked = SessionExpires.of(request)
+        request.number("min-se")
         if asked is not None and asked.interval < self._min_se and supports(request, "supported", "timer"):
             raise SipError("Session Interval Too Small", status=422, headers=(("Min-SE", str(self._min_se)),))
 

@@ -4,11 +4,12 @@ import pytest
 
 from tests.support.sip_dialogs import ANSWER, OFFER, Agent, World, brief, established, losing
 from wigwag.errors import LocalProtocolError
-from wigwag.protocols.sip import Message, Request
+from wigwag.protocols.sip import Message, Request, SipError
 from wigwag.protocols.sip.dialogs import (
     AnswerReceived,
     ChangeFailed,
     EndReason,
+    IncomingRequest,
     OfferReceived,
     OfferRequested,
     OfferState,
@@ -199,3 +200,37 @@ def test_a_change_may_require_no_unknown_extension() -> None:
     made.insert("Via", alice.place.via("z9hG4bKr"))
     bob.take(made, world.now)
     assert world.messages("420 UPDATE")[0].get("unsupported") == "foo"
+
+
+def test_a_reinvite_that_only_rings_is_cancelled_after_three_minutes() -> None:
+    world, alice, bob = established(session_expires=0)
+    alice.session_now.modify(OFFER_TWO, world.now)
+    world.run(179.9)
+    assert "CANCEL" not in world.sent()
+    world.run(0.2)
+    assert world.moments("CANCEL") == [180.0]
+    assert len(bob.heard(OfferWithdrawn)) == len(alice.heard(ChangeFailed)) == 1
+    alice.session_now.modify(OFFER_TWO, world.now)
+
+
+def test_a_reinvite_that_rings_when_the_session_ends_is_cancelled() -> None:
+    world, alice, _ = established(session_expires=0)
+    alice.session_now.modify(OFFER_TWO, world.now)
+    world.run(1.0)
+    world.lost = lambda message: True
+    alice.session_now.hang_up(world.now)
+    world.run(100.0)
+    assert "CANCEL" in world.sent()
+    assert not alice.transactions.clients
+
+
+def test_an_update_that_the_peer_does_not_take_after_all_is_followed_by_a_reinvite() -> None:
+    world, _, bob = established(session_expires=120)
+    answering(bob, world)
+    bob.session_now.incoming._dispatch = _not_implemented  # type: ignore[method-assign]
+    world.run(61.0)
+    assert world.sent("alice")[:2] == ["UPDATE", "INVITE"]
+
+
+def _not_implemented(incoming: IncomingRequest, now: float) -> None:
+    raise SipError("Not Implemented", status=501)

@@ -92,7 +92,7 @@ class Pair(RuleBasedStateMachine):
     @rule(who=WHO, which=WHICH)
     def accept(self, who: str, which: int) -> None:
         for event in self._some(self.world.agents[who].heard(InviteReceived), which):
-            description = None if event.invite.session.negotiation.exchange.settled else self.description()
+            description = None if event.invite.described else self.description()
             with suppress(LocalProtocolError):
                 event.invite.accept(self.world.now, description)
 
