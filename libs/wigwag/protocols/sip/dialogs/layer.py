@@ -65,6 +65,12 @@ class Dialogs(Registry):
         """Go on with a session that another held."""
         return Session.restored(self, state, way, now)
 
+    def move(self, old: Way, new: Way) -> None:
+        """Let the requests of sessions go another way from now on: the one before is gone."""
+        for session in self.sessions.values():
+            if session.way is old:
+                session.way = new
+
     # What comes
 
     def concerns(self, request: Request) -> bool:

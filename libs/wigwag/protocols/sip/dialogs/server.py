@@ -1,10 +1,10 @@
 """An INVITE of a peer, from its arrival to its final response (RFC 3261 section 13.3, RFC 3262 section 3)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wigwag.errors import LocalProtocolError
 from wigwag.protocols.sip.errors import SipError
-from wigwag.protocols.sip.message import Request
+from wigwag.protocols.sip.message import Request, Response
 from wigwag.protocols.sip.user_agent import Way
 
 from .alarms import Alarm
@@ -18,6 +18,9 @@ from .session import Session
 
 if TYPE_CHECKING:
     from .registry import Registry
+
+REMINDER_INTERVAL: Final = 60.0
+"""Seconds between provisional responses while the user has said nothing else."""
 
 
 class InviteServer:
@@ -51,6 +54,7 @@ class InviteServer:
         self._accepts: bytes | None = None
         self._accept_fields: Fields | None = None
         self._expiry: Alarm | None = None
+        self._reminder: Alarm | None = None
         self._expires = expires
         self._reliable = ReliableSender(
             incoming.server,
@@ -123,7 +127,7 @@ class InviteServer:
         if reliable:
             self._reliable.send(response, now)
         else:
-            self._incoming.server.respond(response, now)
+            self._send_provisional(response, now)
 
     def accept(self, now: float, description: bytes | None = None, fields: Fields = ()) -> None:
         """Accept the call with our answer, or with our offer if the INVITE had none (S29).
@@ -159,7 +163,7 @@ class InviteServer:
         """
         rack = RAck.parse(incoming.request.get("rack"))
         description = description_of(incoming.request)
-        if rack.cseq != self.request.cseq or not self._reliable.acknowledge(rack, now):
+        if not self._reliable.acknowledge(rack, now):
             raise SipError("Call/Transaction Does Not Exist", status=481)
         negotiation = self.session.negotiation
         if description is not None and negotiation.exchange.state is not OfferState.LOCAL_OFFER:
@@ -180,6 +184,15 @@ class InviteServer:
             self._refuse(487, "Request Terminated", (), now)
 
     # How
+
+    def _send_provisional(self, response: Response, now: float) -> None:
+        """Send a response that may be lost, again every minute: proxies cancel what is silent (section 13.3.1.1)."""
+        if self._reminder is not None:
+            self._reminder.cancel()
+        self._reminder = self._registry.alarms.set(
+            now + REMINDER_INTERVAL, lambda now: self._send_provisional(response, now)
+        )
+        self._incoming.server.respond(response, now)
 
     def _describe(self, description: bytes, *, reliable: bool) -> None:
         exchange = self.session.negotiation.exchange
@@ -234,8 +247,9 @@ class InviteServer:
         self._registry.invites.pop(self._incoming.server, None)
         self._reliable.stop()
         self.session.invite = None
-        if self._expiry is not None:
-            self._expiry.cancel()
+        for alarm in (self._expiry, self._reminder):
+            if alarm is not None:
+                alarm.cancel()
 
 
 def _offer_of(invite: Request) -> bytes | None:

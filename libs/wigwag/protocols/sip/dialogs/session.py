@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .registry import Registry
     from .server import InviteServer
 
+_OWN: Final = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"))
 _REASONS: Final = {
     SessionEvent.REFUSED: EndReason.REFUSED,
     SessionEvent.BYE: EndReason.BYE,
@@ -111,10 +112,12 @@ class Session(Channel):
         """Send another request within the dialog, such as MESSAGE or INFO; a 408 or 481 ends the session.
 
         Raises:
-            LocalProtocolError: The session is over.
+            LocalProtocolError: The session is over, or the method is one that the session sends by itself.
         """
         if self.state is SessionState.TERMINATED:
             raise LocalProtocolError("the session is over")
+        if method in _OWN:
+            raise LocalProtocolError(f"{method} is sent by the session itself")
 
         def answered(response: Response, now: float) -> None:
             done(response, now)

@@ -135,6 +135,18 @@ def test_an_offer_in_the_2xx_that_is_refused_is_acknowledged_and_ended() -> None
     assert not bob.dialogs.sessions
 
 
+def test_an_offer_in_the_2xx_that_is_not_answered_before_hanging_up_is_acknowledged_first() -> None:
+    world = World()
+    alice, bob = world.agent("alice"), world.agent("bob")
+    call(alice, offer=None)
+    bob.invite.accept(world.now, OFFER)
+    world.run()
+    alice.session.hang_up(world.now)
+    world.lost = lambda message: True
+    world.run()
+    assert world.sent("alice") == ["INVITE", "ACK", "BYE"]
+
+
 def test_a_2xx_without_the_answer_is_acknowledged_and_ended() -> None:
     world = World()
     alice, bob = world.agent("alice"), world.agent("bob")
@@ -239,6 +251,23 @@ def test_s33_of_two_branches_that_answer_one_is_kept_and_the_other_ended() -> No
     assert [event.reason for event in carol.heard(SessionEnded)] == [EndReason.BYE]
     assert list(alice.dialogs.sessions.values()) == [alice.session]
     assert bob.session.state is SessionState.CONFIRMED
+
+
+def test_s33_a_branch_that_only_rings_is_over_when_another_is_answered() -> None:
+    world = World()
+    alice, bob, carol = (world.agent(name) for name in ("alice", "bob", "carol"))
+    call(alice, "sip:all@bob.test")
+    carol.invite.ring(world.now)
+    world.run()
+    bob.invite.accept(world.now, ANSWER)
+    world.run()
+    assert [event.reason for event in alice.heard(SessionEnded)] == [EndReason.ELSEWHERE]
+    # It answers all the same: a proxy could not cancel it in time.
+    carol.invite.accept(world.now, ANSWER)
+    world.run()
+    assert world.sent("alice")[-2:] == ["ACK", "BYE"]
+    assert len(alice.heard(SessionEnded)) == 1
+    assert not carol.dialogs.sessions
 
 
 def test_s33_a_second_2xx_whose_ack_is_lost_is_acknowledged_again_and_ended_once() -> None:
@@ -361,6 +390,21 @@ def test_a_challenge_is_answered_with_the_next_cseq_and_the_ack_has_the_same_cre
     assert world.messages("BYE")[0].cseq.number == 3
 
 
+def test_a_2xx_from_one_who_only_claims_to_know_the_password_is_ended() -> None:
+    world = World()
+    alice, bob = world.agent("alice"), world.agent("bob")
+    call(alice)
+    bob.invite.reject(world.now, 401, "Unauthorized", (CHALLENGE,))
+    world.run()
+    proof = ("Authentication-Info", f'qop=auth, rspauth="{"0" * 32}", cnonce="x", nc=00000001')
+    bob.invite.accept(world.now, ANSWER, (proof,))
+    world.run()
+    assert world.sent("alice")[-2:] == ["ACK", "BYE"]
+    assert alice.heard(SessionConfirmed) == []
+    assert len(alice.heard(CallFailed)) == 1
+    assert not alice.dialogs.sessions
+
+
 def test_a_challenge_is_not_answered_once_the_call_was_cancelled() -> None:
     world = World()
     alice, bob = world.agent("alice"), world.agent("bob")
@@ -420,3 +464,17 @@ def test_there_are_no_more_sessions_than_the_limit_allows() -> None:
     world.run()
     assert world.sent("bob") == ["503 INVITE"]
     assert world.messages("503 INVITE")[0].get("retry-after") is not None
+
+
+def test_a_call_that_rings_for_long_is_said_to_ring_every_minute() -> None:
+    world = World()
+    alice, bob = world.agent("alice"), world.agent("bob")
+    call(alice)
+    bob.invite.ring(world.now)
+    world.run(150.0)
+    bob.invite.ring(world.now, 181, "Call Is Being Forwarded")
+    world.run(100.0)
+    bob.invite.accept(world.now, ANSWER)
+    world.run(100.0)
+    assert world.moments("180 INVITE") == [0.0, 60.0, 120.0]
+    assert world.moments("181 INVITE") == [150.0, 210.0]

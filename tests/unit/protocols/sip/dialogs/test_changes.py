@@ -112,6 +112,18 @@ def test_s35_an_update_that_crosses_an_offer_is_refused_491() -> None:
     assert "491 UPDATE" in world.sent("alice")
 
 
+def test_a_change_that_is_refused_at_once_leaves_the_peers_target() -> None:
+    world, alice, bob = established()
+    alice.session_now.modify(OFFER_TWO, world.now)
+    bob.session_now.dialog.local_target = "sip:bob@elsewhere.test"
+    bob.session_now.modify(OFFER_TWO, world.now, method="UPDATE")
+    world.run()
+    assert "491 UPDATE" in world.sent("alice")
+    alice.session_now.request("INFO", lambda response, now: None, world.now)
+    world.run()
+    assert world.messages("INFO")[0].uri == bob.uri
+
+
 def test_a_second_offer_before_the_first_is_answered_is_refused_500() -> None:
     world, alice, bob = established()
     alice.session_now.modify(OFFER_TWO, world.now)

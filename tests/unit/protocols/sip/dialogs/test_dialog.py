@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.sip_dialogs import ANSWER, World, call, established
+from tests.support.sip_dialogs import ANSWER, Place, World, call, established
 from wigwag.errors import LocalProtocolError
 from wigwag.protocols.sip import Request, Response, SipError
 from wigwag.protocols.sip.dialogs import (
@@ -226,3 +226,27 @@ def test_an_early_session_is_not_hung_up() -> None:
     call(alice)
     with pytest.raises(LocalProtocolError):
         bob.invite.session.hang_up(world.now)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"])
+def test_what_a_session_sends_by_itself_is_not_sent_for_its_user(method: str) -> None:
+    world, alice, _ = established()
+    with pytest.raises(LocalProtocolError):
+        alice.session_now.request(method, lambda response, now: None, world.now)
+    assert world.sent() == []
+
+
+def test_a_session_that_is_over_sends_nothing() -> None:
+    world, alice, _ = established()
+    session = alice.session_now
+    session.hang_up(world.now)
+    with pytest.raises(LocalProtocolError):
+        session.request("INFO", lambda response, now: None, world.now)
+
+
+def test_requests_go_another_way_when_the_one_before_is_gone() -> None:
+    world, alice, _ = established()
+    alice.dialogs.move(alice.place, Place(world, "alice", reliable=True))
+    alice.session_now.request("INFO", lambda response, now: None, world.now)
+    assert world.messages("INFO")[0].via.host == "alice.test"
+    assert alice.session_now.way.wire.reliable

@@ -68,16 +68,20 @@ def test_s37_without_a_prack_the_invite_is_refused_after_64_t1() -> None:
     assert [event.response.status for event in alice.heard(CallFailed)] == [504]
 
 
-@pytest.mark.parametrize("rack", ["1 1 INVITE", "x", ""])
-def test_s37_a_prack_of_an_unknown_response_is_refused(rack: str) -> None:
+@pytest.mark.parametrize(
+    ("rack", "status"),
+    [("1 1 INVITE", 481), ("{} 2 INVITE", 481), ("{} 1 UPDATE", 481), ("{} 1", 400), ("x", 400), ("", 400)],
+)
+def test_s37_a_prack_of_an_unknown_response_is_refused(rack: str, status: int) -> None:
     world = World(lost=losing("PRACK", 1))
     alice, bob = called(world, reliable=True)
     bob.invite.ring(world.now)
     world.run()
+    rack = rack.format(world.messages("180 INVITE")[0].get("rseq"))
     stray = next(iter(alice.dialogs.sessions.values())).dialog.request("PRACK", (("RAck", rack),))
     stray.insert("Via", alice.place.via("z9hG4bKstray"))
     bob.take(stray, world.now)
-    assert world.sent("bob")[-1] == ("481 PRACK" if rack.startswith("1") else "400 PRACK")
+    assert world.sent("bob")[-1] == f"{status} PRACK"
 
 
 def test_s37_a_response_before_which_one_is_missing_is_not_acknowledged() -> None:
@@ -176,3 +180,17 @@ def test_an_unreliable_response_has_no_offer() -> None:
     _, bob = called(world, offer=None)
     with pytest.raises(LocalProtocolError):
         bob.invite.ring(world.now, 183, "Session Progress", description=OFFER)
+
+
+def test_an_offer_in_an_unreliable_response_is_none() -> None:
+    world = World()
+    alice, bob = called(world, offer=None)
+    bob.invite.ring(world.now)
+    world.run()
+    progress = world.messages("180 INVITE")[0].copy()
+    progress.set_body(OFFER, "application/sdp")
+    alice.take(progress, world.now)
+    assert alice.heard(OfferReceived) == []
+    bob.invite.accept(world.now, OFFER)
+    world.run()
+    assert [event.offer for event in alice.heard(OfferReceived)] == [OFFER]
