@@ -144,12 +144,16 @@ class World:
 
     def _destinations(self, sender: str, message: Request | Response) -> list[str]:
         if isinstance(message, Response):
-            return [message.via.host.removesuffix(".test")]
-        uri = parse_uri(message.uri)
-        assert isinstance(uri, SipUri)
-        if uri.user == "all":
-            return [name for name in self.agents if name != sender]
-        return [uri.host.removesuffix(".test")]
+            host = message.via.host
+        else:
+            uri = parse_uri(message.uri)
+            if not isinstance(uri, SipUri):
+                return []
+            if uri.user == "all":
+                return [name for name in self.agents if name != sender]
+            host = uri.host
+        name = host.removesuffix(".test")
+        return [name] if name in self.agents else []
 
     def run(self, seconds: float = 0.0) -> None:
         """Let so much time pass: every timer and every message at its moment, messages first."""

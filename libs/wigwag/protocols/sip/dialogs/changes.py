@@ -124,13 +124,14 @@ class Change:
 
     def _refused(self, exchange: Exchange, response: Response, now: float) -> None:
         session = self._session
-        if response.status == 422 and self._attempts < _MOST_ATTEMPTS and session.timer.too_small(response):
+        may_retry = self._attempts < _MOST_ATTEMPTS and not exchange.cancelled
+        if response.status == 422 and may_retry and session.timer.too_small(response):
             self._attempts += 1
             exchange.again(session.timer.request_fields(), now)
             return
         self._exchange = None
         session.negotiation.abandon()
-        if response.status == 491 and self._attempts < _MOST_ATTEMPTS:
+        if response.status == 491 and may_retry:
             self._retry = session.registry.alarms.set(now + self._glare_wait(), self._send_again)
             return
         session.check_gone(response, now)

@@ -118,13 +118,18 @@ class InviteClient:
         """Take a final response; a 2xx perhaps again, or from another branch."""
         if response.status < 300:
             self._accepted(exchange, response, now)
-        elif response.status == 422 and self._attempts < _MOST_ATTEMPTS and self._timer.too_small(response):
+        elif self._asks_again(exchange, response):
             self._attempts += 1
             self._discard(EndReason.REFUSED, now)
             exchange.again(self._timer.request_fields(), now)
         else:
             self._discard(EndReason.REFUSED, now)
             self._registry.tell(CallFailed(client=self, response=response))
+
+    def _asks_again(self, exchange: Exchange, refusal: Response) -> bool:
+        """Tell whether a longer session interval is worth another attempt (RFC 4028 section 7.3)."""
+        wanted = refusal.status == 422 and not exchange.cancelled and self._attempts < _MOST_ATTEMPTS
+        return wanted and self._timer.too_small(refusal)
 
     def _accepted(self, exchange: Exchange, success: Response, now: float) -> None:
         held = self.sessions.get(success.to.tag or "")

@@ -246,3 +246,18 @@ def test_an_update_that_the_peer_does_not_take_after_all_is_followed_by_a_reinvi
 
 def _not_implemented(incoming: IncomingRequest, now: float) -> None:
     raise SipError("Not Implemented", status=501)
+
+
+def test_a_challenge_to_a_reinvite_is_answered_with_the_next_cseq_of_the_dialog() -> None:
+    world, alice, bob = established()
+    alice.session_now.modify(OFFER_TWO, world.now)
+    world.run()
+    challenge = ("Proxy-Authenticate", 'Digest realm="test", nonce="n", algorithm=MD5, qop="auth"')
+    bob.session_now.refuse(world.now, 407, "Proxy Authentication Required", (challenge,))
+    world.run()
+    bob.session_now.answer(ANSWER_TWO, world.now)
+    world.run()
+    first, second = world.messages("INVITE")
+    assert second.cseq.number == first.cseq.number + 1
+    assert world.messages("ACK")[-1].get("proxy-authorization") == second.get("proxy-authorization") is not None
+    assert [event.answer for event in alice.heard(AnswerReceived)] == [ANSWER_TWO]

@@ -85,6 +85,16 @@ def test_s38_a_422_that_does_not_say_more_is_the_end(least: str | None) -> None:
     assert [event.response.status for event in alice.heard(CallFailed)] == [422]
 
 
+def test_s38_a_cancelled_call_does_not_ask_again() -> None:
+    world, alice, bob = pair(100, 0)
+    client = call(alice)
+    client.cancel(world.now)
+    bob.invite.reject(world.now, 422, "Too Small", (("Min-SE", "1000"),))
+    world.run()
+    assert world.sent().count("INVITE") == 1
+    assert [event.response.status for event in alice.heard(CallFailed)] == [422]
+
+
 def test_s38_422_after_422_comes_to_an_end() -> None:
     world, alice, bob = pair(100, 0)
     call(alice)
