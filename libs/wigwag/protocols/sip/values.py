@@ -22,7 +22,7 @@ _DISPLAY_NAME: Final = re.compile(_DISPLAY)
 _SENT_BY: Final = r"(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_][A-Za-z0-9.\-_]*+)"
 _PLAIN: Final = rf"SIP/2\.0/([{TCHAR}]++) {_SENT_BY}(?::([0-9]{{1,5}}+))?"
 # As most write it, and as nearly all do.
-_USUAL_VIA: Final = re.compile(rf"{_PLAIN};branch=([{TCHAR}]++)(;rport)?")
+_USUAL_VIA: Final = re.compile(rf"{_PLAIN}(?:;branch=([{TCHAR}]++)(;rport)?|;rport;branch=([{TCHAR}]++))")
 _PLAIN_VIA: Final = re.compile(rf"{_PLAIN}({PLAIN_PARAMETERS})")
 _VIA: Final = re.compile(
     rf"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+([{TCHAR}]++)[ \t]++"
@@ -139,8 +139,11 @@ def parse_via(value: str) -> Via:
     match = _USUAL_VIA.fullmatch(value)
     parameters: dict[str, str | None]
     if match is not None:
-        transport, host, port, branch, rport = match.groups()
-        parameters = {"branch": branch, "rport": None} if rport else {"branch": branch}
+        transport, host, port, branch, rport, last = match.groups()
+        if last:
+            parameters = {"rport": None, "branch": last}
+        else:
+            parameters = {"branch": branch, "rport": None} if rport else {"branch": branch}
     else:
         transport, host, port, parameters = _unusual_via(value)
     number = None
