@@ -94,6 +94,8 @@ def _address(listener: ListenerSettings) -> str:
 def _suggest(out: Console) -> None:
     lines = {
         "wigwag demo": "two clients, TLS, texts and a file of 20 MiB through this node",
+        "wigwag receive --as sip:bob@localhost": "registers bob and prints his SIP messages",
+        "wigwag send --as sip:alice@localhost --to sip:bob@localhost hi": "sends him one",
         "wigwag status": "how every part of it is",
         "wigwag sessions list": "who is there",
         "wigwag user add carol@localhost": "one more user",
@@ -102,5 +104,5 @@ def _suggest(out: Console) -> None:
     }
     out.print("\nIn another terminal, after [bold]. .venv/bin/activate[/bold]:\n")
     for command, meaning in lines.items():
-        out.print(f"  [bold]{command:<32}[/bold] {meaning}")
+        out.print(f"  [bold]{command:<63}[/bold] {meaning}")
     out.print()
