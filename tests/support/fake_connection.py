@@ -13,6 +13,7 @@ class FakeConnection:
     closed: str = ""
     backlog: int = 0
     """What ``unsent`` says."""
+    local: tuple[str, int] = ("192.0.2.9", 5060)
     certificate_names: tuple[str, ...] = ()
 
     def send(self, frames: list[bytes]) -> None:

@@ -175,7 +175,7 @@ class FakeRelayModule:
     def traces(self) -> list[TraceView]:
         return list(self.running.values())
 
-    def start_trace(self, *, user: str | None, session: str | None) -> TraceView:
+    def start_trace(self, *, user: str | None, session: str | None, call_id: str | None = None) -> TraceView:
         selector = user or session or ""
         if selector in self.running:
             raise ConflictError(f"{selector} is traced already")
@@ -183,7 +183,7 @@ class FakeRelayModule:
         self.running[selector] = view
         return view
 
-    def stop_trace(self, *, user: str | None, session: str | None) -> TraceView:
+    def stop_trace(self, *, user: str | None, session: str | None, call_id: str | None = None) -> TraceView:
         selector = user or session or ""
         if selector not in self.running:
             raise NotFoundError(f"{selector} is not traced")

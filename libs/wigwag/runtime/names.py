@@ -90,6 +90,53 @@ RELAY_SIP_ROUTING_COUNTERS = tuple(
     )
 )
 """Counted by routing and next hops, under the name's last part."""
+SIP_REQUESTS = Metric(
+    "wigwag.relay.sip.requests", "{request}", "SIP requests received, by method", attributes=("method",)
+)
+SIP_RESPONSES = Metric(
+    "wigwag.relay.sip.responses", "{response}", "SIP responses received, by class", attributes=("status",)
+)
+SIP_TRANSACTIONS = Metric(
+    "wigwag.relay.sip.transactions", "{transaction}", "SIP transactions remembered, by side", GAUGE, ("side",)
+)
+SIP_TRANSACTION_COUNTERS = tuple(
+    Metric(f"wigwag.relay.sip.{name}", unit, description)
+    for name, unit, description in (
+        ("servers_opened", "{transaction}", "SIP server transactions ever opened"),
+        ("clients_opened", "{transaction}", "SIP client transactions ever opened"),
+        ("retransmissions_received", "{message}", "SIP requests that came again and were absorbed"),
+        ("retransmissions_sent", "{message}", "SIP messages that were sent again"),
+        ("timeouts", "{transaction}", "SIP transactions that ended without an answer or an ACK"),
+        ("wire_failures", "{transaction}", "SIP transactions that heard of a lost connection"),
+        ("stray_responses", "{response}", "SIP responses that matched no transaction of this pod"),
+    )
+)
+"""Counted by the transaction layer, under the name's last part."""
+SIP_AUTHENTICATIONS = Metric(
+    "wigwag.relay.sip.authentications", "{request}", "SIP requests authenticated, by result", attributes=("result",)
+)
+SIP_REFUSED = Metric(
+    "wigwag.relay.sip.refused", "{message}", "What SIP did not take, or not at once, by reason", attributes=("reason",)
+)
+SIP_BANS = Metric("wigwag.relay.sip.bans", "{address}", "Addresses that SIP lets in no more", GAUGE)
+SIP_BANS_IMPOSED = Metric("wigwag.relay.sip.bans_imposed", "{address}", "Bans ever imposed")
+SIP_OVERLOAD_LEVEL = Metric(
+    "wigwag.relay.sip.overload_level", "{share}", "Share of new SIP requests that is turned away now", GAUGE
+)
+SIP_CONNECTIONS = Metric(
+    "wigwag.relay.sip.connections", "{connection}", "Open SIP connections by listener", GAUGE, ("listener",)
+)
+SIP_DATAGRAM_COUNTERS = tuple(
+    Metric(f"wigwag.relay.sip.datagrams.{name}", "{datagram}", description, attributes=("listener",))
+    for name, description in (
+        ("received", "Datagrams received, keep-alives included"),
+        ("sent", "Datagrams handed to the kernel"),
+        ("dropped", "Datagrams not sent for lack of room"),
+        ("keep_alives", "STUN requests, CRLF and empty datagrams received"),
+        ("kernel_drops", "Datagrams that the kernel dropped because they were not read in time"),
+    )
+)
+"""Counted by each UDP listener, under the name's last part."""
 
 RELAY_SIP_REGISTRATIONS = Metric(
     "wigwag.relay.sip.registrations", "{binding}", "SIP bindings that this pod wrote last and looks after", GAUGE
@@ -178,6 +225,17 @@ METRICS = (
     RELAY_SIP_REGISTRATIONS,
     RELAY_SIP_UPKEEP,
     *RELAY_SIP_REGISTRATION_COUNTERS,
+    SIP_REQUESTS,
+    SIP_RESPONSES,
+    SIP_TRANSACTIONS,
+    *SIP_TRANSACTION_COUNTERS,
+    SIP_AUTHENTICATIONS,
+    SIP_REFUSED,
+    SIP_BANS,
+    SIP_BANS_IMPOSED,
+    SIP_OVERLOAD_LEVEL,
+    SIP_CONNECTIONS,
+    *SIP_DATAGRAM_COUNTERS,
     *LISTENER_COUNTERS,
     *BUS_COUNTERS,
     BUS_LAG,

@@ -1,6 +1,6 @@
 """Capture files (libpcap's format, link type RAW) from what a program knows of its own connections.
 
-The packets are made, not captured: each message becomes one or more TCP segments between the connection's real
+The packets are made, not captured: each message becomes one or more TCP segments, or one UDP datagram, between the real
 addresses, so that Wireshark follows the stream and decodes what it carries, TLS and WebSocket taken off.
 """
 
@@ -12,6 +12,8 @@ _LINKTYPE_RAW = 101
 _LARGEST_SEGMENT = 60_000
 _PSH_ACK = 0x18
 _TCP = 6
+_UDP = 17
+_LARGEST_DATAGRAM = 65_000
 
 Address = tuple[str, int]
 
@@ -44,7 +46,16 @@ class PcapWriter:
         tcp = struct.pack(
             "!HHIIBBHHH", source[1], destination[1], sequence, acknowledged, 5 << 4, _PSH_ACK, 0xFFFF, 0, 0
         )
-        packet = _ip_packet(source[0], destination[0], tcp, payload)
+        self._packet(_ip_packet(source[0], destination[0], _TCP, tcp, payload), wall)
+
+    def write_datagram(self, source: Address, destination: Address, data: bytes, wall: float) -> None:
+        """Write ``data`` as one UDP datagram from ``source`` to ``destination`` at ``wall`` seconds since the epoch."""
+        payload = data[:_LARGEST_DATAGRAM]
+        udp = struct.pack("!HHHH", source[1], destination[1], 8 + len(payload), 0)
+        self._packet(_ip_packet(source[0], destination[0], _UDP, udp, payload), wall)
+        self._file.flush()
+
+    def _packet(self, packet: bytes, wall: float) -> None:
         seconds = int(wall)
         self._file.write(struct.pack("=IIII", seconds, int((wall - seconds) * 1e6), len(packet), len(packet)) + packet)
         self.packets += 1
@@ -55,20 +66,22 @@ class PcapWriter:
         self._file.close()
 
 
-def _ip_packet(source: str, destination: str, tcp: bytes, payload: bytes) -> bytes:
-    """Put a TCP segment into an IPv4 or IPv6 packet, with checksums."""
+def _ip_packet(source: str, destination: str, protocol: int, header: bytes, payload: bytes) -> bytes:
+    """Put a TCP segment or UDP datagram into an IPv4 or IPv6 packet, with checksums."""
     source_ip, destination_ip = (ip_address(text.split("%")[0]) for text in (source, destination))
     addresses = source_ip.packed + destination_ip.packed
-    length = len(tcp) + len(payload)
+    length = len(header) + len(payload)
     if source_ip.version == 4:
-        pseudo = addresses + struct.pack("!BBH", 0, _TCP, length)
-        header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, 0x4000, 64, _TCP, 0) + addresses
-        header = header[:10] + struct.pack("!H", _checksum(header)) + header[12:]
+        pseudo = addresses + struct.pack("!BBH", 0, protocol, length)
+        ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, 0x4000, 64, protocol, 0) + addresses
+        ip = ip[:10] + struct.pack("!H", _checksum(ip)) + ip[12:]
     else:
-        pseudo = addresses + struct.pack("!II", length, _TCP)
-        header = struct.pack("!IHBB", 6 << 28, length, _TCP, 64) + addresses
-    checksum = _checksum(pseudo + tcp + payload)
-    return header + tcp[:16] + struct.pack("!H", checksum) + tcp[18:] + payload
+        pseudo = addresses + struct.pack("!II", length, protocol)
+        ip = struct.pack("!IHBB", 6 << 28, length, protocol, 64) + addresses
+    # A UDP checksum of zero would say that there is none.
+    checksum = _checksum(pseudo + header + payload) or 0xFFFF
+    at = 16 if protocol == _TCP else 6
+    return ip + header[:at] + struct.pack("!H", checksum) + header[at + 2 :] + payload
 
 
 def _checksum(data: bytes) -> int:

@@ -10,6 +10,7 @@ good once that descriptor reports an error, and the first unreachable peer would
 """
 
 import asyncio
+import contextlib
 import errno
 import select
 import socket
@@ -157,14 +158,22 @@ class DatagramListener:
 
     def kernel_drops(self) -> int:
         """Datagrams that the kernel dropped because its receive buffer was full; 0 where it does not say."""
-        if self._socket is None:
-            return 0
-        try:
-            info = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4 * (_MEMINFO_DROPS + 1))
-        except OSError:
-            return 0
-        drops = struct.unpack_from("=I", info, 4 * _MEMINFO_DROPS)[0] if len(info) > 4 * _MEMINFO_DROPS else 0
-        return int(drops)
+        return self._memory()[_MEMINFO_DROPS]
+
+    def receive_queue(self) -> tuple[int, int]:
+        """Bytes of kernel memory that datagrams wait in, and how many there may be; 0, 0 where it does not say."""
+        memory = self._memory()
+        return memory[0], memory[1]
+
+    def _memory(self) -> tuple[int, ...]:
+        """What the kernel tells of the socket's memory, by Linux's SK_MEMINFO numbers."""
+        size = 4 * (_MEMINFO_DROPS + 1)
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                info = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, size)
+                if len(info) == size:
+                    return struct.unpack(f"={_MEMINFO_DROPS + 1}I", info)
+        return (0,) * (_MEMINFO_DROPS + 1)
 
     def close(self) -> None:
         """Stop; what waits for room is tried once more and then lost."""

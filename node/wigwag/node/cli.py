@@ -10,6 +10,7 @@ import typer
 
 from wigwag.errors import WigwagError
 
+from .cli_bans import bans
 from .cli_drain import drain
 from .cli_keys import keys
 from .cli_mi import mi
@@ -39,6 +40,7 @@ app.add_typer(profiles, name="profiles")
 app.add_typer(routes, name="routes")
 app.add_typer(pools, name="pools")
 app.add_typer(certificates, name="certificates")
+app.add_typer(bans, name="bans")
 app.add_typer(keys, name="keys")
 app.add_typer(verify, name="verify")
 app.add_typer(status, name="status")

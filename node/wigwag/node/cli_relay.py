@@ -172,15 +172,23 @@ def trace(
     whose: Annotated[
         str | None, typer.Argument(metavar="USER|SESSION", help="user@realm or a session's id; none: list.")
     ] = None,
+    call_id: Annotated[str | None, typer.Option("--call-id", help="SIP messages of this Call-ID instead.")] = None,
     off: Annotated[bool, typer.Option("--off", help="End the trace.")] = False,
     config: ConfigOption = None,
     url: UrlOption = None,
     token_file: TokenOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write one user's or session's traffic to a pcap file, bodies and credentials blanked."""
+    """Write one user's, session's or call's traffic to a pcap file, bodies and credentials blanked.
+
+    A user's SIP and MSRP go to the same file. SIP also goes to the capture server of trace.hep, if one is set.
+    """
+    if whose is not None and call_id is not None:
+        raise typer.BadParameter("either USER|SESSION or --call-id")
     with client_of(config, url, token_file) as client:
-        if whose is None:
+        if call_id is not None:
+            rows = [client.post("/v1/relay/trace/stop" if off else "/v1/relay/trace", {"call_id": call_id})]
+        elif whose is None:
             rows = client.get("/v1/relay/trace")
         else:
             selector = {"session" if _SESSION_ID.fullmatch(whose) else "user": whose}

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import StoredCredentials
+from wigwag.runtime.hep import HepSender
 from wigwag.runtime.management import Command
 from wigwag.runtime.status import StatusTree
 from wigwag.runtime.telemetry import Readings
 from wigwag.runtime.tracing import Tracing
 
-from .settings import Settings
+from .settings import Settings, TraceSettings
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -86,6 +87,7 @@ def _relay(surroundings: Surroundings) -> Module:
         data_dir=settings.node.data_dir,
         trace_directory=settings.trace_directory,
         trace_max_bytes=settings.trace.max_bytes,
+        trace_hep=_hep(settings.trace),
         status=surroundings.status,
         pod=surroundings.pod,
         bus=surroundings.bus,
@@ -95,6 +97,11 @@ def _relay(surroundings: Surroundings) -> Module:
         reuse_port=surroundings.shares_ports,
         shutdown_grace=settings.node.shutdown_grace,
     )
+
+
+def _hep(settings: TraceSettings) -> HepSender | None:
+    server = settings.hep_server
+    return HepSender(*server, capture_id=settings.hep_capture_id, node="wigwag") if server is not None else None
 
 
 CONSTRUCTORS: Mapping[str, Callable[[Surroundings], Module]] = {"relay": _relay}

@@ -258,6 +258,18 @@ class TraceSettings(Section):
     """Where pcap files go; None: ``traces`` in the data directory."""
     max_bytes: PositiveCount = 104_857_600
     """A trace ends when its file has this size."""
+    hep: Annotated[str, Field(pattern=r"^udp:(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):[0-9]{1,5}$")] | None = None
+    """Capture server, such as Homer, that is shown traced SIP messages too (HEP3): ``udp:host:port``."""
+    hep_capture_id: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] = 0
+    """Number of this capture agent there."""
+
+    @property
+    def hep_server(self) -> tuple[str, int] | None:
+        """Host and port of ``hep``."""
+        if self.hep is None:
+            return None
+        host, _, port = self.hep.removeprefix("udp:").rpartition(":")
+        return host.strip("[]"), int(port)
 
 
 class Settings(Section):

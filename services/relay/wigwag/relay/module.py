@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +14,7 @@ from wigwag.database import Database, Subscribers, relay_routes, tcp_profiles
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import SigningKeys, StoredCredentials
 from wigwag.runtime.credentials import CredentialSource, FileCredentials, FirstOf, HookCredentials
+from wigwag.runtime.hep import HepSender
 from wigwag.runtime.http_hook import HttpHook
 from wigwag.runtime.management import Command
 from wigwag.runtime.status import StatusTree
@@ -32,7 +33,7 @@ from .cluster.pods import PodConnector, PodListener, pod_id
 from .config import HookSettings, ListenerSettings, RelaySettings
 from .connecting import OutgoingConnections
 from .drain_control import DrainControl, OperatorsDrain
-from .draining import Drain, DrainView
+from .draining import Drain, DrainState, DrainView
 from .hop import Hop
 from .keys import key_file
 from .metrics import admission_readings, listener_readings, relay_readings
@@ -74,6 +75,7 @@ class RelayModule:
         data_dir: Where the signing keys are kept unless the settings say otherwise.
         trace_directory: Where traces are written.
         trace_max_bytes: Largest trace file.
+        trace_hep: Shows traced SIP messages to a capture server; None: there is none.
         tracing: Begins spans of traced messages.
         registrations: Where SIP bindings are, whether all pods share it or not.
         store: The store that all pods share; None: this process is the whole relay.
@@ -96,6 +98,7 @@ class RelayModule:
         trace_max_bytes: int,
         tracing: Tracing,
         status: StatusTree,
+        trace_hep: HepSender | None = None,
         registrations: Store,
         store: Store | None = None,
         pod: str | None = None,
@@ -111,6 +114,7 @@ class RelayModule:
         self._trace_directory = trace_directory
         self._trace_max_bytes = trace_max_bytes
         self._tracing = tracing
+        self._trace_hep = trace_hep
         self._store = store
         self._registrations = registrations
         self._pod = pod or pod_id(settings.cluster)
@@ -164,6 +168,10 @@ class RelayModule:
             )
             self.relay.tracing = self._tracing
             self._traces = Traces(self.relay, self._trace_directory, self._trace_max_bytes)
+            if self._trace_hep is not None:
+                await self._trace_hep.start()
+                stack.callback(self._trace_hep.close)
+                self._traces.hep = self._trace_hep
             stack.callback(self._traces.close)
             self._drain = Drain(self.relay, pace=settings.drain_pace)
             drain = self._drain_for_operators(stack, runtime)
@@ -206,7 +214,8 @@ class RelayModule:
             }
             for listener in self._listeners
         }
-        return self._status.ready, {"listeners": details}
+        sip = {} if self.sip is None else {"sip": self.sip.ready_details()}
+        return self._status.ready, {"listeners": details, **sip}
 
     async def drain(self, grace: float) -> None:
         """Accept nothing new, let what is open end and send clients away within ``grace`` seconds; see ``Drain``.
@@ -217,7 +226,10 @@ class RelayModule:
         for listener in self._listeners:
             listener.stop_accepting()
         try:
-            await self._drain.run(grace)
+            async with asyncio.TaskGroup() as draining:
+                if self.sip is not None:
+                    draining.create_task(self.sip.drain(grace))
+                await self._drain.run(grace)
         except asyncio.CancelledError:
             self.serve_again()
             raise
@@ -225,14 +237,27 @@ class RelayModule:
     def serve_again(self) -> None:
         """Call a drain off, also one that is done."""
         self._drain.call_off()
+        if self.sip is not None:
+            self.sip.serve_again()
         for listener in self._listeners:
             listener.accept_again()
             self._status.listening(listener)
+        self._tell_of_sip_listeners()
         self._status.serving()
 
     def drain_view(self) -> DrainView:
         """Return how far a drain is."""
-        return self._drain.view()
+        view = self._drain.view()
+        if self.sip is None:
+            return view
+        # MSRP's part may be done first.
+        going_on = view.state == DrainState.DRAINED.value and self.sip.is_draining
+        return replace(
+            view,
+            state=DrainState.DRAINING.value if going_on else view.state,
+            connections=view.connections + len(self.sip.edge.streams),
+            transactions=view.transactions + self.sip.open_transactions,
+        )
 
     # Opening
 
@@ -365,6 +390,14 @@ class RelayModule:
         self.sip = await stack.enter_async_context(sip)
         self.router = routers(self.router, sip.router)
         self.commands = [*self.commands, *sip.commands]
+        self._traces.addresses = sip.listeners.addresses
+        self._tell_of_sip_listeners()
+
+    def _tell_of_sip_listeners(self) -> None:
+        if self.sip is not None:
+            for name, host, port in self.sip.addresses():
+                self._status.listening_on(name, host, port)
+            self._status.look(self._stream_listeners, {})
 
     def _options(self, settings: ListenerSettings) -> ListenerOptions:
         return ListenerOptions(
@@ -398,7 +431,9 @@ class RelayModule:
                 next_look = loop.time() + CERTIFICATE_CHECK
                 stamps = self._reload_certificates(stamps)
             if self._status.due(loop.time()):
-                self._status.look(self._listeners, self._refusals())
+                self._status.look(self._stream_listeners, self._refusals())
+                if self.sip is not None:
+                    self._status.sip(self.sip.condition())
                 if self.relay.cluster is not None:
                     others = [pod.id for pod in self.relay.cluster.members.others()]
                     self._status.cluster(others, self.relay.cluster.links.views())
@@ -406,7 +441,8 @@ class RelayModule:
     def _refusals(self) -> dict[str, int]:
         admission = self._admission
         refused = {"refused_total": admission.refused_total, "refused_per_address": admission.refused_per_address}
-        return {**refused, "stalls": self.relay.counters["stalls"]}
+        sip = self.sip.refusals() if self.sip is not None else {}
+        return {**refused, "stalls": self.relay.counters["stalls"], **sip}
 
     def _refresh_keys(self) -> None:
         try:
@@ -420,12 +456,13 @@ class RelayModule:
 
     def _certificate_stamps(self) -> dict[str, float]:
         stamps = {}
-        for settings in self._settings.listeners:
-            for path in (path for pair in settings.certificates for path in pair):
-                try:
-                    stamps[path] = Path(path).stat().st_mtime
-                except OSError:
-                    stamps[path] = 0.0
+        pairs = [pair for msrp in self._settings.listeners for pair in msrp.certificates]
+        pairs += [pair for sip in self._settings.sip.listeners for pair in sip.certificates]
+        for path in (path for pair in pairs for path in pair):
+            try:
+                stamps[path] = Path(path).stat().st_mtime
+            except OSError:
+                stamps[path] = 0.0
         return stamps
 
     def _reload_certificates(self, before: dict[str, float]) -> dict[str, float]:
@@ -438,19 +475,25 @@ class RelayModule:
     def reload_certificates(self) -> dict[str, str]:
         """Load all certificates again; returns, by listener, "reloaded" or why the old ones stay in use."""
         results = {}
-        for listener in self._listeners:
+        for listener in self._stream_listeners:
             if listener.tls is not None:
                 results[listener.name] = _reloaded(listener)
-        self._status.reloaded(results, self._listeners)
+        self._status.reloaded(results, self._stream_listeners)
         return results
 
+    @property
+    def _stream_listeners(self) -> list[Listener]:
+        return [*self._listeners, *(self.sip.listeners.streams if self.sip is not None else ())]
+
     def _own_addresses(self) -> list[str]:
-        return [listener.address[0] for listener in self._listeners]
+        sip = [host for _, host, _ in self.sip.addresses()] if self.sip is not None else []
+        return [*(listener.address[0] for listener in self._listeners), *sip]
 
     # For operators (RelayOperations)
 
     def _channels(self) -> list[Channel]:
-        return [hop.channel for hop in self.relay.hops.values()]
+        sip = self.sip.channels() if self.sip is not None else []
+        return [*(hop.channel for hop in self.relay.hops.values()), *sip]
 
     def profiles(self) -> Sequence[Mapping[str, object]]:
         """The TCP profiles in force, by column, in the order they are tried."""
@@ -482,13 +525,13 @@ class RelayModule:
         """Running traces."""
         return self._traces.views()
 
-    def start_trace(self, *, user: str | None, session: str | None) -> TraceView:
+    def start_trace(self, *, user: str | None, session: str | None, call_id: str | None = None) -> TraceView:
         """Begin one."""
-        return self._traces.start(Selector(user, session))
+        return self._traces.start(Selector(user, session, call_id))
 
-    def stop_trace(self, *, user: str | None, session: str | None) -> TraceView:
+    def stop_trace(self, *, user: str | None, session: str | None, call_id: str | None = None) -> TraceView:
         """End one."""
-        return self._traces.stop(Selector(user, session))
+        return self._traces.stop(Selector(user, session, call_id))
 
 
 def _address(settings: ListenerSettings, port: int) -> ListenerAddress:

@@ -14,16 +14,22 @@ from wigwag.runtime.status_loading import Answering, Loading, loading
 
 from .outbound import RouteHook
 from .routing import RouteDecision, RouteQuestion
+from .views import SipCondition
 
 _Answer = TypeVar("_Answer")
 
 EXPIRING = 3
 """Status of certificates that serve, but not for long."""
+OVERLOADED = 4
+"""Status of SIP that serves a part of what comes."""
 EXPIRES_SOON = datetime.timedelta(days=14)
 COUNTED = {
     "accept_pauses": "times that accepting rested for lack of descriptors or memory",
     "refused_total": "connections refused: too many were open",
     "refused_per_address": "connections refused: too many were open from one address",
+    "sip_refused": "SIP requests turned away under overload",
+    "sip_banned": "addresses banned by SIP",
+    "sip_over_rate": "SIP messages and connections over the rate of their address or user",
     "stalls": "sessions cut off because their receiver takes nothing",
 }
 """Counters whose growth is reported, at most once a ``QUIET``."""
@@ -111,9 +117,23 @@ class RelayStatus:
 
     def listening(self, listener: ToldListener) -> None:
         """A listener is open."""
-        host, port = listener.address
-        self._listeners.identifier(listener.name).become(ModuleStatus.READY, f"listens on {host} port {port}")
+        self.listening_on(listener.name, *listener.address)
         self.look([listener], {})
+
+    def listening_on(self, name: str, host: str, port: int) -> None:
+        """A listener of any kind is open."""
+        self._listeners.identifier(name).become(ModuleStatus.READY, f"listens on {host} port {port}")
+
+    def sip(self, condition: SipCondition) -> None:
+        """Tell how SIP is."""
+        identifier = self._tree.group("sip").identifier(reports=EVENT_REPORTS)
+        if not condition.overload:
+            details = f"serving, {condition.bans} addresses banned"
+            identifier.set(ModuleStatus.READY, details)
+            return
+        if identifier.status != OVERLOADED:
+            identifier.report("overload: new requests are turned away", Severity.WARNING)
+        identifier.set(OVERLOADED, f"overload: {condition.overload:.0%} of new requests are turned away")
 
     def serving(self) -> None:
         """Everything is open, or a drain was taken back."""

@@ -1,16 +1,19 @@
-"""Traces: one user's or session's traffic in a capture file, without bodies and credentials."""
+"""Traces: one user's, session's or call's traffic in a capture file, without bodies and credentials."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from wigwag.errors import ConfigurationError, ConflictError, NotFoundError, RemoteProtocolError
 from wigwag.protocols.msrp import BodyReceived, FrameEnded, FrameParser, HeadReceived, RequestHead, ResponseHead
+from wigwag.runtime.hep import HepSender, Protocol
 from wigwag.runtime.pcap import PcapWriter
 
 from .hop import Hop
 from .service import Relay
+from .sip.flows import SipAddress
+from .sip.tap import SipTap
 from .web import TraceView
 
 _SECRET = re.compile(rb"(?im)^(Authorization|WWW-Authenticate|Authentication-Info|Proxy-Authorization):[^\r\n]*")
@@ -19,18 +22,22 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9@._-]")
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Whose traffic: exactly one of the two is given."""
+    """Whose traffic: exactly one is given."""
 
     user: str | None
     """``username@realm``, or the user name alone."""
     session: str | None
+    call_id: str | None = None
+    """Of SIP messages."""
 
     def __str__(self) -> str:
-        return self.user or self.session or ""
+        return self.user or self.session or self.call_id or ""
 
     def matches(self, hop: Hop) -> bool:
         """Tell whether a session on the connection, or one that its requests go to, is selected."""
         sessions = {*hop.sessions, *(route.session for route in hop.routes_from.values())}
+        if self.call_id is not None:
+            return False
         if self.session is not None:
             return any(session.id == self.session for session in sessions)
         return any(self.user in (one.username, f"{one.username}@{one.realm}") for one in sessions)
@@ -88,7 +95,16 @@ class Redactor:
 class Trace:
     """One running trace; a ``Tracer`` of the relay."""
 
-    def __init__(self, selector: Selector, path: Path, wall: Callable[[], float], largest: int) -> None:
+    def __init__(
+        self,
+        selector: Selector,
+        path: Path,
+        wall: Callable[[], float],
+        largest: int,
+        hep: HepSender | None = None,
+    ) -> None:
+        self.tap = SipTap(self)
+        self._hep = hep
         self._selector = selector
         self._path = path
         self._wall = wall
@@ -130,6 +146,27 @@ class Trace:
             if self._writer.octets >= self._largest:
                 self.close()
 
+    # SIP (a Watcher of its taps)
+
+    def wants(self, users: frozenset[str], call_id: str) -> bool:
+        """Tell whether a SIP message is selected."""
+        selector = self._selector
+        return self.active and (
+            selector.user in users or (selector.call_id is not None and selector.call_id == call_id)
+        )
+
+    def show(
+        self, source: tuple[str, int], destination: tuple[str, int], data: bytes, call_id: str, *, datagram: bool
+    ) -> None:
+        """Write a SIP message."""
+        wall = self._wall()
+        if self._hep is not None:
+            protocol: Protocol = "udp" if datagram else "tcp"
+            self._hep.send(source, destination, data, wall, protocol=protocol, correlation_id=call_id)
+        (self._writer.write_datagram if datagram else self._writer.write)(source, destination, data, wall)
+        if self._writer.octets >= self._largest:
+            self.close()
+
     def view(self) -> TraceView:
         """Return what an operator sees."""
         return TraceView(
@@ -155,9 +192,15 @@ class Traces:
         relay: Whose traffic.
         directory: Where the files go.
         largest: Bytes at which a file ends.
+
+    Attributes:
+        hep: Is shown SIP messages too; None: nobody is.
+        addresses: Where SIP is spoken.
     """
 
     def __init__(self, relay: Relay, directory: Path, largest: int) -> None:
+        self.hep: HepSender | None = None
+        self.addresses: Sequence[SipAddress] = ()
         self._relay = relay
         self._directory = directory
         self._largest = largest
@@ -181,11 +224,13 @@ class Traces:
             self._relay.session(selector.session)
         name = f"{_UNSAFE.sub('_', str(selector))}-{int(self._relay.runtime.wall())}.pcap"
         try:
-            trace = Trace(selector, self._directory / name, self._relay.runtime.wall, self._largest)
+            trace = Trace(selector, self._directory / name, self._relay.runtime.wall, self._largest, self.hep)
         except OSError as error:
             raise ConfigurationError(f"trace: {self._directory / name}: {error.strerror}") from error
         self._running[selector] = trace
         self._relay.tracers.append(trace)
+        for address in self.addresses:
+            address.taps.append(trace.tap)
         return trace.view()
 
     def stop(self, selector: Selector) -> TraceView:
@@ -198,6 +243,8 @@ class Traces:
         if trace is None:
             raise NotFoundError(f"{selector} is not traced")
         self._relay.tracers.remove(trace)
+        for address in self.addresses:
+            address.taps.remove(trace.tap)
         trace.close()
         return trace.view()
 

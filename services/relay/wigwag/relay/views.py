@@ -89,3 +89,13 @@ class ListenerAddress:
     def secure(self) -> bool:
         """Whether its connections are encrypted."""
         return self.kind in ("tls", "wss", "peer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipCondition:
+    """How SIP is, for the status."""
+
+    overload: float
+    """Share of new requests that is turned away, 0 to 1."""
+    bans: int
+    """Addresses that are shut out."""

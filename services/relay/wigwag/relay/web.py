@@ -79,10 +79,10 @@ class RelayOperations(Protocol):
     def traces(self) -> list[TraceView]:
         """Running traces."""
 
-    def start_trace(self, *, user: str | None, session: str | None) -> TraceView:
+    def start_trace(self, *, user: str | None, session: str | None, call_id: str | None) -> TraceView:
         """Begin one; ConflictError when it runs already, NotFoundError for an unknown session."""
 
-    def stop_trace(self, *, user: str | None, session: str | None) -> TraceView:
+    def stop_trace(self, *, user: str | None, session: str | None, call_id: str | None) -> TraceView:
         """End one; NotFoundError."""
 
 
@@ -110,11 +110,13 @@ class TraceSelector(BaseModel):
     user: str | None = None
     """``username@realm``."""
     session: str | None = None
+    call_id: str | None = None
+    """Of SIP messages."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "TraceSelector":
-        if (self.user is None) == (self.session is None):
-            raise ValueError("needs user or session, not both")
+        if sum(each is not None for each in (self.user, self.session, self.call_id)) != 1:
+            raise ValueError("needs user, session or call_id, and one only")
         return self
 
 
@@ -248,9 +250,9 @@ def _add_traces(router: APIRouter, operations: RelayOperations) -> None:
     @router.post("/trace", status_code=201)
     async def start_trace(selector: TraceSelector) -> TraceView:
         """Begin to write one user's or session's traffic, redacted, to a pcap file."""
-        return operations.start_trace(user=selector.user, session=selector.session)
+        return operations.start_trace(user=selector.user, session=selector.session, call_id=selector.call_id)
 
     @router.post("/trace/stop")
     async def stop_trace(selector: TraceSelector) -> TraceView:
         """End a trace."""
-        return operations.stop_trace(user=selector.user, session=selector.session)
+        return operations.stop_trace(user=selector.user, session=selector.session, call_id=selector.call_id)

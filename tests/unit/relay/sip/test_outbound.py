@@ -265,6 +265,7 @@ async def test_datagram_to_a_port_where_nobody_listens_goes_to_the_next_hop_at_o
     )
     async with AsyncExitStack() as stack:
         await listeners.open(stack)
+        listeners.serve()
         edge.addresses = {"udp": listeners.addresses[0]}
         edge.sockets = {"udp": (listeners.datagrams[0], listeners.addresses[0])}
         dead, living = _free_port(), _Server()

@@ -62,6 +62,10 @@ class Registry:
         """Tell whether it does."""
         return transaction in self._waiting.get(wire, ())
 
+    def waits_for(self, wire: Wire) -> bool:
+        """Tell whether any transaction waits for something on a connection."""
+        return bool(self._waiting.get(wire))
+
     def leave(self, wire: Wire, transaction: Waiting) -> None:
         """Forget what ``wait_on`` noted."""
         waiting = self._waiting.get(wire)

@@ -145,6 +145,16 @@ class ServerTransaction:
         if self._merge_key and registry.merged.get(self._merge_key) is self:
             del registry.merged[self._merge_key]
 
+    def forget(self) -> None:
+        """End it now; whoever calls this has answered without it (section 8.2.7), or does not want to answer at all.
+
+        A retransmission makes a new transaction.
+        """
+        if self.state is not State.TERMINATED:
+            self.state = State.TERMINATED
+            self._close()
+            self._clear()
+
     # Actions
 
     def _send_provisional(self, response: Response, data: bytes, now: float) -> None:

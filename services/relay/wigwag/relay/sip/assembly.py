@@ -21,6 +21,7 @@ from .next_hops import NextHops
 from .own_bindings import OwnBindings
 from .own_names import OwnNames
 from .ports import Neighbours
+from .protection import Protection
 from .proxy import Proxy
 from .registrar import Registrar
 from .registration_events import RegistrationEvents
@@ -159,6 +160,8 @@ def _edge(
         now=runtime.now,
         spawn=runtime.spawn,
         log=runtime.log,
+        protection=_protection(sip, runtime),
+        secret=runtime.random(16),
     )
     edge.addresses = {address.name: address for address in addresses}
     return edge
@@ -220,6 +223,10 @@ def _waker(
         spawn=runtime.spawn,
         log=runtime.log,
     )
+
+
+def _protection(sip: SipSettings, runtime: SipRuntime) -> Protection:
+    return Protection(sip.protection, sip.trusted_networks, now=runtime.now, wall=runtime.wall, log=runtime.log)
 
 
 def _authenticator(

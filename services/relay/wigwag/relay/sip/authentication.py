@@ -23,6 +23,7 @@ from wigwag.protocols.digest import (
 from wigwag.protocols.sip import SipError, SipUri, parse_uri
 from wigwag.protocols.sip.digest import DigestServer, ProtectionDomain, Role, account_of
 from wigwag.runtime.credentials import CredentialSource
+from wigwag.transport.addresses import network_of
 
 from .flows import Flow, StreamFlow
 from .incoming import NEIGHBOUR, Identity, Incoming
@@ -125,7 +126,8 @@ class Authenticator:
         return self._prove(incoming, domain, credentials, user, known[1], None)
 
     def _domain(self, flow: Flow, role: Role, realm: str) -> ProtectionDomain:
-        binding, issuer = b"", self._tag
+        # A nonce that comes back proves that its address can be reached: forged ones get nobody banned.
+        binding, issuer = network_of(flow.remote[0]).encode(), self._tag
         if isinstance(flow, StreamFlow):
             binding, issuer = self._instance + b"%d" % flow.connection, ""
         return ProtectionDomain(
@@ -149,7 +151,7 @@ class Authenticator:
         if not self._is_here(incoming.flow, credentials):
             assert self.counts is not None
             # Asked before the proof is known to be right would let anybody use up a nonce: it is proven first.
-            self._server.prove(credentials, stored, incoming.request, domain, self._wall())
+            self._check(incoming, domain, credentials, stored)
             issuer = issuer_of(credentials.nonce)
             identity = identity_of(incoming.request)
             accepted = await self.counts.accept(issuer, credentials.nonce, credentials.nonce_count, identity)
@@ -165,6 +167,20 @@ class Authenticator:
             return _window(flow, nonce).accept(nc)
         return self.nonce_counts.accept(nonce, nc, identity_of(incoming.request), self._wall())
 
+    def _check(
+        self,
+        incoming: Incoming,
+        domain: ProtectionDomain,
+        credentials: Credentials,
+        stored: StoredCredentials | None,
+    ) -> None:
+        try:
+            self._server.prove(credentials, stored, incoming.request, domain, self._wall())
+        except SipError:
+            self._edge.counters["auth_failures"] += 1
+            self._edge.protection.failed(incoming.flow.remote[0])
+            raise
+
     def _prove(
         self,
         incoming: Incoming,
@@ -174,11 +190,7 @@ class Authenticator:
         stored: StoredCredentials | None,
         accepted: bool | None,
     ) -> Identity:
-        try:
-            self._server.prove(credentials, stored, incoming.request, domain, self._wall())
-        except SipError:
-            self._edge.counters["auth_failures"] += 1
-            raise
+        self._check(incoming, domain, credentials, stored)
         if accepted is None:
             accepted = self._accept(incoming, credentials)
         if not accepted:
@@ -188,6 +200,7 @@ class Authenticator:
         aor = SipUri("sip", username, None, realm, None).aor
         if aor != user.aor:
             raise SipError(f"Forbidden: these are credentials of {username}", status=403)
+        self._edge.protection.proven(incoming.flow.remote[0], aor, incoming.request.method)
         self._edge.counters["auth_successes"] += 1
         return Identity(aor=aor, username=username, realm=realm)
 

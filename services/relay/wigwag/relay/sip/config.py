@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from wigwag.relay.sip.route_config import SipPoolSettings, SipRouteHookSettings, SipRouteSettings
-from wigwag.runtime.settings import Port, PositiveCount, PositiveSeconds, Seconds, Secret, Section
+from wigwag.runtime.settings import Count, Port, PositiveCount, PositiveSeconds, Seconds, Secret, Section
 
 
 class SipListenerSettings(Section):
@@ -122,6 +122,40 @@ class SipLimits(Section):
     """Without a message from a next hop on a connection that we opened; longer than a call may ring in silence."""
 
 
+class SipProtectionSettings(Section):
+    """What one address and one user may ask; neighbours (``trusted_networks``) may ask anything."""
+
+    messages_per_address: Count = 5_000
+    """SIP messages per second from one IPv4 address or IPv6 /64, bursts of two seconds' worth; 0: no limit. What is
+    over is dropped over UDP; over streams reading pauses."""
+    connections_per_address: Count = 200
+    """New connections per second from one address; 0: no limit."""
+    challenges_per_address: Count = 200
+    """401 and 407 per second that one address is sent over UDP, whose senders can be forged; 0: no limit."""
+    messages_per_user: Count = 500
+    """MESSAGEs per second of one user: 503 above; 0: no limit."""
+    invites_per_user: Count = 50
+    """INVITEs, likewise."""
+    registers_per_user: Count = 20
+    """REGISTERs, likewise."""
+    failures: PositiveCount = 20
+    """Wrong passwords from one address within ``failure_window`` that get it banned."""
+    failure_window: PositiveSeconds = 60.0
+    ban_time: Seconds = 300.0
+    """0: nobody is banned."""
+    addresses: PositiveCount = 32_768
+    """Addresses, and users, that are remembered at least."""
+
+
+class SipOverloadSettings(Section):
+    """When new requests are turned away so that what is under way gets done."""
+
+    target_delay: PositiveSeconds = 0.2
+    """Seconds that messages may wait before they are looked at; well below T1, or everything comes twice."""
+    retry_after: PositiveCount = 5
+    """Largest number of seconds in Retry-After; they are spread from 1 up to it."""
+
+
 class SipSettings(Section):
     """SIP at the edge; served as soon as there are listeners."""
 
@@ -140,6 +174,8 @@ class SipSettings(Section):
     registrar: RegistrarSettings = RegistrarSettings()
     push: PushSettings | None = None
     limits: SipLimits = SipLimits()
+    protection: SipProtectionSettings = SipProtectionSettings()
+    overload: SipOverloadSettings = SipOverloadSettings()
     nonce_lifetime: PositiveSeconds = 300.0
     resolve_timeout: PositiveSeconds = 5.0
     """For the name of a next hop."""

@@ -23,14 +23,19 @@ from wigwag.protocols.sip import (
 )
 from wigwag.protocols.sip.transactions import Transactions, TransactionsFullError
 from wigwag.store import Flow as StoredFlow
+from wigwag.transport.addresses import network_of
 
+from .challenges import Challenges
 from .config import SipSettings
-from .dispatch import Dispatch
+from .dispatch import ALLOW, Dispatch
 from .flows import DatagramFlow, DatagramSender, Flow, SipAddress, StreamFlow, remote_of
 from .incoming import Incoming
+from .overload import Overload
 from .own_names import OwnNames
 from .ports import Neighbours
+from .protection import Protection
 from .proxy import Proxy
+from .shedding import Shedding
 from .shortcut import pass_response, pass_responses
 
 if TYPE_CHECKING:
@@ -40,6 +45,8 @@ if TYPE_CHECKING:
     from .waker import Waker
 
 _KEEP_ALIVES: Final = (b"\r\n\r\n", b"\r\n", b"\x00", b"\x00\x00\x00\x00")
+KNOWN_METHODS: Final = tuple(ALLOW.split(", "))
+OTHER: Final = "other"
 _REMEMBERED: Final = 65_536
 T = TypeVar("T")
 
@@ -56,8 +63,12 @@ class Edge:
         now: Seconds, monotonic.
         spawn: Runs a coroutine beside.
         log: Writes one line.
+        protection: What one address and one user may ask.
+        secret: Makes To tags of challenges.
 
     Attributes:
+        shedding: Turns requests away under overload and while this pod drains.
+        challenges: Sends challenges.
         neighbours: What else is asked; set before anything comes in.
         pods: The other pods; None: there can be none.
         waker: Wakes devices; None: no service is configured that could.
@@ -76,8 +87,14 @@ class Edge:
         now: Callable[[], float],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         log: Callable[..., None],
+        protection: Protection,
+        secret: bytes,
     ) -> None:
         self.settings = settings
+        self.protection = protection
+        protection.shut_out = self._shut_out
+        self.shedding = Shedding(self, Overload(settings.overload.target_delay), settings.overload.retry_after)
+        self.challenges = Challenges(self, secret)
         self.pod = pod
         self.names = names
         self.transactions = transactions
@@ -85,6 +102,8 @@ class Edge:
         self.neighbours: Neighbours
         self.now = now
         self.streams: dict[int, StreamFlow] = {}
+        self.held: dict[int, StreamFlow] = {}
+        """Connections that are not read for a moment."""
         self.sockets: dict[str, tuple[DatagramSender, SipAddress]] = {}
         """UDP listeners by name."""
         self.addresses: dict[str, SipAddress] = {}
@@ -92,6 +111,10 @@ class Edge:
         self.pods: SipPods | None = None
         self.waker: Waker | None = None
         self.counters: Counter[str] = Counter()
+        self.requests = dict.fromkeys((*KNOWN_METHODS, OTHER), 0)
+        """Requests received, by method; what a peer invents counts as ``OTHER``."""
+        self.responses = [0] * 8
+        """Responses received, by the first digit of their status."""
         self._dispatch = Dispatch(self)
         self._spawn = spawn
         self._log = log
@@ -103,10 +126,17 @@ class Edge:
 
     def datagram_received(self, data: bytes, remote: "Address", socket: DatagramSender, address: SipAddress) -> None:
         """Take a datagram that is no STUN."""
-        if data in _KEEP_ALIVES:
+        if data in _KEEP_ALIVES or not self.protection.admits(remote[0]):
             return
+        verdict = self.shedding.datagram(data, remote, socket) if self.shedding.active else False
+        if verdict:
+            return
+        if address.taps:
+            for tap in address.taps:
+                tap.datagram(self.flow_to(socket, address, remote), data, incoming=True)
         if data[:9] == b"SIP/2.0 2" and pass_response(self.transactions, data, self.now()):
             self.counters["responses_received"] += 1
+            self.responses[2] += 1
             return
         flow = self.flow_to(socket, address, remote)
         try:
@@ -114,18 +144,21 @@ class Edge:
         except SipError as error:
             self._broken(error, flow)
             return
+        if verdict is None and self.shedding.turns_away(message, flow):
+            return
         if self.pods is not None and isinstance(message, Request) and self.pods.hand_over(message, data, flow):
             return
         self.message_received(message, flow, self.now())
 
     def responses_passed(self, flow: StreamFlow, data: bytes) -> bytes:
         """Pass on the usual responses that a read of a stream begins with; returns the rest."""
-        if data[:9] != b"SIP/2.0 2":
+        if data[:9] != b"SIP/2.0 2" or flow.address.taps:
             return data
         now = flow.heard_at = self.now()
         rest, passed = pass_responses(self.transactions, data, now)
         flow.messages += passed
         self.counters["responses_received"] += passed
+        self.responses[2] += passed
         return rest
 
     def messages_received(
@@ -136,6 +169,11 @@ class Edge:
         for message in messages:
             if isinstance(message, Message):
                 flow.messages += 1
+                if flow.address.taps:
+                    for tap in flow.address.taps:
+                        tap.stream(flow, bytes(message), incoming=True)
+                if self.shedding.active and self.shedding.turns_away(message, flow):
+                    continue
                 self.message_received(message, flow, now)
             elif isinstance(message, KeepAlive):
                 if flow.channel is not None:
@@ -143,6 +181,11 @@ class Edge:
             else:
                 self._broken(message, flow)
                 flow.close(message.reason)
+        if messages and not flow.address.trusted:
+            pause = self.protection.pause(flow.remote[0], len(messages))
+            if pause:
+                flow.hold(now + pause)
+                self.held[flow.connection] = flow
 
     def stream_opened(self, flow: StreamFlow) -> None:
         """A connection stands."""
@@ -151,6 +194,7 @@ class Edge:
     def stream_closed(self, flow: StreamFlow, reason: str) -> None:
         """A connection is gone: what waits on it is told."""
         self.streams.pop(flow.connection, None)
+        self.held.pop(flow.connection, None)
         if flow.bindings:
             self.neighbours.registering.flow_closed(flow)
         self.transactions.wire_lost(flow, reason, self.now())
@@ -164,6 +208,19 @@ class Edge:
         flow = self._datagram_flows.get((listener, remote))
         if flow is not None:
             self.transactions.wire_lost(flow, str(error), self.now())
+
+    def _shut_out(self, network: str) -> None:
+        """Close the connections from a network that was just banned."""
+        for flow in list(self.streams.values()):
+            if network_of(flow.remote[0]) == network:
+                flow.close("banned")
+
+    def release(self, now: float) -> None:
+        """Read those connections again whose pause is over."""
+        for connection, flow in list(self.held.items()):
+            if flow.held_until <= now:
+                del self.held[connection]
+                flow.release()
 
     def message_received(self, message: Request | Response, flow: Flow, now: float) -> None:
         """Take one message."""
@@ -179,6 +236,7 @@ class Edge:
 
     def _response_received(self, response: Response, now: float) -> None:
         self.counters["responses_received"] += 1
+        self.responses[response.status // 100] += 1
         if self.transactions.receive_response(response, now) is not None:
             return
         if self.pods is None or not self.pods.pass_response(response):
@@ -186,6 +244,8 @@ class Edge:
 
     def _request_received(self, request: Request, flow: Flow, now: float) -> None:
         self.counters["requests_received"] += 1
+        method = request.method
+        self.requests[method if method in self.requests else OTHER] += 1
         wire = self._reply_wire(request, flow)
         if request.method == "ACK":
             if not self.transactions.receive_ack(request, now):
@@ -194,7 +254,8 @@ class Edge:
         try:
             server = self.transactions.receive_request(request, wire, now)
         except TransactionsFullError:
-            self._broken(SipError("Too Many Transactions", status=503, request=request, headers=_RETRY), wire)
+            full = SipError("Too Many Transactions", status=503, request=request, headers=_RETRY)
+            self.answer_statelessly(full, wire)
             return
         if server is None:
             return
@@ -262,6 +323,9 @@ class Edge:
         server = incoming.server
         if server is None or server.final_sent:
             return
+        if status in (401, 407):
+            self.challenges.send(incoming, server, status, reason, fields)
+            return
         response = Response.to_request(incoming.request, status, reason, to_tag=self.proxy.tag(), fields=fields)
         if status >= 300 and incoming.is_strangers_invite:
             # Retransmitted until an ACK comes, it would go on to whoever's address the INVITE was sent with.
@@ -304,20 +368,23 @@ class Edge:
             raise
 
     def _broken(self, error: SipError, flow: Flow) -> None:
-        """Answer a request that can't be read, if that is possible, without remembering it."""
         self.counters["broken"] += 1
+        self.answer_statelessly(error, flow)
+
+    def answer_statelessly(self, error: SipError, flow: Flow) -> None:
+        """Answer the request of an error, if that is possible, without remembering it."""
         request = error.request
         if request is None or request.method == "ACK" or "via" not in request:
             return
         try:
-            request.via  # noqa: B018 - an answer needs to know where to go
+            wire = self._reply_wire(request, flow)
         except SipError:
-            return
+            return  # An answer needs to know where to go.
         fields = error.headers
         response = Response.to_request(
             request, error.status or 400, error.reason, to_tag=self.proxy.tag(), fields=fields
         )
-        flow.send(bytes(response))
+        wire.send(bytes(response))
 
     def is_trusted(self, flow: Flow) -> bool:
         """Tell whether a flow is a neighbour's whose requests need no digest."""

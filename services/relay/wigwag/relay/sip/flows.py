@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wigwag.transport.channel import Address, Channel
 
     from .pods import SipPods
+    from .tap import SipTap
 
 
 MOST_UNSENT: Final = 1_048_576
@@ -37,6 +38,8 @@ class SipAddress:
     bound_port: int
     trusted: bool = False
     """Whoever comes in here has proven that he is a neighbour (``peer``)."""
+    taps: "list[SipTap]" = field(default_factory=list, compare=False, repr=False)
+    """Traces that look at what comes and goes here; empty nearly always."""
 
     transport: str = field(init=False)
     """Transport as URIs name it, in lower case."""
@@ -101,6 +104,9 @@ class DatagramFlow:
 
     def send(self, data: bytes) -> None:
         """Send one message."""
+        if self.address.taps:
+            for tap in self.address.taps:
+                tap.datagram(self, data, incoming=False)
         self._socket.send(data, self.remote)
 
     def to(self, remote: "Address") -> "DatagramFlow":
@@ -131,6 +137,7 @@ class StreamFlow:
         channel: The connection.
         heard_at: When the peer was heard last.
         begun_at: When it was first seen that a message is not complete; 0: none is.
+        held_until: Until when it is not read because its address sends too much; 0: it is read.
         messages: Messages received.
         outbound: Whether we connected.
         bindings: AORs and keys of the bindings that use this connection.
@@ -147,6 +154,7 @@ class StreamFlow:
         "channel",
         "connection",
         "heard_at",
+        "held_until",
         "is_open",
         "messages",
         "opened_at",
@@ -172,6 +180,7 @@ class StreamFlow:
         self.is_open = False
         self.opened_at = self.heard_at = now
         self.begun_at = 0.0
+        self.held_until = 0.0
         self.messages = 0
         self.outbound = outbound
         self.bindings: set[tuple[str, str]] = set()
@@ -186,6 +195,9 @@ class StreamFlow:
         if self._full and channel.unsent() > MOST_UNSENT:
             channel.abort("the peer does not read")
             return
+        if self.address.taps:
+            for tap in self.address.taps:
+                tap.stream(self, data, incoming=False)
         channel.send([data])
 
     def close(self, reason: str) -> None:
@@ -228,8 +240,25 @@ class StreamFlow:
     def resume_sending(self) -> None:
         """It reads again."""
         self._full = False
-        if self.channel is not None:
+        if self.channel is not None and not self.held_until:
             self.channel.resume_reading()
+
+    def hold(self, until: float) -> None:
+        """Don't read for a while."""
+        self.held_until = until
+        if self.channel is not None:
+            self.channel.pause_reading()
+
+    def release(self) -> None:
+        """Read again."""
+        self.held_until = 0.0
+        if self.channel is not None and not self._full:
+            self.channel.resume_reading()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is us who don't read."""
+        return self._full or self.held_until > 0.0
 
     def disconnected(self, reason: str) -> None:
         """The connection is over."""

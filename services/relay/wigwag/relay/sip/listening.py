@@ -11,6 +11,7 @@ from wigwag.transport.errors import CertificateError, ListenError
 from wigwag.transport.listener import Listener, ListenerOptions
 from wigwag.transport.profiles import ProfileTable
 
+from .backlog import Backlog
 from .config import SipListenerSettings, SipSettings
 from .flows import SipAddress, StreamFlow
 
@@ -21,6 +22,32 @@ if TYPE_CHECKING:
 
 _LOOKED_AT: Final = 256
 """Connections whose deadlines are looked at in one turn."""
+
+
+class Door(Admission):
+    """Lets connections in that both the limits of all listeners and the rate of their address allow.
+
+    Args:
+        shared: Limits on open connections of all listeners.
+        edge: Returns the edge, once it is there.
+    """
+
+    def __init__(self, shared: Admission, edge: "Callable[[], Edge]") -> None:
+        super().__init__()
+        self.is_open = False
+        """Nobody comes in before the edge is there."""
+        self._shared = shared
+        self._edge = edge
+
+    def admit(self, address: str) -> str | None:
+        """As ``Admission.admit``."""
+        if not self.is_open:
+            return "not ready yet"
+        return self._edge().protection.refuses_connection(address) or self._shared.admit(address)
+
+    def release(self, address: str) -> None:
+        """As ``Admission.release``."""
+        self._shared.release(address)
 
 
 class SipListeners:
@@ -51,11 +78,12 @@ class SipListeners:
         self.streams: list[Listener] = []
         self.addresses: list[SipAddress] = []
         self._settings = settings
-        self._admission = admission
+        self._door = Door(admission, edge)
         self._profiles = profiles
         self._reuse_port = reuse_port
         self._edge = edge
         self._looked_at = 0
+        self._backlog = Backlog()
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Listen.
@@ -72,6 +100,10 @@ class SipListeners:
             except (ListenError, CertificateError) as error:
                 raise ConfigurationError(f"relay.sip.listeners[{index}], {error}") from error
 
+    def serve(self) -> None:
+        """The edge is there: let everybody in."""
+        self._door.is_open = True
+
     async def _open_datagrams(self, stack: AsyncExitStack, settings: SipListenerSettings) -> None:
         options = DatagramOptions(
             name=settings.name, host=settings.host, port=settings.port, reuse_port=self._reuse_port
@@ -87,7 +119,8 @@ class SipListeners:
         self.datagrams.append(listener)
 
     def _received(self, data: bytes, remote: "Address", listener: DatagramListener, address: SipAddress) -> None:
-        self._edge().datagram_received(data, remote, listener, address)
+        if self._door.is_open:
+            self._edge().datagram_received(data, remote, listener, address)
 
     async def _open_streams(self, stack: AsyncExitStack, settings: SipListenerSettings) -> None:
         listener = Listener(
@@ -108,7 +141,7 @@ class SipListeners:
                 reuse_port=self._reuse_port,
             ),
             lambda: self._stream(address),
-            admission=self._admission,
+            admission=self._door,
             profiles=self._profiles,
         )
         await listener.start()
@@ -134,10 +167,17 @@ class SipListeners:
         self.addresses.append(address)
         return address
 
+    # Overload
+
+    def waiting(self, now: float) -> tuple[float, float]:
+        """Return how many seconds datagrams wait in the kernel, and how full the fullest queue is, 0 to 1."""
+        return self._backlog.measure(self.datagrams, now)
+
     # Time
 
     def tick(self, now: float) -> None:
         """Look at the deadlines of some connections; all of them have their turn within a few seconds."""
+        self._edge().release(now)
         streams = list(self._edge().streams.values())
         if not streams:
             return
@@ -150,7 +190,7 @@ class SipListeners:
 
     def _overdue(self, flow: StreamFlow, now: float) -> str:
         limits = self._settings.limits
-        if not flow.mid_message:
+        if not flow.mid_message or flow.is_paused:
             flow.begun_at = 0.0
         elif not flow.begun_at:
             flow.begun_at = now

@@ -11,6 +11,8 @@ from wigwag.bus import Bus
 from wigwag.database import Blocks, Database
 from wigwag.protocols.digest import SigningKeys
 from wigwag.relay.config import RelaySettings
+from wigwag.relay.metrics import listener_readings
+from wigwag.relay.views import SipCondition
 from wigwag.runtime.credentials import CredentialSource
 from wigwag.runtime.http_hook import HttpHook
 from wigwag.runtime.management import Command
@@ -18,15 +20,19 @@ from wigwag.runtime.status import StatusTree
 from wigwag.runtime.telemetry import Reading
 from wigwag.store import Gap, RegistrationChanged, Store
 from wigwag.transport.admission import Admission
+from wigwag.transport.channel import Channel
 from wigwag.transport.profiles import ProfileTable
 
 from .assembly import SipParts, assemble
 from .connecting import outbound
+from .draining import SipDrain
 from .edge import Edge
+from .edge_readings import edge_readings
 from .listening import SipListeners
 from .outbound import Outbound
 from .pinging import Pinger
 from .pods import SipPods
+from .protection_mi import protection_commands
 from .registered_users import RegisteredUsers
 from .registration_mi import registration_commands
 from .registration_readings import registration_readings
@@ -110,6 +116,7 @@ class SipModule:
         self.router: APIRouter
         self.commands: Sequence[Command]
         self._stack = AsyncExitStack()
+        self._drain: SipDrain
         self.edge: Edge
         self.parts: SipParts
         self.outbound: Outbound
@@ -135,17 +142,70 @@ class SipModule:
                 await self._look_after_registrations(stack)
                 # Connections are closed first: what they leave behind has to be let go.
                 stack.push_async_callback(opening.pop_all().aclose)
+            self.listeners.serve()
             self._open_to_operators()
             watching = asyncio.create_task(self._watch())
             stack.callback(watching.cancel)
             ticker = asyncio.create_task(self._tick())
             stack.callback(ticker.cancel)
+            self._drain = SipDrain(self.edge, pace=self._settings.drain_pace)
+            stack.push_async_callback(self._drain.finish)
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Close every connection and listener."""
+        """Answer what is open, for two seconds at most, and close every connection and listener."""
         await self._stack.aclose()
+
+    async def drain(self, grace: float) -> None:
+        """Send the connections away within ``grace`` seconds; see ``SipDrain``. Cancelling it calls it off."""
+        for listener in self.listeners.streams:
+            listener.stop_accepting()
+        await self._drain.run(grace)
+
+    def serve_again(self) -> None:
+        """Call a drain off, also one that is done."""
+        self._drain.call_off()
+        for listener in self.listeners.streams:
+            listener.accept_again()
+
+    # For the status and for operators
+
+    def addresses(self) -> list[tuple[str, str, int]]:
+        """Return where it listens: name, address, port."""
+        datagrams = [(listener.name, *listener.address) for listener in self.listeners.datagrams]
+        return [*datagrams, *((listener.name, *listener.address) for listener in self.listeners.streams)]
+
+    def channels(self) -> list[Channel]:
+        """Return the open connections."""
+        return [flow.channel for flow in self.edge.streams.values() if flow.channel is not None]
+
+    def ready_details(self) -> dict[str, str]:
+        """Return where it listens, as readiness shows it."""
+        return {name: f"{host}:{port}" for name, host, port in self.addresses()}
+
+    def refusals(self) -> dict[str, int]:
+        """Return the counters whose growth is an event."""
+        shedding, protection = self.edge.shedding, self.edge.protection
+        return {
+            "sip_refused": shedding.refused + shedding.dropped,
+            "sip_banned": protection.bans.imposed,
+            "sip_over_rate": protection.datagrams_dropped + protection.users_refused + protection.connections_refused,
+        }
+
+    def condition(self) -> SipCondition:
+        """Return how SIP is."""
+        return SipCondition(overload=self.edge.shedding.overload.level, bans=len(self.edge.protection.bans))
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether connections are being sent away right now."""
+        return self._drain.is_running
+
+    @property
+    def open_transactions(self) -> int:
+        """Requests that have no final answer yet."""
+        return self._drain.open_transactions
 
     def _assemble(self) -> None:
         listeners = self.listeners
@@ -194,12 +254,19 @@ class SipModule:
         # Not at the top: what serves HTTP takes a moment to load, and commands that run no node load this module too.
         from wigwag.relay.web import routers
 
+        from .protection_web import protection_router
         from .registration_web import registration_router
         from .routing_web import routing_router
 
-        users = RegisteredUsers(self._store, self.parts)
-        self.router = routers(routing_router(self._routing_work), registration_router(users))
-        self.commands = [*routing_commands(self._routing_work), *registration_commands(users, self._work)]
+        users, protection = RegisteredUsers(self._store, self.parts), self.edge.protection
+        self.router = routers(
+            routing_router(self._routing_work), registration_router(users), protection_router(protection)
+        )
+        self.commands = [
+            *routing_commands(self._routing_work),
+            *registration_commands(users, self._work),
+            *protection_commands(protection),
+        ]
 
     async def reload_routes(self) -> int:
         """Read the routing table and its pools again; on an error the old ones stay."""
@@ -207,6 +274,9 @@ class SipModule:
 
     def readings(self) -> Iterable[Reading]:
         """Yield the metrics of SIP."""
+        streams = {listener.name: len(listener.channels) for listener in self.listeners.streams}
+        yield from edge_readings(self.edge, self.listeners.datagrams, streams)
+        yield from listener_readings(self.listeners.streams)
         yield from routing_readings(self.routing, self.outbound)
         yield from registration_readings(self.parts)
 
@@ -240,9 +310,13 @@ class SipModule:
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         next_look = next_pool_look = 0.0
+        due = loop.time() + TICK
         while True:
             await asyncio.sleep(TICK)
             now = loop.time()
+            late, due = max(0.0, now - due), now + TICK
+            waiting, fullness = self.listeners.waiting(now)
+            self.edge.shedding.measured(max(late, waiting), fullness)
             self.edge.transactions.handle_timeout(now)
             self.edge.proxy.tick(now)
             self.listeners.tick(now)
