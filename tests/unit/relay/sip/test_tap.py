@@ -73,7 +73,7 @@ async def test_bodies_and_credentials_are_blotted_out(edge: EdgeUnderTest) -> No
     assert b"nonce=" not in text
     assert b"response=" not in text
     assert b"x" * 20 in text
-    assert text.count(b"Proxy-Authorization: redacted") == 1
+    assert text.count(b'Proxy-Authorization: Digest username="redacted"') == 1
 
 
 async def test_a_call_is_seen_alone_and_nothing_after_the_end(edge: EdgeUnderTest) -> None:
@@ -102,7 +102,8 @@ def test_folded_and_oddly_written_credentials_go_too() -> None:
         b"proxy-authorization:Digest response=3\r\n\r\nbody"
     )
     assert redacted(head) == (
-        b"OPTIONS sip:a SIP/2.0\r\nAUTHORIZATION: redacted\r\nX: y\r\nproxy-authorization: redacted\r\n\r\nxxxx"
+        b'OPTIONS sip:a SIP/2.0\r\nAUTHORIZATION: Digest username="redacted"\r\nX: y\r\n'
+        b'proxy-authorization: Digest username="redacted"\r\n\r\nxxxx'
     )
 
 

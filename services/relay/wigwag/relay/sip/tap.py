@@ -14,6 +14,11 @@ _SECRET: Final = re.compile(
     rb"(?im)^((?:Proxy-)?Authorization|(?:WWW|Proxy)-Authenticate|(?:Proxy-)?Authentication-Info)[ \t]*:"
     rb"[^\r\n]*(?:\r\n[ \t][^\r\n]*)*"
 )
+_REDACTED: Final = (
+    (b"authorization", b'Digest username="redacted"'),
+    (b"authenticate", b'Digest realm="redacted"'),
+    (b"info", b'rspauth="redacted"'),
+)
 
 
 class Watcher(Protocol):
@@ -80,4 +85,13 @@ def users_of(message: Request | Response) -> frozenset[str]:
 def redacted(data: bytes) -> bytes:
     """Return a message with credentials and body blotted out, as long as before but for the credentials."""
     head, end, body = data.partition(b"\r\n\r\n")
-    return _SECRET.sub(rb"\1: redacted", head) + end + b"x" * len(body)
+    return _SECRET.sub(_blotted_out, head) + end + b"x" * len(body)
+
+
+def _blotted_out(field: re.Match[bytes]) -> bytes:
+    """Return a field that says nothing and is one still: decoders shall not stumble over it."""
+    name = field[1].lower()
+    for kind, value in _REDACTED:
+        if name.endswith(kind):
+            return field[1] + b": " + value
+    return field[1] + b": redacted"
