@@ -138,11 +138,11 @@ class SipModule:
                 # Neither of these two gives way to the loop: nothing is received before the edge is there.
                 await self.listeners.open(opening)
                 self._assemble()
+                self.listeners.serve()
                 opening.push_async_callback(self.outbound.close)
                 await self._look_after_registrations(stack)
                 # Connections are closed first: what they leave behind has to be let go.
                 stack.push_async_callback(opening.pop_all().aclose)
-            self.listeners.serve()
             self._open_to_operators()
             watching = asyncio.create_task(self._watch())
             stack.callback(watching.cancel)
