@@ -128,6 +128,10 @@ class DatagramListener:
         """Whether datagrams can come and go."""
         return self._socket is not None
 
+    def receive_by(self, receive: "Callable[[bytes, Address, DatagramListener], None]") -> None:
+        """Give what comes from now on to somebody else."""
+        self._receive = receive
+
     def send(self, data: bytes, remote: Address) -> None:
         """Send a datagram.
 

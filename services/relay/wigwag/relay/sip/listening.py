@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from wigwag.errors import ConfigurationError
@@ -103,6 +104,10 @@ class SipListeners:
     def serve(self) -> None:
         """The edge is there: let everybody in."""
         self._door.is_open = True
+        addresses = {address.name: address for address in self.addresses}
+        for listener in self.datagrams:
+            # Without a call in between: it is made for every datagram.
+            listener.receive_by(partial(self._edge().datagram_received, address=addresses[listener.name]))
 
     async def _open_datagrams(self, stack: AsyncExitStack, settings: SipListenerSettings) -> None:
         options = DatagramOptions(
@@ -110,17 +115,13 @@ class SipListeners:
         )
         listener = DatagramListener(
             options,
-            lambda data, remote, _: self._received(data, remote, listener, address),
+            _ignore,
             failed=lambda remote, error: self._edge().datagram_failed(settings.name, remote, error),
         )
         await listener.start()
         stack.callback(listener.close)
-        address = self._address(settings, listener.address[1])
+        self._address(settings, listener.address[1])
         self.datagrams.append(listener)
-
-    def _received(self, data: bytes, remote: "Address", listener: DatagramListener, address: SipAddress) -> None:
-        if self._door.is_open:
-            self._edge().datagram_received(data, remote, listener, address)
 
     async def _open_streams(self, stack: AsyncExitStack, settings: SipListenerSettings) -> None:
         listener = Listener(
@@ -202,3 +203,7 @@ class SipListeners:
         if not flow.bindings and now - flow.heard_at > idle:
             return "idle"
         return ""
+
+
+def _ignore(data: bytes, remote: "Address", listener: DatagramListener) -> None:
+    """Let a datagram go that came before the edge was there; its sender repeats it."""
