@@ -48,6 +48,8 @@ class Kind(Enum):
     """Received with other octets."""
     UNASKED = "unasked"
     """An answer or REPORT to what was not sent."""
+    REFUSED = "refused"
+    """Not delivered between clients that need nothing but their own retransmission (SIP over UDP)."""
     RECORDING = "recording"
     """A recording contradicts itself or is missing: nothing can be concluded from it."""
 

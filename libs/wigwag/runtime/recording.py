@@ -170,15 +170,17 @@ class Recorder:
         self.number += 1
         return self.number
 
-    def write(self, record: Record) -> None:
-        """Hand one record over to the operating system: it survives the kill of this process.
+    def write(self, record: msgspec.Struct) -> None:
+        """Hand one record, of this file's kind or another, over to the operating system.
+
+        It survives the kill of this process.
 
         Raises:
             OSError: It could not be written whole.
         """
         line = _encode(record) + b"\n"
         if os.write(self._file, line) != len(line):
-            raise OSError(f"record {record.number} was cut short")
+            raise OSError(f"record {self.number} was cut short")
 
     def close(self) -> None:
         """Close the file."""

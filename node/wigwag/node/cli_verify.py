@@ -36,7 +36,26 @@ def verify_relay(
     from wigwag.runtime.verification import verify as judge
 
     recordings = [read_recording(path) for path in dict.fromkeys([*endpoints, *(more or [])])]
-    verdict = judge(recordings, allow_unfinished=allow_unfinished)
+    _conclude(judge(recordings, allow_unfinished=allow_unfinished), as_json)
+
+
+@verify.command("edge")
+def verify_edge(
+    endpoints: Annotated[list[Path], typer.Option("--endpoints", help="A recording; may be given several times.")],
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[RECORDING]...", help="More recordings.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify that the SIP edge lost, doubled, reordered and invented nothing.
+
+    Exit status: 0 every promise was kept; 3 one was broken; 1 a recording can't be read.
+    """
+    from wigwag.runtime.edge_recording import read_edge_recording
+    from wigwag.runtime.edge_verification import verify_edge as judge
+
+    _conclude(judge([read_edge_recording(path) for path in dict.fromkeys([*endpoints, *(more or [])])]), as_json)
+
+
+def _conclude(verdict: "Verdict", as_json: bool) -> None:
     if as_json:
         print_json(_as_json(verdict))
     else:
