@@ -78,6 +78,7 @@ class Pod:
         environment: More variables, such as LD_PRELOAD.
         descriptors: Limit of its open files.
         cpu: CPU that it stays on; None: any.
+        worker: Whether it shares ports with others, as one of ``wigwag run --workers``.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Pod:
         directory: Path,
         settings: Mapping[str, Any],
         *,
+        worker: bool = False,
         environment: Mapping[str, str] | None = None,
         descriptors: int | None = None,
         cpu: int | None = None,
@@ -97,7 +99,9 @@ class Pod:
         self.sip_ports = {kind: quiet_port() for kind in ("udp", "tcp")}
         self._admin_port = quiet_port()
         self._settings = settings
-        self._environment = clean_environment(environment or {})
+        # A worker ends when its parent does: when its standard input, here, is closed.
+        self._worker = {"WIGWAG_WORKER": "1/2/0"} if worker else {}
+        self._environment = clean_environment({**(environment or {}), **self._worker})
         # Without a function to run the child is not forked, which a test that uses gRPC could not bear.
         is_bounded = descriptors is not None or cpu is not None
         self._prepare = partial(_prepare, descriptors, cpu) if is_bounded else None
@@ -122,7 +126,7 @@ class Pod:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [WIGWAG, "run", "relay", "--config", file],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if self._worker else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self._environment,
@@ -180,7 +184,7 @@ class Pod:
         """End it at once (kill -9)."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait()
+        self._reap()
 
     def terminate(self) -> None:
         """Ask it to drain and end (SIGTERM), without waiting."""
@@ -188,8 +192,14 @@ class Pod:
 
     def wait_until_ended(self, seconds: float = END_SECONDS) -> int:
         """Wait until it has ended; returns its exit status."""
+        return self._reap(seconds)
+
+    def _reap(self, seconds: float | None = None) -> int:
         assert self._process is not None
-        return self._process.wait(seconds)
+        status = self._process.wait(seconds)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        return status
 
     def pause(self) -> None:
         """Let it do nothing (SIGSTOP)."""
@@ -201,9 +211,10 @@ class Pod:
 
     def end(self) -> None:
         """End it, whatever state it is in."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.kill()
+            self._reap()
 
 
 def _prepare(descriptors: int | None, cpu: int | None) -> None:
@@ -230,6 +241,7 @@ class Cluster:
         environment: More variables of the pods, or of each.
         descriptors: Limit of open files of the pods, or of each; None: as it is.
         cpus: CPUs that the pods stay on, in turn; None: any.
+        workers: Whether the pods may share ports; each still has its own for MSRP.
     """
 
     def __init__(
@@ -247,6 +259,7 @@ class Cluster:
         environment: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
         descriptors: int | Sequence[int | None] | None = None,
         cpus: Sequence[int] | None = None,
+        workers: bool = False,
     ) -> None:
         self.authority = Authority.create(directory)
         self._base = self._base_settings(directory, relay or {}) | {"node": dict(node or {}), **(sections or {})}
@@ -267,7 +280,9 @@ class Cluster:
             place = directory / name
             variables = environment[number] if isinstance(environment, Sequence) else environment
             files = descriptors[number] if isinstance(descriptors, Sequence) else descriptors
-            self.pods.append(Pod(name, place, settings, environment=variables, descriptors=files, cpu=cpu))
+            self.pods.append(
+                Pod(name, place, settings, worker=workers, environment=variables, descriptors=files, cpu=cpu)
+            )
 
     def _base_settings(self, directory: Path, relay: Mapping[str, Any]) -> dict[str, Any]:
         keys = directory / "signing-keys"

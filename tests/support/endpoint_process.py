@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import msgspec
 
+from tests.support.device_plan import DevicesPlan
 from tests.support.endpoint_plan import Plan
 from tests.support.endpoints import LAST_OUTCOME, Status
 from tests.support.node import WIGWAG, clean_environment
@@ -28,23 +29,32 @@ _NOT_YET = {Kind.LOST, Kind.UNANSWERED}
 
 
 class EndpointProcess:
-    """``python -m tests.support.endpoints`` with one plan; a context manager that kills what still runs."""
+    """``python -m tests.support.endpoints`` with one plan; a context manager that kills what still runs.
 
-    def __init__(self, plan: Plan) -> None:
+    Args:
+        plan: Its plan.
+        module: What runs in its place.
+        status: What that prints.
+    """
+
+    def __init__(
+        self, plan: Plan | DevicesPlan, *, module: str = "tests.support.endpoints", status: type[Status] = Status
+    ) -> None:
         self.plan = plan
         file = Path(plan.directory, f"{plan.name}.plan.json")
         file.write_bytes(msgspec.json.encode(plan))
         self.log = Path(plan.directory, f"{plan.name}.log")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.endpoints", file],
+                [sys.executable, "-m", module, file],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=clean_environment({}),
                 cwd=Path(__file__).resolve().parents[2],
             )
-        self._status = Status(clients=len(plan.clients), ready=0, sending=False, sent=0, unanswered=0)
+        self._decoder = msgspec.json.Decoder(status)
+        self._status: Status = status(clients=len(plan.clients), ready=0, sending=False, sent=0, unanswered=0)
         self.killed = False
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
@@ -52,7 +62,7 @@ class EndpointProcess:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self._status = msgspec.json.decode(line, type=Status)
+            self._status = self._decoder.decode(line)
 
     def __enter__(self) -> Self:
         return self
