@@ -32,7 +32,7 @@ from wigwag.protocols.sip.user_agent import (
     UserAgentClient,
 )
 from wigwag.protocols.sip.validation import validate
-from wigwag.runtime.edge_recording import DeviceRegistered, FlowLost, RequestEnded, RequestSent
+from wigwag.runtime.edge_recording import FlowLost, FlowOpened, RequestEnded, RequestSent
 from wigwag.transport.errors import TransportError
 from wigwag.transport.sip_flows import OpenFlow
 
@@ -59,7 +59,7 @@ class Device:
         """Whether an INFO has to get through before the round is over."""
         self.round_failures = 0
         self.unanswered = 0
-        self.hanging_up = False
+        self.calling = self.hanging_up = False
         self._world = world
         self._peer = f"sip:{plan.peer}@{domain}"
         self._aor = f"sip:{plan.name}@{domain}"
@@ -80,12 +80,13 @@ class Device:
         self._sequences: defaultdict[str, int] = defaultdict(int)
         self._sent = 0
         self._messaging = self._in_dialog = self._had_dialog = self._talking = self._was_registered = False
+        self._finished = False
         self._next_in_dialog = 0.0
 
     @property
     def is_ready(self) -> bool:
-        """Whether it is registered, and its dialog was set up."""
-        return self.flow is not None and (self._had_dialog or not self.plan.dialog)
+        """Whether it is registered."""
+        return self.flow is not None
 
     # The way to the edge
 
@@ -105,6 +106,10 @@ class Device:
     async def _register(self) -> None:
         if self._opened is None:
             self._opened = await self._world.open(self.plan.transport, self)
+            self.flow_name = self._world.flow_name(self.plan.name)
+            self._world.record(
+                FlowOpened, device=self.plan.name, aor=self._aor, flow=self.flow_name, transport=self.plan.transport
+            )
         self._registration.start(self._opened.flow, self._world.now())
         await self._down.wait()
         if self.plan.transport != "UDP":
@@ -116,16 +121,7 @@ class Device:
             self._down.set()
         elif isinstance(event, Registered) and self._opened is not None:
             self._was_registered = True
-            if self.flow is None:
-                self._begin(self._opened.flow)
-
-    def _begin(self, flow: Flow) -> None:
-        self.flow_name = self._world.flow_name(self.plan.name)
-        self._world.record(
-            DeviceRegistered,
-            device=self.plan.name, aor=self._aor, flow=self.flow_name, transport=self.plan.transport,
-        )  # fmt: skip
-        self.flow = flow
+            self.flow = self._opened.flow
 
     def _leave(self, reason: str) -> None:
         opened, self._opened = self._opened, None
@@ -141,7 +137,7 @@ class Device:
             self._down.set()
 
     def _forget(self, flow: Flow, reason: str) -> None:
-        if self.flow is not None:
+        if not self._finished:
             self._world.record(FlowLost, flow=self.flow_name, reason=reason)
         self.flow, self.flow_name = None, ""
         # The edge's nonces are bound to the connection that they came over.
@@ -151,7 +147,7 @@ class Device:
 
     async def close(self) -> None:
         """Leave the edge in good order."""
-        self.flow = None
+        self._finished = True
         self._leave("finished")
 
     def message_received(self, flow: Flow, message: Request | Response) -> None:
@@ -181,7 +177,7 @@ class Device:
 
     def _go_on_in_dialog(self, now: float) -> None:
         dialog = self.dialog
-        if self.plan.dialog == "calls" and not self._had_dialog:
+        if self.calling and not self._had_dialog:
             self._invite()
         elif dialog is not None and self.hanging_up:
             self._send("BYE", dialog.request, self._hung_up, dialog)

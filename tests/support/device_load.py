@@ -108,9 +108,17 @@ class DeviceLoad:
             process.tell(command)
 
     def wait_until_ready(self, seconds: float = 60.0) -> None:
-        """Wait until every device is registered and its dialog was set up."""
+        """Wait until every device is registered."""
         for process in self.processes:
             process.wait_until_ready(seconds)
+
+    def set_dialogs_up(self) -> None:
+        """Let callers call."""
+        wanted = 2 * sum(device.dialog == "calls" for device in self.edge.left)
+        self.tell("call")
+        wait_until(
+            lambda: sum(status.dialogs for status in self.statuses) == wanted, seconds=60.0, what=f"{wanted} dialogs"
+        )
 
     def go_on(self, messages: float, seconds: float = 60.0) -> None:
         """Wait until so many more MESSAGEs were sent."""
@@ -204,6 +212,7 @@ def device_load(edge: EdgePods, directory: Path, *, rate: float = RATE, **plan: 
             processes.append(stack.enter_context(process))
         load = DeviceLoad(edge, processes, directory / "disturbances.recording.jsonl")
         load.wait_until_ready()
+        load.set_dialogs_up()
         load.tell("talk")
         load.use_every_dialog()
         yield load

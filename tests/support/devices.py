@@ -1,8 +1,9 @@
 """``python -m tests.support.devices PLAN``: one process of recording SIP devices.
 
-It prints a status line of JSON several times a second. Commands on standard input: ``talk`` and ``quiet``: MESSAGEs
-and INFOs are sent, or no more; ``round``: each dialog has to carry an INFO both ways; ``bye``: dialogs are ended;
-``finish``: it ends in good order. Its exit status is 1 when the edge wrote something that no edge may write.
+It prints a status line of JSON several times a second. Commands on standard input: ``call``: dialogs are set up;
+``talk`` and ``quiet``: MESSAGEs and INFOs are sent, or no more; ``round``: each dialog has to carry an INFO both ways;
+``bye``: dialogs are ended; ``finish``: it ends in good order. Its exit status is 1 when the edge wrote something that
+no edge may write.
 """
 
 import asyncio
@@ -112,6 +113,9 @@ class Devices:
             self._sending = word == "talk"
             for device in self._devices:
                 device.talk(self._sending)
+        elif word == "call":
+            for device in self._devices:
+                device.calling = device.plan.dialog == "calls"
         elif word == "round":
             for device in self._devices:
                 device.begin_round()

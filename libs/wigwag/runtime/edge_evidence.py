@@ -11,11 +11,11 @@ from typing import Generic, TypeVar
 import msgspec
 
 from .edge_recording import (
-    DeviceRegistered,
     Disturbed,
     EdgeRecord,
     EdgeRecording,
     FlowLost,
+    FlowOpened,
     RequestEnded,
     RequestReceived,
     RequestRepeated,
@@ -68,7 +68,7 @@ class EdgeEvidence:
     Attributes:
         requests: By id.
         devices: Names of the devices of each AOR.
-        transports: What a device registered over.
+        transports: What a device used.
         disturbances: From when to when something was done to the edge.
         violations: What is wrong with the recordings themselves.
     """
@@ -112,7 +112,7 @@ class EdgeEvidence:
     def _take(self, entry: EdgeEntry[EdgeRecord]) -> None:
         name, record = entry.recording, entry.record
         match record:
-            case DeviceRegistered():
+            case FlowOpened():
                 self._flows.add(record.flow)
                 self.devices[record.aor].add(record.device)
                 self.transports[record.device].add(record.transport)
@@ -157,11 +157,11 @@ class EdgeEvidence:
         request.ended = entry
 
     def _check_flows(self) -> None:
-        """Hold that whoever sends or gets anything was registered, by a recording that is here."""
+        """Hold that whoever sends or gets anything has a flow, in a recording that is here."""
         for request in self.requests.values():
             for entry in (request.sent, *request.received):
                 if entry is not None and entry.record.flow not in self._flows:
-                    self._violated(Kind.RECORDING, f"{entry.record.flow} is used, but was never registered", entry)
+                    self._violated(Kind.RECORDING, f"{entry.record.flow} is used, but was never opened", entry)
             if request.sent is not None and request.sent.record.to not in self.devices:
                 self._violated(Kind.RECORDING, f"no recording of {request.sent.record.to}", request.sent)
 

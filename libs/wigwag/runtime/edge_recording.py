@@ -13,8 +13,8 @@ import msgspec
 from .recording import Finished, RecordingError, Started
 
 
-class DeviceRegistered(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="registered"):
-    """A registrar took a device's contact over a new flow."""
+class FlowOpened(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="flow opened"):
+    """A device has a new flow, and is about to register over it."""
 
     number: int
     """Lines up to and including this one."""
@@ -110,7 +110,7 @@ class Disturbed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", ta
 
 EdgeRecord: TypeAlias = (
     Started
-    | DeviceRegistered
+    | FlowOpened
     | FlowLost
     | RequestSent
     | RequestEnded

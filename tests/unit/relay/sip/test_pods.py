@@ -90,6 +90,20 @@ async def test_udp_client_needs_nothing_but_its_retransmission_when_a_pod_dies(c
         cluster.alive.add(owner)
 
 
+async def test_datagrams_to_a_client_of_a_pod_that_died_go_on_from_another(cluster: SipCluster) -> None:
+    alice = await registered(cluster.edges["pod-a"], "alice", "tcp")
+    bob = await registered(cluster.edges["pod-b"], "bob")
+    await send(alice, alice.message("bob"))
+    first = bob.incoming()
+    cluster.kill("pod-b")  # With bob's answer in its socket.
+    alice.under_test.pass_time(0.6)
+    again = bob.incoming()
+    assert again.via.branch == first.via.branch
+    bob.under_test = alice.under_test
+    bob.answer(again)
+    assert alice.response().status == 200
+
+
 async def test_count_of_a_nonce_is_good_once_in_the_whole_cluster(cluster: SipCluster) -> None:
     alice = SipClient(cluster.edges["pod-a"], "alice")
     sent = await send(alice, alice.message("bob"))

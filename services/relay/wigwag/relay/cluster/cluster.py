@@ -198,8 +198,7 @@ class Cluster:
 
     def sip_received(self, pod: str, content: bytes) -> None:
         """Another pod has something of SIP for this one."""
-        if self.links.sip is not None:
-            self.links.sip.received(pod, content)
+        self.links.sip_received(pod, content)
 
     def superseded(self, frame: Superseded) -> None:
         """Another pod says that a client of ours has AUTHed there."""

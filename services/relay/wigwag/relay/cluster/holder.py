@@ -57,6 +57,7 @@ class HolderLink:
 
     def __init__(self, relay: "Relay", harbour: Harbour) -> None:
         self.pod = ""
+        """Who has opened it, once that is proven."""
         self._relay = relay
         self._harbour = harbour
         self._nonce = relay.runtime.random(frames.NONCE)

@@ -8,7 +8,7 @@ from wigwag.protocols.digest import SigningKeys
 from wigwag.relay.destination import Holding
 
 from . import frames
-from .frames import Answered, Beat, Challenge, Closed, Failed, Frame, FrameReader, Response, Taken, Told
+from .frames import Answered, Beat, Challenge, Closed, Failed, Frame, FrameReader, Response, Sip, Taken, Told
 from .greeting import check_holder
 from .remote import Remote, Target
 
@@ -38,6 +38,9 @@ class LinkObserver(Protocol):
 
     def told(self, frame: Told) -> None:
         """A question is answered."""
+
+    def sip_received(self, pod: str, content: bytes) -> None:
+        """The other pod has something of SIP for this one."""
 
 
 class PodLink:
@@ -191,6 +194,8 @@ class PodLink:
                 pass
             case Told() if self.up:
                 self._observer.told(frame)
+            case Sip(content=content) if self.up:
+                self._observer.sip_received(self.pod, content)
             case Taken() | Answered() | Failed() | Response() | Closed() if self.up:
                 self._told(frame, now)
             case _:

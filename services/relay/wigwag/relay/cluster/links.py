@@ -113,10 +113,22 @@ class Links:
             del self._questions[number]
 
     def send_sip(self, pod: str, content: bytes) -> bool:
-        """Send a pod something of SIP, once the link to it stands; False: there is no hope, or too much waits."""
-        if not self.reachable(pod):
-            return False
-        return self._link(pod).send_if_room(frames.sip(content))
+        """Send a pod something of SIP, once the link to it stands; False: there is no hope, or too much waits.
+
+        A pod that has just started knows us before we hear of it: it is answered over the link that it has opened.
+        """
+        if self.reachable(pod):
+            return self._link(pod).send_if_room(frames.sip(content))
+        for holder in self.holders:
+            if holder.pod == pod:
+                holder.send(frames.sip(content))
+                return True
+        return False
+
+    def sip_received(self, pod: str, content: bytes) -> None:
+        """Another pod has something of SIP for this one."""
+        if self.sip is not None:
+            self.sip.received(pod, content)
 
     def told(self, frame: Told) -> None:
         """A question is answered; the asker may have given up."""

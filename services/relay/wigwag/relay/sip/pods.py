@@ -162,7 +162,7 @@ class SipPods:
             return False
         owner = self._owner(message, [pod.id for pod in others])
         # A pod that can't be reached at once would only swallow it; with the same branch everywhere we may do its work.
-        if owner == self.own or (not self._links.stands(owner) and not self._links.reachable(owner)):
+        if owner == self.own or not self._links.stands(owner):
             return False
         handed = HandedOver(flow.address.name, flow.remote[0], flow.remote[1], data)
         return self._send(owner, handed)
@@ -177,14 +177,17 @@ class SipPods:
     def pass_response(self, response: Response) -> bool:
         """Give a response to the pod that its Via names; False: that is this one, or nobody."""
         pod = response.via.parameters.get("pod")
-        if not pod or pod == self.own or not self._links.reachable(pod):
+        if not pod or pod == self.own:
             return False
         return self._send(pod, Passed(bytes(response)))
 
     def deliver(self, flow: PodFlow, data: bytes) -> None:
         """Have a pod send something over one of its flows."""
         delivery = Delivery(flow.address.name, flow.connection, flow.remote[0], flow.remote[1], data)
-        if not self._send(flow.pod, delivery) and flow.reliable:
+        if not flow.reliable and not self._links.stands(flow.pod):
+            # Whoever waits for the link repeats himself in vain if the pod is gone; our socket has the same address.
+            self._send_datagram(delivery)
+        elif not self._send(flow.pod, delivery) and flow.reliable:
             self._lost(flow.pod, flow.connection)
 
     def _send(self, pod: str, what: Between) -> bool:
@@ -254,15 +257,18 @@ class SipPods:
 
     def _deliver(self, pod: str, delivery: Delivery) -> None:
         if not delivery.connection:
-            socket = self._edge.sockets.get(delivery.listener)
-            if socket is not None:
-                socket[0].send(delivery.data, (delivery.host, delivery.port))
+            self._send_datagram(delivery)
             return
         flow = self._edge.streams.get(delivery.connection)
         if flow is not None and flow.is_open:
             flow.send(delivery.data)
         else:
             self._send(pod, Lost(delivery.connection))
+
+    def _send_datagram(self, delivery: Delivery) -> None:
+        socket = self._edge.sockets.get(delivery.listener)
+        if socket is not None:
+            socket[0].send(delivery.data, (delivery.host, delivery.port))
 
     def _nowhere(self, pod: str) -> PodFlow:
         """Return a flow for what needs no answer."""
