@@ -152,6 +152,8 @@ class Device:
 
     def message_received(self, flow: Flow, message: Request | Response) -> None:
         """A message came."""
+        if self._opened is None or flow is not self._opened.flow:
+            return
         validate(message)
         if isinstance(message, Request):
             self._server.receive(message, flow, self._world.now())

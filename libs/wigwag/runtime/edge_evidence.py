@@ -81,13 +81,14 @@ class EdgeEvidence:
         self.disturbances: list[tuple[float, float]] = []
         self.violations: list[Violation] = []
         self.flows_lost = 0
-        self._flows: set[str] = set()
+        self._standing: dict[str, str] = {}
+        """The flow of each device."""
         self._sequences: dict[tuple[str, str, str], EdgeEntry[RequestSent]] = {}
         for recording in recordings:
             self._check_frame(recording)
             for entry in _entries(recording):
                 self._take(entry)
-        self._check_flows()
+        self._check_receivers()
 
     def was_disturbed(self, request: EdgeRequest) -> bool:
         """Tell whether something was done to the edge while the request was in flight."""
@@ -108,31 +109,59 @@ class EdgeEvidence:
             self._violated(Kind.RECORDING, f"{recording.name} ends before its endpoint was done")
         if any(isinstance(record, Finished) for record in records[:-1]):
             self._violated(Kind.RECORDING, f"{recording.name} goes on after its end")
+        if any(isinstance(record, Started) for record in records[1:]):
+            self._violated(Kind.RECORDING, f"{recording.name} begins twice")
 
     def _take(self, entry: EdgeEntry[EdgeRecord]) -> None:
         name, record = entry.recording, entry.record
         match record:
             case FlowOpened():
-                self._flows.add(record.flow)
-                self.devices[record.aor].add(record.device)
-                self.transports[record.device].add(record.transport)
+                self._take_opened(EdgeEntry(name, record))
             case FlowLost():
-                self.flows_lost += 1
+                self._take_lost(EdgeEntry(name, record))
             case RequestSent():
                 self._take_sent(EdgeEntry(name, record))
             case RequestEnded():
                 self._take_ended(EdgeEntry(name, record))
             case RequestReceived():
+                self._check_flow(EdgeEntry(name, record))
                 self.requests[record.id].received.append(EdgeEntry(name, record))
             case RequestRepeated():
+                self._check_flow(EdgeEntry(name, record))
                 self.requests[record.id].repeated.append(EdgeEntry(name, record))
             case Disturbed():
                 self.disturbances.append((record.began, record.time))
             case Started() | Finished():
                 pass
 
+    # Flows: a device has one at a time
+
+    def _take_opened(self, entry: EdgeEntry[FlowOpened]) -> None:
+        opened = entry.record
+        former = self._standing.get(opened.device)
+        if former is not None:
+            self._violated(Kind.RECORDING, f"{opened.flow} opened, but nothing says that {former} was lost", entry)
+        self._standing[opened.device] = opened.flow
+        self.devices[opened.aor].add(opened.device)
+        self.transports[opened.device].add(opened.transport)
+
+    def _take_lost(self, entry: EdgeEntry[FlowLost]) -> None:
+        self.flows_lost += 1
+        device = next((device for device, flow in self._standing.items() if flow == entry.record.flow), None)
+        if device is None:
+            self._violated(Kind.RECORDING, f"{entry.record.flow} was lost, but does not stand", entry)
+        else:
+            del self._standing[device]
+
+    def _check_flow(self, entry: EdgeEntry[RequestSent | RequestReceived | RequestRepeated]) -> None:
+        if self._standing.get(entry.record.device) != entry.record.flow:
+            self._violated(Kind.RECORDING, f"{entry.record.flow} is used, but does not stand", entry)
+
+    # Requests
+
     def _take_sent(self, entry: EdgeEntry[RequestSent]) -> None:
         sent = entry.record
+        self._check_flow(entry)
         request = self.requests[sent.id]
         if request.sent is not None:
             self._violated(Kind.RECORDING, f"{sent.id} is sent twice", request.sent, entry)
@@ -156,12 +185,8 @@ class EdgeEvidence:
             self._violated(Kind.UNASKED, f"{ended.id} ended twice", request.ended, entry)
         request.ended = entry
 
-    def _check_flows(self) -> None:
-        """Hold that whoever sends or gets anything has a flow, in a recording that is here."""
+    def _check_receivers(self) -> None:
         for request in self.requests.values():
-            for entry in (request.sent, *request.received):
-                if entry is not None and entry.record.flow not in self._flows:
-                    self._violated(Kind.RECORDING, f"{entry.record.flow} is used, but was never opened", entry)
             if request.sent is not None and request.sent.record.to not in self.devices:
                 self._violated(Kind.RECORDING, f"no recording of {request.sent.record.to}", request.sent)
 
