@@ -275,7 +275,8 @@ class Cluster:
                     link_port=link_ports[number] if link_ports else quiet_port(),
                     link_address=link_addresses[number] if link_addresses else None,
                 )
-                settings |= shared | {"relay": self._base["relay"] | shared["relay"]}
+                both = {name: {**self._base.get(name, {}), **shared[name]} for name in ("redis", "relay")}
+                settings |= shared | both
             cpu = cpus[number % len(cpus)] if cpus else None
             place = directory / name
             variables = environment[number] if isinstance(environment, Sequence) else environment

@@ -292,7 +292,9 @@ class Device:
 
     def _hung_up(self, request: Request, outcome: Outcome) -> None:
         self._in_dialog = False
-        if not self._note_refusal(request, outcome):
+        if self._note_refusal(request, outcome):
+            self._next_in_dialog = self._world.now() + _RETRY
+        else:
             self.dialog = None
 
     def _note_refusal(self, request: Request, outcome: Outcome) -> bool:

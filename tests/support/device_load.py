@@ -65,7 +65,8 @@ class EdgePods:
         self.cluster = Cluster(
             directory, pods, redis_url=redis_url, kafka=kafka, node=node, workers=True,
             relay={"domains": [DOMAIN], "sip": {"listeners": listeners, **(sip or {})}},
-            sections=cast("dict[str, dict[str, Any]]", {"users": users}),
+            # Where more runs than there are processors a pod may get its turn late: that is no outage of Redis.
+            sections=cast("dict[str, dict[str, Any]]", {"users": users, "redis": {"timeout": 10.0}}),
         )  # fmt: skip
 
     def server(self) -> Server:
