@@ -63,13 +63,13 @@ class Device:
         self._world = world
         self._peer = f"sip:{plan.peer}@{domain}"
         self._aor = f"sip:{plan.name}@{domain}"
-        self._identity = Identity.of(self._aor, instance=uuid.uuid5(uuid.NAMESPACE_URL, plan.name).urn)
+        self.identity = Identity.of(self._aor, instance=uuid.uuid5(uuid.NAMESPACE_URL, plan.name).urn)
         account = Account(plan.name, world.plan.server.password)
         self._digest = DigestClient(lambda _: account, secrets.token_bytes)
         self._transactions = Transactions()
         self._client = UserAgentClient(self._transactions, self._digest, secrets.token_bytes)
         self._registration = Registration(
-            self._client, self._identity, expires=600, random=secrets.token_bytes, on_event=self._registered
+            self._client, self.identity, expires=600, random=secrets.token_bytes, on_event=self._registered
         )
         self._server = DeviceServer(self, self._transactions, world)
         self._opened: OpenFlow | None = None
@@ -212,10 +212,10 @@ class Device:
 
     def _outside(self, method: str, body: bytes) -> Request:
         assert self.flow is not None
-        fields = [("Max-Forwards", "70"), ("From", self._identity.address(self._client.token(6)))]
+        fields = [("Max-Forwards", "70"), ("From", self.identity.address(self._client.token(6)))]
         fields += [("To", f"<{self._peer}>"), ("Call-ID", self._client.token(16)), ("CSeq", f"1 {method}")]
         if method == "INVITE":
-            fields.append(("Contact", f"<{self.flow.contact(self.plan.name)}>"))
+            fields.append(("Contact", f"<{self.flow.contact(self.identity.aor)}>"))
         return Request.create(method, self._peer, [*fields, ("Content-Type", "text/plain")], body)
 
     def _send(

@@ -75,7 +75,7 @@ class DeviceServer:
         device = self._device
         if request.method == "INVITE":
             fields = [("Record-Route", route) for route in request.items("record-route")]
-            fields.append(("Contact", f"<{flow.contact(device.plan.name)}>"))
+            fields.append(("Contact", f"<{flow.contact(device.identity.aor)}>"))
             response = Response.to_request(request, 200, "OK", to_tag=f"{device.plan.name}-tag", fields=fields)
             device.answered(Dialog.of_callee(request, response))
             self._answers[request.call_id] = Answer(bytes(response), now + T1)

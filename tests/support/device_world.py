@@ -17,7 +17,8 @@ from wigwag.runtime.recording import Recorder
 from wigwag.transport.addresses import Endpoint
 from wigwag.transport.connector import Connector
 from wigwag.transport.resolver import Resolver
-from wigwag.transport.sip_flows import FlowUser, OpenFlow, SipLocation, open_flow
+from wigwag.transport.sip_flows import FlowUser, OpenFlow, open_flow
+from wigwag.transport.sip_servers import SipLocation
 from wigwag.transport.tls import sip_client_context
 
 
