@@ -519,6 +519,23 @@ async def test_counts_overtake_each_other_within_a_window_of_32(store: Store, cl
         assert await store.use_nonce("another", count, expires_at=clock.now + 300)
 
 
+async def test_a_count_may_be_used_again_by_its_user_while_it_is_in_the_window(
+    store: Store, other: Store, clock: WallClock
+) -> None:
+    async def taken(nc: int, user: str, where: Store = store) -> bool:
+        return await where.use_nonce("nonce", nc, expires_at=clock.now + 300, user=user)
+
+    assert await taken(1, "a1")
+    assert await taken(11, "b2")
+    assert [await taken(1, "a1", other), await taken(11, "b2"), await taken(1, "a1")] == [True, True, True]
+    assert [await taken(1, "b2"), await taken(1, ""), await taken(11, "a1"), await taken(1, "a")] == [False] * 4
+    assert await taken(2, "")
+    assert not await taken(2, "")
+    assert await taken(33, "c3")
+    assert not await taken(1, "a1")
+    assert await taken(11, "b2")
+
+
 async def test_a_nonce_is_remembered_a_margin_beyond_its_expiry_and_not_taken_afterwards(
     store: Store, clock: WallClock
 ) -> None:

@@ -22,6 +22,7 @@ from wigwag.runtime.recording import Finished, Recorder, Started
 PAIRS = 90 if LONG else 18
 DIALOGS = 50 if LONG else 12
 PASSWORD = "secret"
+SEED = 20
 OUTCOME_SECONDS = 45.0
 """Seconds in which every request has its outcome: Timer F, and some for a busy machine."""
 _BROKEN = 3
@@ -90,6 +91,7 @@ class DeviceLoad:
         self.edge = edge
         self.processes = processes
         self._disturbances = disturbances
+        self._chance = random.Random(SEED)
         self._recorder = Recorder(disturbances)
         self._recorder.write(Started(number=self._recorder.next_number(), time=time.time()))
 
@@ -145,9 +147,9 @@ class DeviceLoad:
         with self.disturbing(f"{pod.name} killed"):
             pod.kill()
 
-    def kill_again_and_again(self, kills: int, seed: int = 20) -> None:
+    def kill_again_and_again(self, kills: int) -> None:
         """Kill pods at random moments; the next one only when the last is ready again."""
-        chance = random.Random(seed)
+        chance = self._chance
         for _ in range(kills):
             self.go_on(chance.uniform(0.2, 3.0) * RATE)
             victim = chance.choice(self.edge.cluster.pods)

@@ -33,7 +33,7 @@ class MemoryRegistrations:
         self._clock = clock
         self._notices = notices
         self._registrations: dict[str, Kept] = {}
-        self._nonces: Expiring[NonceWindow] = Expiring()
+        self._nonces: Expiring[tuple[NonceWindow, dict[int, str]]] = Expiring()
 
     async def register(
         self,
@@ -102,15 +102,18 @@ class MemoryRegistrations:
             if registration.bindings:
                 yield registration
 
-    async def use_nonce(self, nonce: str, nc: int, *, expires_at: float) -> bool:
+    async def use_nonce(self, nonce: str, nc: int, *, expires_at: float, user: str = "") -> bool:
         """See ``Registrations.use_nonce``."""
         now = self._clock()
         if not is_count(nc) or not is_live(expires_at, now):
             return False
-        window = self._nonces.get(nonce, now) or NonceWindow()
+        window, users = self._nonces.get(nonce, now) or (NonceWindow(), {})
         if not window.accept(nc):
-            return False
-        self._nonces.put(nonce, window, expires_at)
+            return bool(user) and users.get(nc) == user
+        users[nc] = user
+        oldest = max(users) - NonceWindow.WIDTH
+        users = {count: his for count, his in users.items() if count > oldest}
+        self._nonces.put(nonce, (window, users), expires_at)
         return True
 
     def _kept(self, aor: str, now: float) -> Kept:

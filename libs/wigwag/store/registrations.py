@@ -169,13 +169,15 @@ class Registrations(Protocol):
         It is read page by page: what changes meanwhile is seen or not.
         """
 
-    async def use_nonce(self, nonce: str, nc: int, *, expires_at: float) -> bool:
+    async def use_nonce(self, nonce: str, nc: int, *, expires_at: float, user: str = "") -> bool:
         """Take note of a count of a nonce (RFC 7616 section 3.4, ``nc``) in a window of 32, for all pods.
 
         Args:
             nonce: The nonce, known to be one of ours.
             nc: The count that came with it.
             expires_at: When the nonce may be forgotten because nobody takes it any more, by the store's clock.
+            user: What uses it, in letters and digits: it may do so again while the count is in the window, as the
+                retransmission of a request does; empty: nothing may.
 
         Returns:
             False for a replay, one too old to tell, a count out of range, and a nonce that may be forgotten already.

@@ -102,11 +102,12 @@ class RedisRegistrations(Runner):
                     yield registration
                 is_done = cursor == 0
 
-    async def use_nonce(self, nonce: str, nc: int, *, expires_at: float) -> bool:
+    async def use_nonce(self, nonce: str, nc: int, *, expires_at: float, user: str = "") -> bool:
         """See ``Registrations.use_nonce``."""
         if not is_count(nc):
             return False
-        return await self._run(_USE_NONCE, (self._keys.nonce(nonce),), str(nc), text_of(expires_at)) is not None
+        key = self._keys.nonce(nonce)
+        return await self._run(_USE_NONCE, (key,), str(nc), text_of(expires_at), user) is not None
 
     async def _run_aor(self, script: Script, aor: str, *arguments: str | bytes) -> Any:
         return (await self._servers.run([self._aor_call(script, aor, *arguments)]))[0]

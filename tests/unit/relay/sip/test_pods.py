@@ -104,6 +104,54 @@ async def test_datagrams_to_a_client_of_a_pod_that_died_go_on_from_another(clust
     assert alice.response().status == 200
 
 
+@pytest.mark.parametrize("where", [0, 1])
+async def test_answer_that_names_a_pod_that_died_reaches_the_pod_that_has_taken_over(
+    cluster: SipCluster, where: int
+) -> None:
+    """Bob's transaction answers the retransmission with what it has said before, about the Via of the first request."""
+    alice = await registered(cluster.edges["pod-a"], "alice")
+    bob = await registered(cluster.edges["pod-b"], "bob")
+    sent = await send(alice, alice.message("bob"))
+    first = bob.incoming()
+    owner = str(first.via.parameters["pod"])
+    cluster.kill(owner)
+    survivors = [edge for name, edge in cluster.edges.items() if name != owner]
+    alice.under_test, bob.under_test = survivors[0], survivors[where]
+    alice.send(sent)
+    await alice.under_test.settle()
+    assert bob.incoming().via.branch == first.via.branch
+    bob.answer(first)
+    assert alice.response().status == 200
+
+
+async def test_retransmission_is_not_challenged_when_nonce_and_transaction_died_with_their_pods(
+    cluster: SipCluster,
+) -> None:
+    alice = SipClient(cluster.edges["pod-a"], "alice")
+    request = alice.message("bob")
+    alice.send(request)
+    await alice.under_test.settle()
+    challenge = alice.response()
+    (issuer,) = [name for name, edge in cluster.edges.items() if edge.edge.counters["requests_received"]]
+    cluster.kill(issuer)
+    one, other = (edge for name, edge in cluster.edges.items() if name != issuer)
+    bob = await registered(one, "bob")
+    alice.under_test = one
+    again = alice.authenticated(request, challenge)
+    alice.send(again)
+    await one.settle()
+    first = bob.incoming()
+    cluster.kill(str(first.via.parameters["pod"]))
+    alice.under_test = bob.under_test = one if str(first.via.parameters["pod"]) != _name(cluster, one) else other
+    alice.send(again)
+    await alice.under_test.settle()
+    assert bob.incoming().via.branch == first.via.branch
+
+
+def _name(cluster: SipCluster, wanted: EdgeUnderTest) -> str:
+    return next(name for name, edge in cluster.edges.items() if edge is wanted)
+
+
 async def test_count_of_a_nonce_is_good_once_in_the_whole_cluster(cluster: SipCluster) -> None:
     alice = SipClient(cluster.edges["pod-a"], "alice")
     sent = await send(alice, alice.message("bob"))

@@ -14,13 +14,12 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from wigwag.protocols.sip import Request, Response, SipError, parse_datagram
 from wigwag.store import Flow as StoredFlow
 from wigwag.store import Store
 
 from .authentication import pod_tag
+from .between_pods import Between, CountAsked, CountTold, Delivery, HandedOver, Lost, Passed, decode, encode
 from .flows import DatagramFlow, PodFlow, remote_of
 from .nonce_counts import NonceCounts
 
@@ -33,58 +32,6 @@ if TYPE_CHECKING:
 
 ANSWER: Final = 1.0
 """Seconds that another pod has to judge a nonce."""
-
-
-class HandedOver(msgspec.Struct, array_like=True, tag=1):
-    """A datagram that came to one pod and belongs to another."""
-
-    listener: str
-    host: str
-    port: int
-    data: bytes
-
-
-class Delivery(msgspec.Struct, array_like=True, tag=2):
-    """Something to be sent over a flow of the receiving pod."""
-
-    listener: str
-    connection: int
-    host: str
-    port: int
-    data: bytes
-
-
-class Passed(msgspec.Struct, array_like=True, tag=3):
-    """A response whose client transaction is the receiving pod's."""
-
-    data: bytes
-
-
-class Lost(msgspec.Struct, array_like=True, tag=4):
-    """A connection to which something was to be delivered is not there."""
-
-    connection: int
-
-
-class CountAsked(msgspec.Struct, array_like=True, tag=5):
-    """Whether a count of a nonce that the receiving pod issued is new."""
-
-    number: int
-    nonce: str
-    nc: int
-    identity: bytes
-
-
-class CountTold(msgspec.Struct, array_like=True, tag=6):
-    """The answer."""
-
-    number: int
-    accepted: bool
-
-
-Between = HandedOver | Delivery | Passed | Lost | CountAsked | CountTold
-_decoder = msgspec.msgpack.Decoder(Between)
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class SipPods:
@@ -124,6 +71,8 @@ class SipPods:
         self._wall = wall
         self._asked: dict[int, asyncio.Future[bool | None]] = {}
         self._questions = itertools.count(1)
+        self._is_passed = False
+        """Whether the response at hand comes from another pod."""
         self._flows: dict[tuple[str, int], PodFlow] = {}
         """Connections of other pods in use."""
 
@@ -175,11 +124,21 @@ class SipPods:
         return max([self.own, *others], key=lambda pod: hashlib.blake2s(branch, key=pod.encode()[:32]).digest())
 
     def pass_response(self, response: Response) -> bool:
-        """Give a response to the pod that its Via names; False: that is this one, or nobody."""
+        """Give a response to the pod that its Via names; False: that is this one, or nobody.
+
+        A pod that died has left its transaction to whoever got the next retransmission of the request; but the peer's
+        transaction answers that with the response to the first one, whose Via names the dead pod.
+        """
         pod = response.via.parameters.get("pod")
-        if not pod or pod == self.own:
+        if not pod or pod == self.own or self._is_passed:
             return False
-        return self._send(pod, Passed(bytes(response)))
+        passed = Passed(bytes(response))
+        if self._links.stands(pod):
+            return self._send(pod, passed)
+        heirs = [other.id for other in self._members.others() if other.id != pod and self._links.stands(other.id)]
+        # All of them are asked, and the pod itself, which may only be new.
+        sent = [self._send(each, passed) for each in (pod, *heirs)]
+        return any(sent)
 
     def deliver(self, flow: PodFlow, data: bytes) -> None:
         """Have a pod send something over one of its flows."""
@@ -191,7 +150,7 @@ class SipPods:
             self._lost(flow.pod, flow.connection)
 
     def _send(self, pod: str, what: Between) -> bool:
-        sent = self._links.send_sip(pod, _encode(what))
+        sent = self._links.send_sip(pod, encode(what))
         self._flush()
         return sent
 
@@ -208,7 +167,8 @@ class SipPods:
                 told = await self._ask(pod.id, nonce, nc, identity)
                 if told is not None:
                     return told
-        return await self._store.use_nonce(nonce, nc, expires_at=self._members.wall() + self._nonce_lifetime)
+        expires_at = self._members.wall() + self._nonce_lifetime
+        return await self._store.use_nonce(nonce, nc, expires_at=expires_at, user=identity.hex())
 
     async def _ask(self, pod: str, nonce: str, nc: int, identity: bytes) -> bool | None:
         number = next(self._questions)
@@ -233,13 +193,13 @@ class SipPods:
 
     def received(self, pod: str, content: bytes) -> None:
         """Another pod has sent something."""
-        match _decoder.decode(content):
+        match decode(content):
             case HandedOver() as handed:
                 self._handed_over(pod, handed)
             case Delivery() as delivery:
                 self._deliver(pod, delivery)
             case Passed(data=data):
-                self._edge.message_received(parse_datagram(data), self._nowhere(pod), self._edge.now())
+                self._passed(pod, data)
             case Lost(connection=connection):
                 self._lost(pod, connection)
             case CountAsked(number=number, nonce=nonce, nc=nc, identity=identity):
@@ -247,6 +207,14 @@ class SipPods:
                 self._send(pod, CountTold(number, accepted))
             case CountTold(number=number, accepted=accepted):
                 self._told(number, accepted)
+
+    def _passed(self, pod: str, data: bytes) -> None:
+        """Take a response that is passed on no further."""
+        self._is_passed = True
+        try:
+            self._edge.message_received(parse_datagram(data), self._nowhere(pod), self._edge.now())
+        finally:
+            self._is_passed = False
 
     def _handed_over(self, pod: str, handed: HandedOver) -> None:
         address = self._edge.addresses.get(handed.listener)
