@@ -138,7 +138,9 @@ class Pod:
         relay = dict(self._settings["relay"])
         relay["listeners"] = [{**one, "port": self.ports[one["kind"]]} for one in relay["listeners"]]
         if "sip" in relay:
-            listeners = [{**one, "port": self.sip_ports[one["kind"]]} for one in relay["sip"]["listeners"]]
+            # Pods that share a port have it in their settings.
+            sip = relay["sip"]["listeners"]
+            listeners = [one if "port" in one else {**one, "port": self.sip_ports[one["kind"]]} for one in sip]
             relay["sip"] = {**relay["sip"], "listeners": listeners}
         node = {"data_dir": str(self.directory / "data"), "log_format": "json", **self._settings.get("node", {})}
         return {**self._settings, "relay": relay, "node": node, "admin": {"port": self._admin_port}}

@@ -21,7 +21,8 @@ def test_redis_goes_and_comes_back_empty_and_known_users_stay_reachable(
     edge: EdgePods, redis: RedisServer, tmp_path: Path
 ) -> None:
     with device_load(edge, tmp_path / "load") as load:
-        load.go_on(RATE)
+        # So long that every pod knows every user that anybody writes to through it.
+        load.go_on((12 if LONG else 6) * RATE, seconds=120)
         redis.stop()
         load.go_on_for(OUTAGE)
         load.use_every_dialog()

@@ -34,6 +34,9 @@ class Members:
         """What the store's clock was ahead of ours that is monotonic."""
         self._seen: dict[str, tuple[Pod, float, float]] = {}
         """By id: the pod, its age when the store was asked, and its last beat by the store's clock."""
+        self._before: dict[str, tuple[Pod, float, float]] = {}
+        """What was seen before the store lost what it held."""
+        self._before_until = float("-inf")
 
     async def beat(self) -> bool:
         """Beat, and see who else does; True when the store has lost what it held.
@@ -58,9 +61,11 @@ class Members:
     def _take(self, membership: Membership) -> None:
         self._shift = membership.time - self._now()
         wall = self.wall()
-        self._seen = {
-            sighting.pod.id: (sighting.pod, sighting.age, wall - sighting.age) for sighting in membership.sightings
-        }
+        if self.generation not in (None, membership.generation):
+            # The others have not had their turn to beat.
+            self._before, self._before_until = self._seen, self._now() + LEASE
+        seen = {sighting.pod.id: (sighting.pod, sighting.age, wall - sighting.age) for sighting in membership.sightings}
+        self._seen = self._before | seen if self._now() < self._before_until else seen
 
     def others(self) -> list[Pod]:
         """Return the other pods that live."""

@@ -12,6 +12,8 @@ from .ports import Later
 
 LIFETIME: Final = 30.0
 """Seconds for which an entry is believed, in case that a notice of its change was lost."""
+REFILLED: Final = 10.0
+"""Seconds after a gap in the notices within which pods write again what the store may have lost."""
 MOST: Final = 100_000
 """Entries; the oldest goes when there are more."""
 
@@ -19,7 +21,8 @@ MOST: Final = 100_000
 class Locations:
     """Looks up bindings; what was found is believed until a notice, or for ``LIFETIME``.
 
-    While the store is away, what was known last goes on to be used until the bindings expire.
+    While the store is away, what was known last goes on to be used until the bindings expire; so does what a store that
+    was away knows nothing of, since it may have come back empty. (What is removed, the store remembers for a while.)
 
     Args:
         store: The store.
@@ -36,6 +39,7 @@ class Locations:
         self._running: dict[str, asyncio.Future[Registration]] = {}
         self._overtaken: set[str] = set()
         """AORs that changed while they were looked up."""
+        self._refilled_at = -inf
 
     def find(self, aor: str) -> "Registration | Later[Registration]":
         """Return the user's bindings that have not expired; at once when they are known.
@@ -70,6 +74,7 @@ class Locations:
     def changed(self, notice: RegistrationChanged | Gap) -> None:
         """Another pod has changed something, or may have."""
         if isinstance(notice, Gap):
+            self._refilled_at = self._now() + REFILLED
             self._overtaken.update(self._running)
             self._known = {aor: (0.0, registration, 0.0) for aor, (_, registration, _) in self._known.items()}
             return
@@ -92,6 +97,8 @@ class Locations:
             found = (await self._store.find_registrations([aor])).get(aor)
         except StoreError as error:
             return self._last_known(aor, error)
+        if found is None and self._now() < self._refilled_at and self.peek(aor):
+            return self._last_known(aor, None)
         registration = found or Registration(aor, (), 0)
         if aor not in self._overtaken:
             self._keep(registration)
@@ -103,7 +110,7 @@ class Locations:
         if not done.cancelled():
             done.exception()  # Whoever waited has it; that nobody did is no error.
 
-    def _last_known(self, aor: str, error: StoreError) -> Registration:
+    def _last_known(self, aor: str, error: StoreError | None) -> Registration:
         known = self._known.get(aor)
         if known is None:
             raise SipError("Registrations Are Not Available", status=503, headers=(("Retry-After", "5"),)) from error
