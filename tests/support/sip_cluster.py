@@ -43,6 +43,9 @@ class FakeLinks:
 
     stands = reachable
 
+    def hears(self, pod: str) -> bool:
+        return self.reachable(pod)
+
     def prepare(self, pod: str) -> None: ...
 
     def send_sip(self, pod: str, content: bytes) -> bool:

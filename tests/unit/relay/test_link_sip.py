@@ -10,11 +10,13 @@ class Guest:
 
     def __init__(self) -> None:
         self.came: list[tuple[str, bytes]] = []
+        self.lost: list[str] = []
 
     def received(self, pod: str, content: bytes) -> None:
         self.came.append((pod, content))
 
-    def link_lost(self, pod: str) -> None: ...
+    def link_lost(self, pod: str) -> None:
+        self.lost.append(pod)
 
 
 @pytest.fixture
@@ -27,10 +29,10 @@ async def cluster() -> ClusterUnderTest:
     return cluster
 
 
-def came(cluster: ClusterUnderTest, pod: int) -> list[tuple[str, bytes]]:
-    guest = cluster.pods[pod].cluster.links.sip
-    assert isinstance(guest, Guest)
-    return guest.came
+def guest(cluster: ClusterUnderTest, pod: int) -> Guest:
+    found = cluster.pods[pod].cluster.links.sip
+    assert isinstance(found, Guest)
+    return found
 
 
 async def test_a_pod_that_has_just_started_is_answered_over_the_link_that_it_opened(cluster: ClusterUnderTest) -> None:
@@ -38,11 +40,12 @@ async def test_a_pod_that_has_just_started_is_answered_over_the_link_that_it_ope
     assert not one.cluster.links.send_sip("pod2", b"too early")
     assert two.cluster.links.send_sip("pod1", b"question")
     await cluster.settle()
-    assert came(cluster, 0) == [("pod2", b"question")]
+    assert guest(cluster, 0).came == [("pod2", b"question")]
+    assert one.cluster.links.hears("pod2")
     assert one.cluster.links.send_sip("pod2", b"answer")
     one.relay.flush()
     await cluster.settle()
-    assert came(cluster, 1) == [("pod1", b"answer")]
+    assert guest(cluster, 1).came == [("pod1", b"answer")]
 
 
 async def test_a_pod_that_is_gone_is_not_answered(cluster: ClusterUnderTest) -> None:
@@ -53,4 +56,6 @@ async def test_a_pod_that_is_gone_is_not_answered(cluster: ClusterUnderTest) -> 
         if end.pods[0] == "pod2":
             end.abort()
     await cluster.settle()
+    assert not one.cluster.links.hears("pod2")
+    assert guest(cluster, 0).lost == ["pod2"]
     assert not one.cluster.links.send_sip("pod2", b"answer")

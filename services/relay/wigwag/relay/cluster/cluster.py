@@ -234,7 +234,7 @@ class Cluster:
 
     def holder_lost(self, link: HolderLink) -> None:
         """Its link is over."""
-        self.links.holders.discard(link)
+        self.links.holder_lost(link)
         for arrivals in [arrivals for streams in self._arrivals.values() for arrivals in streams]:
             if arrivals.link is link:
                 self.stream_closed(arrivals)

@@ -76,6 +76,10 @@ class Links:
         link = self._links.get(pod)
         return link is not None and link.up
 
+    def hears(self, pod: str) -> bool:
+        """Tell whether the pod has a link to this one."""
+        return any(holder.pod == pod for holder in self.holders)
+
     def prepare(self, pod: str) -> None:
         """Open the link to a pod ahead of need."""
         if pod not in self._links and self.reachable(pod):
@@ -181,6 +185,12 @@ class Links:
     def accept(self, harbour: Harbour) -> HolderLink:
         """Return the receiver of a connection that another pod opens."""
         return HolderLink(self._relay, harbour)
+
+    def holder_lost(self, holder: HolderLink) -> None:
+        """A link that another pod had opened is over: what was sent over it may not have arrived."""
+        self.holders.discard(holder)
+        if self.sip is not None and holder.pod and holder.pod not in self._links:
+            self.sip.link_lost(holder.pod)
 
     # LinkObserver
 

@@ -77,8 +77,8 @@ class SipPods:
         """Connections of other pods in use."""
 
     def alive(self, pod: str) -> bool:
-        """Tell whether a pod lives and may be reached."""
-        return self._members.alive(pod) and self._links.reachable(pod)
+        """Tell whether a pod lives and may be reached; one that has just started is heard before it is heard of."""
+        return (self._members.alive(pod) and self._links.reachable(pod)) or self._links.hears(pod)
 
     def prepare(self) -> None:
         """Open links to all pods ahead of need; to be called now and then."""
