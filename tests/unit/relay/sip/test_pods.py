@@ -5,6 +5,8 @@ import pytest
 from tests.support.sip_cluster import SipCluster
 from tests.support.sip_edge import DOMAIN, EdgeUnderTest, SipClient
 from wigwag.protocols.sip import Request
+from wigwag.store import StoreError
+from wigwag.store.memory import MemoryStore
 
 
 @pytest.fixture
@@ -218,3 +220,27 @@ async def test_datagram_waits_for_no_link(cluster: SipCluster) -> None:
         await send(alice, alice.message("bob", str(number)))
         bob.answer(bob.incoming())
         assert alice.response().status == 200
+
+
+async def test_user_goes_on_with_a_new_nonce_when_its_pod_is_gone_and_the_store_too(
+    cluster: SipCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> bool:
+        raise StoreError("away")
+
+    alice = SipClient(cluster.edges["pod-a"], "alice")
+    request = alice.message("bob")
+    alice.send(request)
+    await alice.under_test.settle()
+    again = alice.authenticated(request, alice.response())
+    (issuer,) = [name for name, edge in cluster.edges.items() if edge.edge.counters["requests_received"]]
+    cluster.kill(issuer)
+    alice.under_test = next(edge for name, edge in cluster.edges.items() if name != issuer)
+    monkeypatch.setattr(MemoryStore, "use_nonce", away)
+    alice.send(again)
+    await alice.under_test.settle()
+    challenge = alice.response()
+    assert (challenge.status, "stale=true" in str(challenge.get("proxy-authenticate"))) == (407, True)
+    alice.send(alice.authenticated(again, challenge))
+    await alice.under_test.settle()
+    assert alice.response().status == 480
