@@ -99,9 +99,11 @@ async def test_above_the_share_of_refusals_datagrams_are_dropped_unread_but_answ
     assert (await alice.exchange(alice.request("OPTIONS", "sip:edge.example.com"))).status == 200
 
 
-async def test_a_draining_pod_sends_new_requests_of_streams_away_and_serves_datagrams() -> None:
+async def test_a_draining_pod_sends_new_requests_of_leaving_streams_away_and_serves_the_others() -> None:
     edge, alice, bob = await talking()
     edge.edge.shedding.drain(draining=True)
+    assert bob.flow is not None
+    bob.flow.is_leaving = True
     bob.send(bob.message("alice"))
     assert bob.response().status == 503
     alice.send(alice.message("bob"))

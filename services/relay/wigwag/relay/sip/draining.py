@@ -1,9 +1,10 @@
 """SIP's part of a drain (DESIGN.md section 7, promise 5): clients leave, nothing that is under way is lost.
 
-Theory of operation. Connections get nothing new any more (503 with Retry-After); what is open ends, then they are
-closed in random order at a pace, so that the other pods are not stormed. UDP clients can't be told to go: they are
-served to the end. At the very end new datagrams go unanswered, what is open gets its answer, INVITEs that ring are
-called off, and the socket closes; a retransmission of what went unanswered finds another pod.
+Theory of operation. Connections are closed in random order at a pace, so that the other pods are not stormed. Each is
+served until its turn has come; then it gets nothing new (503 with Retry-After), what is open on it ends, and it is
+closed. UDP clients can't be told to go: they are served to the end. At the very end new datagrams go unanswered, what
+is open gets its answer, INVITEs that ring are called off, and the socket closes; a retransmission of what went
+unanswered finds another pod.
 """
 
 import asyncio
@@ -61,7 +62,6 @@ class SipDrain:
         self.is_running = True
         deadline = self._clock() + grace
         try:
-            await self._until(lambda: not any(map(self._is_busy, self._edge.streams.values())), grace / 2)
             await self._send_away(deadline)
         except asyncio.CancelledError:
             self.call_off()
@@ -71,6 +71,8 @@ class SipDrain:
 
     def call_off(self) -> None:
         """Serve again; connections that are closed already are closed."""
+        for flow in self._edge.streams.values():
+            flow.is_leaving = False
         self._edge.shedding.drain(draining=False)
 
     async def finish(self) -> None:
@@ -101,6 +103,7 @@ class SipDrain:
                 retiring.create_task(self._retire(flow, deadline))
 
     async def _retire(self, flow: "StreamFlow", deadline: float) -> None:
+        flow.is_leaving = True
         await self._until(lambda: not self._is_busy(flow), min(ANSWERS_AWAITED, deadline - self._clock()))
         flow.close("draining")
 

@@ -71,6 +71,8 @@ class Flow(Protocol):
     """The pod that holds it; empty: this one."""
     connection: int
     """Number of the connection there; 0 for UDP."""
+    is_leaving: bool
+    """Whether it is about to be closed, and takes no new requests."""
 
     def send(self, data: bytes) -> None:
         """Send one message."""
@@ -96,6 +98,7 @@ class DatagramFlow:
     pod = ""
     connection = 0
     is_open = True
+    is_leaving = False
 
     def __init__(self, socket: DatagramSender, address: SipAddress, remote: "Address") -> None:
         self._socket = socket
@@ -155,6 +158,7 @@ class StreamFlow:
         "connection",
         "heard_at",
         "held_until",
+        "is_leaving",
         "is_open",
         "messages",
         "opened_at",
@@ -178,6 +182,7 @@ class StreamFlow:
         self.remote: Address = ("", 0)
         self.connection = 0
         self.is_open = False
+        self.is_leaving = False
         self.opened_at = self.heard_at = now
         self.begun_at = 0.0
         self.held_until = 0.0
@@ -270,6 +275,8 @@ class PodFlow:
     """A flow that another pod holds."""
 
     __slots__ = ("_pods", "address", "connection", "pod", "reliable", "remote")
+
+    is_leaving = False
 
     def __init__(self, pods: "SipPods", address: SipAddress, pod: str, connection: int, remote: "Address") -> None:
         self._pods = pods

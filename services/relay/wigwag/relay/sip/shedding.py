@@ -36,7 +36,7 @@ class Shedding:
 
     Attributes:
         active: Whether anything may have to be turned away; looked at before all else.
-        draining: Whether what is new over streams is.
+        draining: Whether what is new over connections that are about to be closed is.
         mute: Whether what is new over UDP goes unanswered: the socket closes soon, and a retransmission finds another.
         refused: Requests turned away with 503; dropped: without an answer.
     """
@@ -93,7 +93,7 @@ class Shedding:
                 return False
         except SipError:
             return False  # It gets the answer that it deserves further on.
-        if self.draining and (self.mute or flow.reliable):
+        if self.draining and (self.mute or flow.is_leaving):
             return self._turned_away_by_drain(message, flow)
         favoured = message.method == "REGISTER" and "authorization" in message
         if not (self.overload.refuses_favoured() if favoured else self.overload.refuses(sifted=not flow.reliable)):
