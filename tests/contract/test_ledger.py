@@ -375,3 +375,18 @@ async def test_old_final_messages_go_with_their_blobs(ledger: Ledger, clock: Man
     assert await ledger.find(old.id) is None
     assert await ledger.find(unpublished.id) is not None
     assert await ledger.find(waiting.id) is not None
+
+
+# Counting
+
+
+async def test_messages_that_wait_are_counted_by_recipient_and_conversation_up_to_a_bound(ledger: Ledger) -> None:
+    for number in range(4):
+        await ledger.accept_one(new_message(f"bob-{number}"))
+    await ledger.accept_one(new_message("carol", recipient="sip:carol@example.com", conversation="with carol"))
+    await ledger.apply_one(Change(id="bob-0", version=1, state=State.DELIVERED))
+    assert await ledger.waiting(most=10) == 4
+    assert await ledger.waiting(recipient=BOB, most=10) == 3
+    assert await ledger.waiting(recipient=BOB, most=2) == 2
+    assert await ledger.waiting(conversation="with carol", most=10) == 1
+    assert await ledger.waiting(recipient="nobody\0", most=10) == 0

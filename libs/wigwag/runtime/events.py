@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from wigwag.api.events.v1.envelope_pb2 import Envelope
 from wigwag.api.events.v1.message_pb2 import MessageStateChanged
+from wigwag.api.events.v1.pager_pb2 import PagerMessage, PagerRequest, PagerResult
 from wigwag.api.events.v1.registration_pb2 import RegistrationEvent
 from wigwag.api.events.v1.relay_pb2 import RelaySessionEvent
 from wigwag.api.events.v1.status_pb2 import StatusChanged
@@ -19,8 +20,22 @@ REGISTRATIONS: Final = Topic("wigwag.registrations")
 """What happens to SIP bindings; key: address-of-record."""
 MESSAGE_STATES: Final = Topic("wigwag.messages.states")
 """States of the ledger's messages; key: conversation."""
+PAGER_INBOUND: Final = Topic("wigwag.pager.inbound")
+"""SIP MESSAGEs that wait for a service or an absent user; key: conversation."""
+PAGER_OUTBOUND: Final = Topic("wigwag.pager.outbound")
+"""Messages that the edge is to send as SIP MESSAGE; key: conversation."""
+PAGER_RESULTS: Final = Topic("wigwag.pager.results")
+"""What became of them; key: conversation."""
 
-Payload = StatusChanged | RelaySessionEvent | MessageStateChanged | RegistrationEvent
+Payload = (
+    StatusChanged
+    | RelaySessionEvent
+    | MessageStateChanged
+    | RegistrationEvent
+    | PagerMessage
+    | PagerRequest
+    | PagerResult
+)
 
 
 def envelope(payload: Payload, *, event_id: str, at: float, pod: str, version: int = 0) -> bytes:
@@ -45,6 +60,12 @@ def envelope(payload: Payload, *, event_id: str, at: float, pod: str, version: i
             found.message_state_changed.CopyFrom(payload)
         case RegistrationEvent():
             found.registration.CopyFrom(payload)
+        case PagerMessage():
+            found.pager_message.CopyFrom(payload)
+        case PagerRequest():
+            found.pager_request.CopyFrom(payload)
+        case PagerResult():
+            found.pager_result.CopyFrom(payload)
     return found.SerializeToString()
 
 
@@ -53,4 +74,7 @@ _TYPES: Final[dict[type, str]] = {
     RelaySessionEvent: "wigwag.relay.session_changed",
     MessageStateChanged: "wigwag.message.state_changed",
     RegistrationEvent: "wigwag.registration.changed",
+    PagerMessage: "wigwag.pager.message_accepted",
+    PagerRequest: "wigwag.pager.message_requested",
+    PagerResult: "wigwag.pager.attempt_ended",
 }

@@ -1,6 +1,6 @@
 """The ledger's events on the bus: what the sweeper publishes with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -9,7 +9,8 @@ from wigwag.api.events.v1 import message_pb2
 from wigwag.bus import Bus, Message, RecordTooLargeError
 from wigwag.database.ledger import LedgerEvent, State
 
-from .events import MESSAGE_STATES, envelope
+from .events import MESSAGE_STATES, PAGER_INBOUND, PAGER_RESULTS, envelope
+from .pager_events import OUTBOUND, pager_records
 
 _STATES: Final = {
     State.ACCEPTED: message_pb2.MESSAGE_STATE_ACCEPTED,
@@ -29,14 +30,14 @@ class LedgerEvents:
     """A ``Publisher`` for ``LedgerSweeper``.
 
     Args:
-        bus: The bus; its topic is declared here.
+        bus: The bus; its topics are declared here.
         pod: This process.
     """
 
     def __init__(self, bus: Bus, pod: str) -> None:
         self._bus = bus
         self._pod = pod
-        bus.declare(MESSAGE_STATES)
+        bus.declare(MESSAGE_STATES, PAGER_INBOUND, PAGER_RESULTS)
 
     async def publish(self, events: Sequence[LedgerEvent]) -> None:
         """Return once all events are durable on the bus.
@@ -44,16 +45,29 @@ class LedgerEvents:
         Raises:
             BusError, OverloadedError: At least one may not be.
         """
-        messages = [self._message(event) for event in events]
-        try:
-            await self._bus.publish_many(MESSAGE_STATES.name, messages)
-        except RecordTooLargeError:
-            for event, message in zip(events, messages, strict=True):
-                await self._publish_alone(event, message)
+        records: dict[str, list[tuple[LedgerEvent, Message]]] = {}
+        for event in events:
+            for topic, message in self._records(event):
+                records.setdefault(topic, []).append((event, message))
+        for topic, pairs in records.items():
+            await self._publish(topic, pairs)
 
-    async def _publish_alone(self, event: LedgerEvent, message: Message) -> None:
+    def _records(self, event: LedgerEvent) -> Iterator[tuple[str, Message]]:
+        # First what has to be done, then what others may want to know; an attempt to send is no message of its own.
+        yield from pager_records(event, self._pod)
+        if event.row.direction != OUTBOUND:
+            yield MESSAGE_STATES.name, self._message(event)
+
+    async def _publish(self, topic: str, pairs: Sequence[tuple[LedgerEvent, Message]]) -> None:
         try:
-            await self._bus.publish_many(MESSAGE_STATES.name, [message])
+            await self._bus.publish_many(topic, [message for _, message in pairs])
+        except RecordTooLargeError:
+            for event, message in pairs:
+                await self._publish_alone(topic, event, message)
+
+    async def _publish_alone(self, topic: str, event: LedgerEvent, message: Message) -> None:
+        try:
+            await self._bus.publish_many(topic, [message])
         except RecordTooLargeError as error:
             # It will never fit; holding up those behind it would not help it.
             _logger.error("an event of the ledger does not fit the bus", message=event.id, reason=str(error))

@@ -75,6 +75,33 @@ RELAY_COPIES = Metric(
     "wigwag.relay.cluster.copies", "{session}", "Sessions of other pods that this pod sends to", GAUGE
 )
 
+PAGER_COUNTERS = tuple(
+    Metric(f"wigwag.relay.pager.{name}", "{message}", description)
+    for name, description in (
+        ("stored", "SIP MESSAGEs answered 202: kept for a service or an absent user"),
+        ("failures", "SIP MESSAGEs answered 503, or left to their devices, because they could not be made durable"),
+        ("late_answers", "Kept SIP MESSAGEs that a device took all the same"),
+    )
+)
+"""Counted by the edge, under the name's last part."""
+PAGER_ATTEMPTS = Metric(
+    "wigwag.relay.pager.attempts",
+    "{attempt}",
+    "Attempts to send a message of a service as SIP MESSAGE, by outcome; repeated: the record came again after its "
+    "outcome, too_late: another pod had told one",
+    attributes=("outcome",),
+)
+LEDGER_COUNTERS = tuple(
+    Metric(f"wigwag.ledger.{name}", unit, description)
+    for name, unit, description in (
+        ("accepted", "{message}", "Messages written"),
+        ("edits", "{edit}", "Claims and changes of state, done or refused"),
+    )
+)
+"""Counted by the ledger of this process, under the name's last part."""
+LEDGER_WAITING = Metric(
+    "wigwag.ledger.waiting", "{job}", "Messages and edits that wait to be written by this process", GAUGE
+)
 RELAY_SIP_OUTBOUND = Metric("wigwag.relay.sip.outbound", "{connection}", "Connections to SIP next hops", GAUGE)
 RELAY_SIP_POOL_MEMBERS = Metric(
     "wigwag.relay.sip.pool_members", "{member}", "Members of SIP pools by state", GAUGE, ("pool", "state")
@@ -237,6 +264,10 @@ METRICS = (
     SIP_CONNECTIONS,
     *SIP_DATAGRAM_COUNTERS,
     *LISTENER_COUNTERS,
+    *PAGER_COUNTERS,
+    PAGER_ATTEMPTS,
+    *LEDGER_COUNTERS,
+    LEDGER_WAITING,
     *BUS_COUNTERS,
     BUS_LAG,
     NODE_LOOP_LAG_MAX,

@@ -146,6 +146,19 @@ class Ledger:
         """
         return await reads.undelivered(self._database, recipient, conversation, self._clock(), after, limit)
 
+    async def waiting(self, *, recipient: str | None = None, conversation: str | None = None, most: int) -> int:
+        """Return how many messages have no outcome, counting no further than ``most``.
+
+        Args:
+            recipient: Only those that wait for him; None: for anybody.
+            conversation: Only those of this conversation; None: of any.
+            most: Where to stop.
+
+        Raises:
+            DatabaseError: As ``find``.
+        """
+        return await reads.waiting(self._database, recipient, conversation, most)
+
     async def is_to_be_swept(self) -> bool:
         """Tell whether there are events to publish or messages whose time has come.
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, func, select
 
 from wigwag.database.engine import Database
 from wigwag.database.tables import wigwag_ledger
@@ -45,6 +45,19 @@ async def undelivered(
     return await _page(
         database, query.where(_COLUMNS.position > after).order_by(_COLUMNS.position).limit(_bounded(limit))
     )
+
+
+async def waiting(database: Database, recipient: str | None, conversation: str | None, most: int) -> int:
+    """Return how many messages have no outcome, counting no further than ``most``; bodies are not read."""
+    query = select(_COLUMNS.position).where(_COLUMNS.state == State.ACCEPTED.value)
+    for column, wanted in ((_COLUMNS.recipient, recipient), (_COLUMNS.conversation, conversation)):
+        if wanted is not None and not wanted.isprintable():
+            return 0
+        if wanted is not None:
+            query = query.where(column == wanted)
+    async with database.transaction() as connection:
+        found = await connection.execute(select(func.count()).select_from(query.limit(most).subquery()))
+        return int(found.scalar_one())
 
 
 async def pending(database: Database, limit: int) -> list[LedgerRow]:

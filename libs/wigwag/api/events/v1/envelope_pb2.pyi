@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from wigwag.api.events.v1 import message_pb2 as _message_pb2
+from wigwag.api.events.v1 import pager_pb2 as _pager_pb2
 from wigwag.api.events.v1 import registration_pb2 as _registration_pb2
 from wigwag.api.events.v1 import relay_pb2 as _relay_pb2
 from wigwag.api.events.v1 import status_pb2 as _status_pb2
@@ -13,7 +14,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Envelope(_message.Message):
-    __slots__ = ("event_id", "type", "occurred_at", "pod", "version", "relay_session", "status_changed", "message_state_changed", "registration")
+    __slots__ = ("event_id", "type", "occurred_at", "pod", "version", "relay_session", "status_changed", "message_state_changed", "registration", "pager_message", "pager_request", "pager_result")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +24,9 @@ class Envelope(_message.Message):
     STATUS_CHANGED_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_STATE_CHANGED_FIELD_NUMBER: _ClassVar[int]
     REGISTRATION_FIELD_NUMBER: _ClassVar[int]
+    PAGER_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    PAGER_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    PAGER_RESULT_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     type: str
     occurred_at: _timestamp_pb2.Timestamp
@@ -32,4 +36,7 @@ class Envelope(_message.Message):
     status_changed: _status_pb2.StatusChanged
     message_state_changed: _message_pb2.MessageStateChanged
     registration: _registration_pb2.RegistrationEvent
-    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pod: _Optional[str] = ..., version: _Optional[int] = ..., relay_session: _Optional[_Union[_relay_pb2.RelaySessionEvent, _Mapping]] = ..., status_changed: _Optional[_Union[_status_pb2.StatusChanged, _Mapping]] = ..., message_state_changed: _Optional[_Union[_message_pb2.MessageStateChanged, _Mapping]] = ..., registration: _Optional[_Union[_registration_pb2.RegistrationEvent, _Mapping]] = ...) -> None: ...
+    pager_message: _pager_pb2.PagerMessage
+    pager_request: _pager_pb2.PagerRequest
+    pager_result: _pager_pb2.PagerResult
+    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pod: _Optional[str] = ..., version: _Optional[int] = ..., relay_session: _Optional[_Union[_relay_pb2.RelaySessionEvent, _Mapping]] = ..., status_changed: _Optional[_Union[_status_pb2.StatusChanged, _Mapping]] = ..., message_state_changed: _Optional[_Union[_message_pb2.MessageStateChanged, _Mapping]] = ..., registration: _Optional[_Union[_registration_pb2.RegistrationEvent, _Mapping]] = ..., pager_message: _Optional[_Union[_pager_pb2.PagerMessage, _Mapping]] = ..., pager_request: _Optional[_Union[_pager_pb2.PagerRequest, _Mapping]] = ..., pager_result: _Optional[_Union[_pager_pb2.PagerResult, _Mapping]] = ...) -> None: ...
