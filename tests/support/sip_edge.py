@@ -8,6 +8,7 @@ from tests.support.fake_connection import FakeConnection
 from tests.support.relay import FakeRuntime
 from tests.support.sip_hops import FakeHops
 from wigwag.bus import Bus
+from wigwag.database.ledger import Ledger
 from wigwag.protocols.digest import SigningKey, SigningKeys, StoredCredentials
 from wigwag.protocols.sip import Request, Response, parse_datagram
 from wigwag.protocols.sip.digest import Account, DigestClient
@@ -65,6 +66,7 @@ class EdgeUnderTest:
         settings: More of the relay's settings.
         bus: Hears of registrations.
         pusher: Wakes devices.
+        ledger: Where messages are kept; None: none are.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class EdgeUnderTest:
         settings: Mapping[str, Any] | None = None,
         bus: Bus | None = None,
         pusher: Pusher | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self.runtime = FakeRuntime()
         self.passwords = Passwords(PASSWORDS)
@@ -108,6 +111,7 @@ class EdgeUnderTest:
             wall=self.runtime.wall,
             bus=bus,
             pusher=pusher,
+            ledger=ledger,
         )
         self.edge: Edge = self.parts.edge
         self.others: list[EdgeUnderTest] = []
@@ -124,8 +128,7 @@ class EdgeUnderTest:
         end = self.runtime.time + seconds
         while self.runtime.time < end:
             self.runtime.time = min(self.runtime.time + step, end)
-            self.edge.transactions.handle_timeout(self.runtime.time)
-            self.edge.proxy.tick(self.runtime.time)
+            self.parts.tick(self.runtime.time)
 
 
 class SipClient:

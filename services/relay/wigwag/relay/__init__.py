@@ -4,6 +4,7 @@ from wigwag.protocols.specification import Spec
 
 _AUTH = "tests/unit/relay/test_authentication.py"
 _FORWARDING = "tests/unit/relay/test_forwarding.py"
+_PAGER = "tests/unit/relay/sip/pager"
 _SIP = "tests/unit/relay/sip"
 _REGISTRAR = "tests/unit/relay/sip/test_registrar.py"
 _UPKEEP = "tests/unit/relay/sip/test_upkeep.py"
@@ -24,6 +25,10 @@ SPECIFICATIONS = (
     Spec("RFC 4976", "6.4.3", "Responses complete transactions; refusals become REPORTs", _FORWARDING),
     Spec("RFC 4976", "9.1", "Digest with qop=auth and rspauth; neither Basic nor MD5-sess nor auth-int", _AUTH),
     Spec("RFC 4975", "5.4", "A second connection of a bound peer gets 506", _FORWARDING),
+    Spec("RFC 3428", "4", "MESSAGEs of services: no Contact, Date with Expires", f"{_PAGER}/test_outbound.py"),
+    Spec("RFC 3428", "6", "Forked, one final response", f"{_PAGER}/test_inbound.py"),
+    Spec("RFC 3428", "7", "202 for what is kept, without body and Contact; expiry", f"{_PAGER}/test_inbound.py"),
+    Spec("RFC 3428", "8", "One at a time to an address; not above 1,300 octets by UDP", f"{_PAGER}/test_outbound.py"),
     Spec("RFC 8760", "2.4", "SHA-256 is offered before MD5", _AUTH),
     Spec("RFC 3261", "16.5", "Targets by the routing table; no open relay", f"{_SIP}/test_open_relay.py"),
     Spec("RFC 3261", "16.9", "A lost connection or refused datagram counts as 503", f"{_SIP}/test_failover.py"),

@@ -11,6 +11,7 @@ import structlog
 
 from wigwag.bus import Bus
 from wigwag.database import Database, Subscribers, relay_routes, tcp_profiles
+from wigwag.database.ledger import Ledger
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import SigningKeys, StoredCredentials
 from wigwag.runtime.credentials import CredentialSource, FileCredentials, FirstOf, HookCredentials
@@ -85,6 +86,7 @@ class RelayModule:
         shutdown_grace: Seconds that a drain takes at most unless an operator says otherwise.
         drain_control: What operators drain with; None: they drain the relay alone.
         status: Where it tells how it is.
+        ledger: Where SIP messages for services and absent users are kept; None: none are.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class RelayModule:
         reuse_port: bool = False,
         shutdown_grace: float = 30.0,
         drain_control: DrainControl | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -122,6 +125,7 @@ class RelayModule:
         self._reuse_port = reuse_port
         self._shutdown_grace = shutdown_grace
         self._drain_control = drain_control
+        self._ledger = ledger
         self._status = RelayStatus(status)
         self._status_tree = status
         self._stack = AsyncExitStack()
@@ -382,6 +386,7 @@ class RelayModule:
             profiles=lambda: self._profiles,
             reuse_port=self._reuse_port,
             flush=self.relay.flush,
+            ledger=self._ledger,
             status=self._status_tree,
             database=self._database,
             hook=hook,

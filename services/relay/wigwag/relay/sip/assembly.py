@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wigwag.bus import Bus
+from wigwag.database.ledger import Ledger
 from wigwag.protocols.digest import Algorithm, NonceIssuer, SigningKeys
 from wigwag.protocols.sip.transactions import SipTimers, Transactions
 from wigwag.relay.config import RelaySettings
@@ -13,13 +14,13 @@ from wigwag.store import Store
 
 from .authentication import Authenticator, pod_tag
 from .config import SipSettings
-from .defaults import NoServices
 from .edge import Edge
 from .flows import DatagramSender, SipAddress
 from .locations import Locations
 from .next_hops import NextHops
 from .own_bindings import OwnBindings
 from .own_names import OwnNames
+from .pager.mode import PagerMode
 from .ports import Neighbours
 from .protection import Protection
 from .proxy import Proxy
@@ -70,6 +71,13 @@ class SipParts:
     authenticator: Authenticator
     registrations: RegistrationParts
     block_lists: BlockLists
+    pager: PagerMode
+
+    def tick(self, now: float) -> None:
+        """Look at what is due."""
+        self.edge.transactions.handle_timeout(now)
+        self.edge.proxy.tick(now)
+        self.pager.tick(now)
 
 
 def assemble(
@@ -88,6 +96,7 @@ def assemble(
     wall: Callable[[], float],
     bus: Bus | None = None,
     pusher: Pusher | None = None,
+    ledger: Ledger | None = None,
 ) -> SipParts:
     """Return an edge that is ready for messages.
 
@@ -106,6 +115,7 @@ def assemble(
         wall: The store's clock.
         bus: Hears what happens to registrations; None: nobody does.
         pusher: Reaches devices that sleep; None: nobody can.
+        ledger: Where messages for services and absent users are kept; None: none are.
     """
     sip = settings.sip
     edge = _edge(settings, addresses, runtime, keys, next_hops, pod, clustered=clustered)
@@ -116,15 +126,16 @@ def assemble(
     registrar = _registrar(edge, registrations, store, locations, pod, wall)
     edge.waker = _waker(sip, edge, runtime, locations, wall, pusher)
     block_lists = BlockLists()
+    pager = PagerMode(edge, sip.pager, ledger=ledger, source=source, spawn=runtime.spawn, wall=runtime.wall)
     edge.neighbours = Neighbours(
         authentication=authenticator,
         registering=registrar,
         locating=locations,
         routing=router,
         screening=block_lists,
-        services=NoServices(),
+        services=pager,
     )
-    return SipParts(edge, locations, registrar, authenticator, registrations, block_lists)
+    return SipParts(edge, locations, registrar, authenticator, registrations, block_lists, pager)
 
 
 def _edge(

@@ -101,6 +101,28 @@ class PushSettings(Section):
     """In which a device is woken once at most."""
 
 
+class PagerSettings(Section):
+    """Messages that are kept for services and for absent users, and messages of services that the edge sends."""
+
+    store: bool = False
+    """Whether a MESSAGE for one of our users who is absent is taken (202) and kept. Off until a service consumes
+    ``wigwag.pager.inbound``: nobody would deliver it."""
+    store_domains: tuple[str, ...] = ()
+    """Domains whose users may store; empty: all of ours."""
+    services: tuple[str, ...] = ()
+    """Names of services that consume ``wigwag.pager.inbound``; a route to any other is answered 404."""
+    wait: PositiveSeconds = 10.0
+    """After which a MESSAGE that no device has answered is kept."""
+    keep: PositiveSeconds = 259_200.0
+    """For which a message waits at most; its own Expires may shorten it."""
+    per_user: PositiveCount = 1_000
+    """Messages that may wait for one user, or of one sender for one address of a service."""
+    outbound: bool = True
+    """Whether this node sends what stands on ``wigwag.pager.outbound``."""
+    in_flight: PositiveCount = 128
+    """Messages of that topic that are on their way at once."""
+
+
 class SipLimits(Section):
     """Bounds of what a peer may ask of SIP; each refusal is counted."""
 
@@ -173,6 +195,7 @@ class SipSettings(Section):
     timers: SipTimerSettings = SipTimerSettings()
     registrar: RegistrarSettings = RegistrarSettings()
     push: PushSettings | None = None
+    pager: PagerSettings = PagerSettings()
     limits: SipLimits = SipLimits()
     protection: SipProtectionSettings = SipProtectionSettings()
     overload: SipOverloadSettings = SipOverloadSettings()

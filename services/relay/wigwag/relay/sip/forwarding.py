@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 from wigwag.protocols.sip import Response
-from wigwag.protocols.sip.transactions import TransactionsFullError
+from wigwag.protocols.sip.transactions import ServerUser, TransactionsFullError
 
 if TYPE_CHECKING:
     from wigwag.protocols.sip import Request
@@ -30,11 +30,23 @@ MAX_BREADTH: Final = 60
 class Fallback(Protocol):
     """What becomes of a request that reached nobody."""
 
+    def started(self, forwarding: "Forwarding", now: float) -> None:
+        """The request is about to be sent."""
+
     def failed(self, forwarding: "Forwarding", status: int, now: float) -> bool:
         """Every branch has ended and ``status`` would go back; True: it is answered otherwise, now or later."""
 
-    def delivered(self, forwarding: "Forwarding", response: Response, now: float) -> None:
-        """A branch was answered 2xx after the request had been answered."""
+    def delivered(self, forwarding: "Forwarding", status: int, reason: str, now: float) -> None:
+        """A branch was answered 2xx, perhaps after the request had been answered."""
+
+
+class Upstream(Protocol):
+    """Where responses go: a server transaction, or who sends a request of our own."""
+
+    user: ServerUser
+
+    def respond(self, response: Response, now: float) -> None:
+        """Take a response."""
 
 
 class Branch:
@@ -222,7 +234,7 @@ class Forwarding:
         self,
         proxy: "Proxy",
         incoming: "Incoming",
-        server: "ServerTransaction",
+        server: "ServerTransaction | Upstream",
         groups: "list[list[Target]]",
         fallback: Fallback | None,
     ) -> None:
@@ -251,6 +263,8 @@ class Forwarding:
         if self.is_invite:
             self.ringing_until = now + self.proxy.timers.ringing
             self.proxy.invites.add(self)
+        if self.fallback is not None:
+            self.fallback.started(self, now)
         if self._groups:
             self._next_group(now)
         else:
@@ -304,6 +318,9 @@ class Forwarding:
 
     def succeed_with(self, server: "NonInviteServerTransaction", data: bytes, now: float) -> None:
         """Pass on a 2xx of the only branch that is written already; the request has not been answered yet."""
+        if self.fallback is not None:
+            line = data[: data.index(b"\r\n")]
+            self.fallback.delivered(self, int(line[8:11]), line[12:].decode("utf-8", "surrogateescape"), now)
         self._groups.clear()
         self.decided = True
         self.branches = []
@@ -321,9 +338,9 @@ class Forwarding:
             self._forward(response, now)
 
     def _succeed(self, response: Response, now: float) -> None:
+        if self.fallback is not None:
+            self.fallback.delivered(self, response.status, response.reason, now)
         if self.decided and not self.is_invite:
-            if self.fallback is not None:
-                self.fallback.delivered(self, response, now)
             self._release()
             return
         # Every 2xx to an INVITE goes back, also a second one: each has made a dialog (section 16.7 step 5).

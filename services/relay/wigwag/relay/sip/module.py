@@ -9,6 +9,7 @@ import structlog
 
 from wigwag.bus import Bus
 from wigwag.database import Blocks, Database
+from wigwag.database.ledger import Ledger
 from wigwag.protocols.digest import SigningKeys
 from wigwag.relay.config import RelaySettings
 from wigwag.relay.metrics import listener_readings
@@ -30,6 +31,9 @@ from .edge import Edge
 from .edge_readings import edge_readings
 from .listening import SipListeners
 from .outbound import Outbound
+from .pager.outbound import PagerOutbound
+from .pager.readings import pager_readings
+from .pager.sender import PagerSender
 from .pinging import Pinger
 from .pods import SipPods
 from .protection_mi import protection_commands
@@ -75,7 +79,8 @@ class SipModule:
         status: Where it tells how it is.
         database: Where rows of the routing table and block lists are; None: there are none.
         hook: Decides in place of the table; None: nobody does.
-        bus: Hears what happens to registrations; None: nobody does.
+        ledger: Where messages for services and absent users are kept; None: none are.
+        bus: Hears what happens to registrations, and brings messages that are to be sent; None: neither.
     """
 
     def __init__(
@@ -95,6 +100,7 @@ class SipModule:
         status: StatusTree,
         database: Database | None = None,
         hook: HttpHook | None = None,
+        ledger: Ledger | None = None,
         bus: Bus | None = None,
     ) -> None:
         self._settings = settings
@@ -105,6 +111,9 @@ class SipModule:
         self._cluster = cluster
         self._pod = pod
         self._flush = flush
+        self._ledger = ledger
+        self._alive: frozenset[str] = frozenset()
+        self.pager_outbound: PagerOutbound | None = None
         self._profiles = profiles
         self.routing = Router(settings.sip, now=runtime.now, hook=hook)
         self._routing_work = RoutingWork(self.routing, database=database, status=status)
@@ -150,12 +159,22 @@ class SipModule:
             stack.callback(ticker.cancel)
             self._drain = SipDrain(self.edge, pace=self._settings.drain_pace)
             stack.push_async_callback(self._drain.finish)
+            await self._send_for_services(stack)
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Answer what is open, for two seconds at most, and close every connection and listener."""
         await self._stack.aclose()
+
+    async def _send_for_services(self, stack: AsyncExitStack) -> None:
+        """Consume what services want to be sent as SIP MESSAGE."""
+        settings = self._settings.sip.pager
+        if self._bus is None or self._ledger is None or not settings.outbound:
+            return
+        sender = PagerSender(self.edge)
+        self.pager_outbound = PagerOutbound(sender, self._ledger, pod=self._pod, wall=self._runtime.wall)
+        await stack.enter_async_context(self.pager_outbound.consuming(self._bus, settings.in_flight))
 
     async def drain(self, grace: float) -> None:
         """Send the connections away within ``grace`` seconds; see ``SipDrain``. Cancelling it calls it off."""
@@ -232,6 +251,7 @@ class SipModule:
             wall=self._wall,
             bus=self._bus,
             pusher=self._pusher,
+            ledger=self._ledger,
         )
         self.edge = self.parts.edge
         self._pinger = Pinger(
@@ -279,6 +299,7 @@ class SipModule:
         yield from listener_readings(self.listeners.streams)
         yield from routing_readings(self.routing, self.outbound)
         yield from registration_readings(self.parts)
+        yield from pager_readings(self.parts.pager, self.pager_outbound)
 
     async def _open_pusher(self, stack: AsyncExitStack) -> None:
         push = self._settings.sip.push
@@ -317,8 +338,7 @@ class SipModule:
             late, due = max(0.0, now - due), now + TICK
             waiting, fullness = self.listeners.waiting(now)
             self.edge.shedding.measured(max(late, waiting), fullness)
-            self.edge.transactions.handle_timeout(now)
-            self.edge.proxy.tick(now)
+            self.parts.tick(now)
             self.listeners.tick(now)
             self._pinger.tick(now)
             if now >= next_pool_look:
@@ -327,4 +347,12 @@ class SipModule:
             if self.edge.pods is not None and now >= next_look:
                 next_look = now + LOOK_FOR_PODS
                 self.edge.pods.prepare()
+                self._look_for_lost_pods(now)
             self._flush()
+
+    def _look_for_lost_pods(self, now: float) -> None:
+        assert self._cluster is not None
+        alive = frozenset(pod.id for pod in self._cluster.members.others())
+        if self._alive - alive:
+            self.parts.pager.pod_lost(now)
+        self._alive = alive

@@ -1,0 +1,58 @@
+"""One MESSAGE on its way into the ledger, and what its branches have said (DESIGN.md sections 5, 6)."""
+
+from typing import TYPE_CHECKING, Final
+
+from wigwag.database.ledger import Change, State
+from wigwag.database.ledger.states import FIRST_VERSION
+
+if TYPE_CHECKING:
+    from wigwag.relay.sip.forwarding import Branch, Forwarding
+
+ABSENT: Final = frozenset({408, 430, 480})
+"""Statuses that say that a device was not reached."""
+_ACCEPTED_BY_ANOTHER: Final = 202
+
+
+class Storing:
+    """What is known of a MESSAGE that is being kept; the context of its ``Forwarding``.
+
+    Attributes:
+        id: Of its row, once that is durable.
+        answer: Status and reason of the 2xx of a device that came all the same.
+    """
+
+    __slots__ = ("answer", "id")
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.answer: tuple[int, str] | None = None
+
+
+def is_absent(forwarding: "Forwarding") -> bool:
+    """Tell whether no branch has been answered but with what says that nobody is there."""
+    return all(branch.pending or _not_reached(branch) for branch in forwarding.branches)
+
+
+def is_in_doubt(forwarding: "Forwarding") -> bool:
+    """Tell whether a device may have the message: it was sent, and the device has not refused it."""
+    return any(branch.client is not None and (branch.pending or is_local(branch)) for branch in forwarding.branches)
+
+
+def is_local(branch: "Branch") -> bool:
+    """Tell whether a branch ended without the target's word: it timed out, or its connection was lost."""
+    final = branch.final
+    # What a target answers has our own Via on top.
+    return final is not None and len(final.items("via")) <= len(branch.forwarding.request.items("via"))
+
+
+def outcome(message_id: str, answer: tuple[int, str]) -> Change:
+    """Return the change of state that a device's 2xx makes."""
+    status, reason = answer
+    state = State.UNCONFIRMED if status == _ACCEPTED_BY_ANOTHER else State.DELIVERED
+    return Change(id=message_id, version=FIRST_VERSION, state=state, status=status, reason=reason)
+
+
+def _not_reached(branch: "Branch") -> bool:
+    assert branch.final is not None
+    status = branch.final.status
+    return status in ABSENT or (status == 503 and is_local(branch))

@@ -1,0 +1,109 @@
+"""What tests of pager mode share: an edge with a ledger, a database that can be away, who answers from where."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.sip_edge import TRUSTED, EdgeUnderTest, SipClient
+from wigwag.database import Database
+from wigwag.database.ledger import Edit, Ledger, LedgerRow, NewMessage, Verdict
+from wigwag.errors import DatabaseError
+from wigwag.protocols.sip import Request
+
+
+class BreakableLedger(Ledger):
+    """A ledger whose database is away as long as it is told to be.
+
+    Attributes:
+        away: Nothing is written.
+        edits_away: Messages are accepted, their states can't be changed.
+    """
+
+    away = False
+    edits_away = False
+
+    async def accept_one(self, message: NewMessage) -> Verdict:
+        self._check()
+        return await super().accept_one(message)
+
+    async def apply_one(self, edit: Edit) -> Verdict:
+        self._check(self.edits_away)
+        return await super().apply_one(edit)
+
+    async def waiting(self, *, recipient: str | None = None, conversation: str | None = None, most: int) -> int:
+        self._check()
+        return await super().waiting(recipient=recipient, conversation=conversation, most=most)
+
+    def _check(self, away: bool = False) -> None:
+        if self.away or away:
+            raise DatabaseError("the database is away")
+
+
+class PagerEdge(EdgeUnderTest):
+    """An edge that keeps messages for absent users and for the service ``desk``; ``kitchen`` has a route only.
+
+    Args:
+        ledger: Where.
+        database: Of the ledger.
+        pager: Settings of ``relay.sip.pager``.
+        routes: More rows.
+        more: As ``EdgeUnderTest``.
+    """
+
+    def __init__(
+        self,
+        ledger: BreakableLedger,
+        database: Database,
+        pager: dict[str, Any],
+        routes: Sequence[dict[str, Any]] = (),
+        **more: Any,
+    ) -> None:
+        to_services = [{"user": f"{name}*", "action": "service", "service": name} for name in ("desk", "kitchen")]
+        settings = {"pager": {"store": True, "services": ["desk"], **pager}, "routes": [*to_services, *routes]}
+        super().__init__(settings, ledger=ledger, **more)
+        self.ledger = ledger
+        self.database = database
+
+    async def registered(self, user: str, **more: Any) -> SipClient:
+        """Return a client of a user who is registered."""
+        client = SipClient(self, user, **more)
+        assert (await client.register()).status == 200
+        return client
+
+    def neighbour(self) -> SipClient:
+        """Return a client that needs no digest."""
+        return SipClient(self, "alice", host=TRUSTED, port=5060)
+
+    async def sent(self, client: SipClient, request: Request) -> Request:
+        """Send a request and let what it starts finish."""
+        client.send(request)
+        await self.settle()
+        return request
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, and what it starts finish."""
+        self.pass_time(seconds)
+        await self.settle()
+
+    async def rows(self) -> list[LedgerRow]:
+        """Return all messages that wait."""
+        return await self.ledger.undelivered()
+
+    async def row(self, message_id: str) -> LedgerRow:
+        """Return a message."""
+        found = await self.ledger.find(message_id)
+        assert found is not None
+        return found
+
+
+@asynccontextmanager
+async def pager_edge(directory: Path, pager: dict[str, Any] | None = None, **more: Any) -> AsyncIterator[PagerEdge]:
+    """Return an edge with a ledger in a directory."""
+    edges: list[PagerEdge] = []
+    async with (
+        Database(f"sqlite:///{directory / 'ledger.sqlite3'}") as database,
+        BreakableLedger(database, clock=lambda: edges[0].runtime.wall()) as ledger,
+    ):
+        edges.append(PagerEdge(ledger, database, pager or {}, **more))
+        yield edges[0]
