@@ -14,6 +14,7 @@ import structlog
 
 from wigwag.bus import Bus
 from wigwag.database import Database
+from wigwag.database.ledger import Ledger
 from wigwag.relay.cluster.pods import pod_id
 from wigwag.runtime.clock import wall
 from wigwag.runtime.management import Commands
@@ -30,6 +31,8 @@ from .admin import admin_application
 from .bus import bus_readings, open_bus
 from .collecting import collect_rarely
 from .data_directory import AdminNote, make_data_directory
+from .ledger import ledger_readings, open_ledger
+from .messages_api import messages_router
 from .mi import mi_router
 from .mi_core import core_commands, statistics_commands
 from .modules import CONSTRUCTORS, Module, Surroundings
@@ -93,6 +96,8 @@ class Node:
             store = await stack.enter_async_context(open_store(self.settings.redis, self.status.availability(STORE)))
             bus = await self._open_bus(stack)
             telemetry.register(lambda: bus_readings(bus))
+            ledger = await stack.enter_async_context(open_ledger(self.settings, database, bus, self.pod, self.status))
+            telemetry.register(lambda: ledger_readings(ledger))
             surroundings = Surroundings(
                 self.settings,
                 database,
@@ -102,6 +107,7 @@ class Node:
                 self.pod,
                 observing.tracing,
                 shares_ports=self._worker is not None,
+                ledger=ledger,
             )
             for name in self._services:
                 module: Module = self._constructors[name](surroundings)
@@ -112,7 +118,7 @@ class Node:
             sharing = StatusSharing(self.status.tree, self.pod, store, now=wall)
             await stack.enter_async_context(_beside(sharing.run()))
             await self._open_rpc(stack, observing.tracing)
-            await self._open_admin(stack, telemetry, sharing)
+            await self._open_admin(stack, telemetry, sharing, ledger)
             self.status.running()
             self._stack = stack.pop_all()
         logger.info("node is running", services=list(self.modules), admin=self.admin_url, rpc=self.rpc_target)
@@ -143,7 +149,9 @@ class Node:
         readiness.observe(lambda name, ready: rpc.health_changed())
         self.rpc_target = rpc.target
 
-    async def _open_admin(self, stack: AsyncExitStack, telemetry: Telemetry, sharing: StatusSharing) -> None:
+    async def _open_admin(
+        self, stack: AsyncExitStack, telemetry: Telemetry, sharing: StatusSharing, ledger: Ledger
+    ) -> None:
         settings = self.settings.admin
         application = admin_application(
             settings,
@@ -151,7 +159,7 @@ class Node:
             telemetry,
             version=version("wigwag"),
             readiness=self.status.readiness,
-            routers=[mi_router(self._commands(sharing)), status_router(sharing)],
+            routers=[mi_router(self._commands(sharing)), status_router(sharing), messages_router(ledger)],
         )
         server = await stack.enter_async_context(AdminServer(settings, application))
         self.admin_url = server.url

@@ -13,6 +13,7 @@ from wigwag.errors import WigwagError
 from .cli_bans import bans
 from .cli_drain import drain
 from .cli_keys import keys
+from .cli_messages import messages
 from .cli_mi import mi
 from .cli_pools import pools
 from .cli_registrations import registrations
@@ -42,6 +43,7 @@ app.add_typer(pools, name="pools")
 app.add_typer(certificates, name="certificates")
 app.add_typer(bans, name="bans")
 app.add_typer(keys, name="keys")
+app.add_typer(messages, name="messages")
 app.add_typer(verify, name="verify")
 app.add_typer(status, name="status")
 app.command()(mi)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from wigwag.bus import Bus
     from wigwag.database import Database
+    from wigwag.database.ledger import Ledger
     from wigwag.runtime.rpc import RpcService
     from wigwag.store import Store
 
@@ -70,6 +71,8 @@ class Surroundings:
     tracing: Tracing = field(default_factory=Tracing)
     shares_ports: bool = False
     """Whether other processes of this host listen on the same ports."""
+    ledger: "Ledger | None" = None
+    """Accepted messages; None: none are accepted."""
 
 
 def _relay(surroundings: Surroundings) -> Module:
@@ -96,6 +99,7 @@ def _relay(surroundings: Surroundings) -> Module:
         store=surroundings.store if settings.redis.url is not None else None,
         reuse_port=surroundings.shares_ports,
         shutdown_grace=settings.node.shutdown_grace,
+        ledger=surroundings.ledger,
     )
 
 
