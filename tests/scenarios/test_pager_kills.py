@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.cluster import DOMAIN, HOST, Cluster, Pod, quiet_port, running
+from tests.support.cluster import DOMAIN, HOST, Cluster, Pod, running
 from tests.support.ledger import eventually
 from tests.support.processes import wait_until
 from tests.support.redis_server import RedisServer, running_redis
@@ -40,7 +39,7 @@ def redis() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def cluster(redis: RedisServer, tmp_path: Path) -> Cluster:
-    listener = {"name": "udp", "kind": "udp", "host": HOST, "port": quiet_port()}
+    listener = {"name": "udp", "kind": "udp", "host": HOST}
     sip = {
         "listeners": [listener],
         "domains": [DOMAIN],
@@ -51,8 +50,7 @@ def cluster(redis: RedisServer, tmp_path: Path) -> Cluster:
 
 
 def address(cluster: Cluster) -> tuple[str, int]:
-    settings: Any = cluster.pods[0]._settings
-    return HOST, int(settings["relay"]["sip"]["listeners"][0]["port"])
+    return HOST, cluster.pods[0].sip_ports["udp"]
 
 
 def killed(pod: Pod) -> None:

@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.cluster import DOMAIN, HOST, Cluster, Pod, quiet_port, running
+from tests.support.cluster import DOMAIN, HOST, Cluster, Pod, running
 from tests.support.kafka_broker import Broker
 from tests.support.postgresql import running_postgresql
 from tests.support.redis_server import RedisServer
@@ -33,35 +32,20 @@ ALICE = f"sip:alice@{DOMAIN}"
 
 @pytest.fixture
 def pods(redis: RedisServer, kafka: Broker, tmp_path: Path) -> Iterator[Cluster]:
-    """Two pods that are one edge, with their own UDP ports."""
+    """Two pods that are one edge."""
+    listener = {"name": "udp", "kind": "udp", "host": HOST, "advertised_host": "edge.test", "advertised_port": 5060}
+    sip = {"listeners": [listener], "domains": [DOMAIN], "trusted_networks": ["127.0.0.0/8"]}
     with running_postgresql() as server:
         url = server.url + server.maintenance
-        cluster = Cluster(
-            tmp_path, PODS, redis_url=redis.url, kafka=kafka.bootstrap_servers, sections={"database": {"url": url}}
-        )
-        for pod in cluster.pods:
-            _speak_sip(pod)
+        brokers = kafka.bootstrap_servers
+        sections = {"database": {"url": url}}
+        cluster = Cluster(tmp_path, PODS, redis_url=redis.url, kafka=brokers, sections=sections, relay={"sip": sip})
         with running(cluster):
             yield cluster
 
 
-def _speak_sip(pod: Pod) -> None:
-    listener = {
-        "name": "udp",
-        "kind": "udp",
-        "host": HOST,
-        "port": quiet_port(),
-        "advertised_host": "edge.test",
-        "advertised_port": 5060,
-    }
-    sip = {"listeners": [listener], "domains": [DOMAIN], "trusted_networks": ["127.0.0.0/8"]}
-    settings: Any = pod._settings
-    pod._settings = {**settings, "relay": {**settings["relay"], "sip": sip}}
-
-
 def address(pod: Pod) -> tuple[str, int]:
-    settings: Any = pod._settings
-    return HOST, int(settings["relay"]["sip"]["listeners"][0]["port"])
+    return HOST, pod.sip_ports["udp"]
 
 
 @asynccontextmanager
