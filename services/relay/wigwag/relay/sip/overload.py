@@ -2,16 +2,16 @@
 
 Theory of operation. The delay that messages have waited is measured at intervals. While it is above the target, or
 grows, the level rises, else it falls: proportional to the distance from the target and to the trend. The level is the
-share of new requests that is not served. Up to three quarters are answered 503, so that their senders don't try again;
-what is more is dropped unread, which costs nearly nothing: else the refusals alone would take all the time. One long
-interval alone, such as a pause of the whole process, raises nothing.
+share of new requests that is not served. Up to two fifths are answered 503, so that their senders don't try again; what
+is more is dropped unread, which costs a quarter of it: else the refusals would take the time of those that could be
+served. One long interval alone, such as a pause of the whole process, raises nothing.
 """
 
 from typing import Final
 
 HIGHEST: Final = 0.98
 """Some requests are looked at whatever happens, or the end of an overload would not be seen by its senders."""
-MOST_REFUSALS: Final = 0.75
+MOST_REFUSALS: Final = 0.4
 """Share of the requests that were read that is answered 503 at most."""
 _DISTANCE_WEIGHT: Final = 0.04
 _TREND_WEIGHT: Final = 0.2
