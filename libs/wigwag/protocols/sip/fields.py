@@ -199,11 +199,11 @@ class Message:
         self.lines.insert(at, line)
         self._forget(canon)
 
-    def push_via(self, via: Via) -> None:
-        """Put a Via on top (section 16.6 step 8); it is taken as it is."""
+    def push_via(self, via: Via, text: str = "") -> None:
+        """Put a Via on top (section 16.6 step 8); it is taken as it is, written as ``text`` if that is at hand."""
         at = self.names.index("via") if "via" in self.names else 0
         self.names.insert(at, "via")
-        self.lines.insert(at, f"Via: {via}")
+        self.lines.insert(at, f"Via: {text or via}")
         self._via = via
 
     def replace_via(self, via: Via) -> None:

@@ -55,7 +55,7 @@ class Dispatch:
             raise SipError("Too Many Hops", status=483)
         if request.names.count("via") > 1 and goes_round(request, self._edge.names.sent_by, loop_hash(request)):
             raise SipError("Loop Detected", status=482)
-        if "proxy-require" in request:
+        if "proxy-require" in request.names:
             wanted = ", ".join(request.items("proxy-require"))
             raise SipError("Bad Extension", status=420, headers=(("Unsupported", wanted),))
         if incoming.in_dialog or incoming.by_path:
@@ -70,10 +70,7 @@ class Dispatch:
     def _take_routes(self, incoming: Incoming) -> None:
         """Take off the routes that lead to us; the last one says where an in-dialog request goes (section 16.4)."""
         request = incoming.request
-        while True:
-            value = request.get("route")
-            if value is None:
-                return
+        while "route" in request.names:
             uri = parse_uri(parse_name_address(request.items("route")[0]).uri)
             if not isinstance(uri, SipUri) or not self._edge.names.is_address(uri):
                 return
@@ -149,7 +146,7 @@ class Dispatch:
     def _find_user(self, incoming: Incoming) -> None:
         if incoming.target.scheme == "tel":
             raise SipError("Unsupported URI Scheme: no route for telephone numbers", status=416)
-        if "route" in incoming.request:
+        if "route" in incoming.request.names:
             raise SipError("Route to elsewhere", status=403)
         aor = incoming.target.aor
         check = self._edge.neighbours.screening.check(incoming, aor)

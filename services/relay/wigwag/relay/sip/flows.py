@@ -47,6 +47,8 @@ class SipAddress:
     """Transport as our Via names it."""
     via_host: str = field(init=False)
     """Host as our Via names it, in lower case."""
+    via: str = field(init=False)
+    """What our Via begins with."""
 
     def __post_init__(self) -> None:
         """Derive what every message needs."""
@@ -54,6 +56,7 @@ class SipAddress:
         object.__setattr__(self, "transport", transport)
         object.__setattr__(self, "via_transport", transport.upper())
         object.__setattr__(self, "via_host", self.host.lower())
+        object.__setattr__(self, "via", f"SIP/2.0/{self.via_transport} {self.via_host}:{self.port}")
 
     def uri(self, user: str = "") -> str:
         """Return a URI that leads here, with ``lr``."""

@@ -62,6 +62,7 @@ class Proxy:
         self._keys = keys
         self.next_hops = next_hops
         self._via_end: dict[str, str | None] = {"rport": None, "pod": pod} if pod else {"rport": None}
+        self._via_text = f";rport;pod={pod}" if pod else ";rport"
         self._now = now
         self._spawn = spawn
         self._random = random
@@ -98,9 +99,8 @@ class Proxy:
         name = target.name if candidate is None else f"{target.name} {candidate}"
         branch = branch_of(self._keys, came, name, loop)
         address = flow.address
-        request.push_via(
-            Via(address.via_transport, address.via_host, address.port, {"branch": branch, **self._via_end})
-        )
+        via = Via(address.via_transport, address.via_host, address.port, {"branch": branch, **self._via_end})
+        request.push_via(via, f"{address.via};branch={branch}{self._via_text}")
         return request
 
     def _add_path(self, request: Request, incoming: Incoming) -> None:
