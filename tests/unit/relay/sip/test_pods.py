@@ -1,10 +1,14 @@
 """SIP over several pods: any of them takes anything, any of them may die (DESIGN.md section 5)."""
 
+import gc
+
+import msgspec
 import pytest
 
 from tests.support.sip_cluster import SipCluster
 from tests.support.sip_edge import DOMAIN, EdgeUnderTest, SipClient
 from wigwag.protocols.sip import Request
+from wigwag.relay.sip.between_pods import HandedOver
 from wigwag.store import StoreError
 from wigwag.store.memory import MemoryStore
 
@@ -244,3 +248,82 @@ async def test_user_goes_on_with_a_new_nonce_when_its_pod_is_gone_and_the_store_
     alice.send(alice.authenticated(again, challenge))
     await alice.under_test.settle()
     assert alice.response().status == 480
+
+
+def owner_of(cluster: SipCluster, pods: set[str], branch: str) -> str:
+    """Return who owns a branch while these pods live."""
+    alive, cluster.alive = cluster.alive, pods
+    first = min(pods)
+    owner = cluster.pods[first]._owner(branch, [pod for pod in pods if pod != first])
+    cluster.alive = alive
+    return owner
+
+
+async def test_cancel_and_ack_meet_their_call_after_another_pod_has_come(cluster: SipCluster) -> None:
+    bob = await registered(cluster.edges["pod-a"], "bob")
+    everyone, two = set(cluster.alive), {"pod-a", "pod-b"}
+    branch = next(
+        branch
+        for branch in (f"z9hG4bK{number}" for number in range(1000))
+        if owner_of(cluster, two, f"{branch}a") == "pod-a" and owner_of(cluster, everyone, f"{branch}a") == "pod-c"
+    )
+    alice = SipClient(cluster.edges["pod-a"], "alice")
+    cluster.alive = set(two)
+    sent = await send(alice, alice.request("INVITE", f"sip:bob@{DOMAIN}", branch=branch))
+    came = bob.incoming()
+    bob.answer(came, 180, "Ringing")
+    cluster.alive = everyone
+    alice.received()
+    cancel = alice.request("CANCEL", sent.uri, branch=sent.via.branch)
+    cancel.set("CSeq", f"{sent.cseq.number} CANCEL")
+    alice.send(cancel)
+    assert alice.response().status == 200
+    assert bob.incoming().method == "CANCEL"
+    bob.answer(came, 487, "Request Terminated")
+    refused = alice.response()
+    assert refused.status == 487
+    ack = alice.request("ACK", sent.uri, branch=sent.via.branch)
+    ack.set("CSeq", f"{sent.cseq.number} ACK")
+    ack.set("To", str(refused.get("to")))
+    alice.send(ack)
+    cluster.edges["pod-a"].pass_time(4)
+    assert alice.received() == []  # It has its ACK, and is not said again.
+
+
+async def test_pods_whose_long_names_differ_at_the_end_share_the_work() -> None:
+    cluster = SipCluster(*(f"production-wigwag-relay-edge-7d8f9c6b5-{end}" for end in ("abcde", "fghij", "klmno")))
+    owners = {owner_of(cluster, set(cluster.alive), f"z9hG4bK{number}") for number in range(50)}
+    assert owners == cluster.alive
+
+
+async def test_answer_by_another_pod_goes_to_the_port_that_via_names(cluster: SipCluster) -> None:
+    alice = SipClient(cluster.edges["pod-a"], "alice")
+    for number in range(6):
+        request = alice.message("bob", str(number))
+        request.set("Via", f"SIP/2.0/UDP {alice.remote[0]}:7777;branch={request.via.branch}")
+        alice.send(request)
+        await alice.under_test.settle()
+    assert len(alice.under_test.socket.sent[alice.remote[0], 7777]) == 6
+
+
+async def test_connections_of_other_pods_are_forgotten_when_nothing_waits_for_them(cluster: SipCluster) -> None:
+    alice = await registered(cluster.edges["pod-a"], "alice", "tcp")
+    for _ in range(3):
+        bob = await registered(cluster.edges["pod-b"], "bob", "tcp")
+        await send(alice, alice.message("bob"))
+        bob.answer(bob.incoming())
+        assert alice.response().status == 200
+        await bob.register(expires=0)
+        bob.disconnect()
+        cluster.edges["pod-a"].parts.locations.forget(bob.aor)
+    cluster.edges["pod-a"].pass_time(40)
+    gc.collect()
+    assert len(cluster.pods["pod-a"]._flows) == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xc1", b"\x91\x01", b"\x92\x63\x00", b"\x92\x03\xc4\x01x", b"\x95\x01\xa1u\xa1h\x01\xc4\x01x"]
+)
+async def test_what_can_not_be_read_of_another_pod_ends_no_link(cluster: SipCluster, content: bytes) -> None:
+    cluster.pods["pod-a"].received("pod-b", content)
+    cluster.pods["pod-a"].received("pod-b", msgspec.msgpack.encode(HandedOver("udp", "203.0.113.1", 1, b"nothing")))

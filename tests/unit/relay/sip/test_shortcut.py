@@ -27,6 +27,14 @@ _LINES = [
     b"To: <sip:bob@example.com>",
     b"t: <sip:bob@example.com>",
     b"Tools: 1",
+    b"Expires: 5",
+    b"expires:6",
+    b"Date: Thu, 01 Jan 2026 00:00:00 GMT",
+    b"Content-Type: text/plain",
+    b"Timestamp: 1",
+    b"Max-Forwards: 9",
+    b"P-Asserted-Identity: <sip:carol@example.com>",
+    b"X-Wigwag-Odd: 1",
 ]
 
 
@@ -58,6 +66,9 @@ REPLACED = st.sampled_from(
         (b"edge.example.com:5060", b"other.example.com:5060"),
         (b" MESSAGE\r\n", b" INVITE\r\n"),
         (b"Content-Length: 0", b"Content-Length: 5"),
+        (b"Content-Length: 0\r\n", b""),
+        (b"Content-Length: 0\r\n", b"Expires: 1\r\nContent-Length: 0\r\nExpires: 2\r\n"),
+        (b"Content-Length: 0\r\n", b"Date: 1\r\nContent-Length: 0\r\nDate: 2\r\n"),
         (b"Content-Length: 0", b"Content-Length: 00"),
         (b"\r\nCall-ID", b"\nCall-ID"),
         (b"\r\nVia", b"\r\n Via"),
@@ -141,3 +152,42 @@ def test_usual_response_takes_the_short_way(tcp: bool, monkeypatch: pytest.Monke
     monkeypatch.setattr(edge_module.Edge, "_response_received", never)
     heard = outcome(lambda data: data, tcp=tcp, forks=False, short=True)
     assert heard[0].startswith(b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 198.51.100.7")
+
+
+def two_answers(*, tcp: bool, short: bool, changes: tuple[tuple[bytes, bytes], ...], cut: int) -> list[bytes]:
+    """Return what the sender of two messages hears when both are answered in one read, or in two cut anywhere."""
+    edge = EdgeUnderTest()
+    with pytest.MonkeyPatch.context() as patch:
+        if not short:
+            patch.setattr(edge_module, "pass_response", lambda *_: False)
+            patch.setattr(edge_module, "pass_responses", lambda _, data, __: (data, 0))
+        sender = SipClient(edge, "gateway", host=TRUSTED, port=5060)
+        receiver = SipClient(edge, "bob", kind="tcp" if tcp else "udp", port=4000)
+        fields = [("Contact", f"<{receiver.contact}>"), ("Expires", "600")]
+        _register(edge, receiver, sender.request("REGISTER", "sip:example.com", fields, to=receiver.aor))
+        before = len(edge.socket.sent.setdefault(sender.remote, []))
+        for number in range(len(changes)):
+            sender.send(sender.message("bob", branch=f"z9hG4bK{number}", call_id=f"call-{number}"))
+        answers = [
+            bytes(Response.to_request(request, 200, "OK", to_tag="bob", body=b"x" * index)).replace(*change)
+            for index, (request, change) in enumerate(
+                zip((each for each in receiver.received() if isinstance(each, Request)), changes, strict=True)
+            )
+        ]
+        read = b"".join(answers)
+        cut %= len(read)
+        for part in (read[:cut], read[cut:]) if tcp else answers:
+            receiver.send(part)
+        edge.pass_time(1)
+        left = sorted(f"{client.state!r}" for client in edge.edge.transactions.clients.values())
+        return [*edge.socket.sent[sender.remote][before:], repr(left).encode()]
+
+
+@settings(max_examples=100, deadline=None)
+@given(tcp=st.booleans(), changes=st.tuples(REPLACED, REPLACED, REPLACED), cut=st.integers(0, 2000))
+def test_both_ways_say_the_same_of_several_answers_in_a_read(
+    tcp: bool, changes: tuple[tuple[bytes, bytes], ...], cut: int
+) -> None:
+    changes = tuple(change if change[0] else (b"\0", b"") for change in changes)
+    short, long = (two_answers(tcp=tcp, short=short, changes=changes, cut=cut) for short in (True, False))
+    assert short == long

@@ -75,9 +75,13 @@ class SipParts:
 
     def tick(self, now: float) -> None:
         """Look at what is due."""
-        self.edge.transactions.handle_timeout(now)
-        self.edge.proxy.tick(now)
-        self.pager.tick(now)
+        for tick in self.ticks:
+            tick(now)
+
+    @property
+    def ticks(self) -> Sequence[Callable[[float], None]]:
+        """Those that look at what is due."""
+        return self.edge.transactions.handle_timeout, self.edge.proxy.tick, self.pager.tick
 
 
 def assemble(

@@ -22,6 +22,7 @@ from wigwag.protocols.digest import (
 )
 from wigwag.protocols.sip import SipError, SipUri, parse_uri
 from wigwag.protocols.sip.digest import DigestServer, ProtectionDomain, Role, account_of
+from wigwag.protocols.sip.uri import normal_user
 from wigwag.runtime.credentials import CredentialSource
 from wigwag.store import StoreError
 from wigwag.transport.addresses import network_of
@@ -99,11 +100,12 @@ class Authenticator:
         if self._edge.is_trusted(incoming.flow):
             return NEIGHBOUR
         sender = parse_uri(incoming.request.from_.uri)
-        ours = isinstance(sender, SipUri) and self._edge.names.is_domain(sender)
-        admitted = self._edge.neighbours.routing.admit(incoming, ours=ours)
+        names = self._edge.names
+        claimed = isinstance(sender, SipUri) and names.is_claimed(sender)
+        admitted = self._edge.neighbours.routing.admit(incoming, ours=claimed)
         if admitted is not None:
             return admitted
-        if not isinstance(sender, SipUri) or not ours:
+        if not isinstance(sender, SipUri) or not names.is_domain(sender):
             raise SipError("Forbidden: not a domain of ours, and no neighbour", status=403)
         return self.authenticate(incoming, Role.PROXY, sender)
 
@@ -203,7 +205,8 @@ class Authenticator:
             raise self._server.replayed(incoming.request, domain, self._wall())
         username, realm = account_of(credentials)
         aor = SipUri("sip", username, None, realm, None).aor
-        if aor != user.aor:
+        # A name that holds an escape it does not need is another account's, whose address this can't be.
+        if aor != user.aor or normal_user(username) != username:
             raise SipError(f"Forbidden: these are credentials of {username}", status=403)
         self._edge.protection.proven(incoming.flow.remote[0], aor, incoming.request.method)
         self._edge.counters["auth_successes"] += 1

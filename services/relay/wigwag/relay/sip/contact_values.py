@@ -65,7 +65,7 @@ def path_of(request: Request) -> tuple[str, ...]:
     for value in values:
         if not isinstance(parse_uri(parse_name_address(value).uri), SipUri):
             raise SipError("Path holds no SIP URI")
-    return values
+    return tuple(map(storable, values))
 
 
 def has_ob(value: str) -> bool:
@@ -74,9 +74,14 @@ def has_ob(value: str) -> bool:
     return isinstance(uri, SipUri) and uri.parameter("ob") is not None
 
 
+def storable(text: str) -> str:
+    """Return a text in which replacement characters stand for octets that are no UTF-8: the store takes none."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def instance_of(contact: NameAddress) -> str:
     """Return ``+sip.instance`` without its quotes; empty: there is none."""
-    return unquote(contact.parameters.get("+sip.instance") or "")
+    return storable(unquote(contact.parameters.get("+sip.instance") or ""))
 
 
 def reg_id_of(contact: NameAddress) -> int:
@@ -109,7 +114,7 @@ def kept_parameters(contact: NameAddress) -> str:
     )
     if len(kept) > _LONGEST_PARAMETERS:
         raise SipError("a Contact's parameters are too long")
-    return kept
+    return storable(kept)
 
 
 def header_expires(request: Request) -> int:

@@ -27,6 +27,7 @@ from .contact_values import (
     plain,
     push_parameters,
     reg_id_of,
+    storable,
     supported,
     thousandths,
 )
@@ -97,7 +98,7 @@ class _Reading:
         self._settings = settings
         self._circumstances = circumstances
         self._path = path_of(request)
-        self._user_agent = (request.get("user-agent") or "")[:200]
+        self._user_agent = storable((request.get("user-agent") or "")[:200])
 
     def read(self, contacts: list[NameAddress]) -> Wanted:
         outbound = self._applies_outbound(contacts)
@@ -152,7 +153,7 @@ class _Reading:
         return Binding(
             contact=contact.uri,
             key=f"{instance};{reg_id}" if bound_to_flow else self._key(uri),
-            call_id=self._request.call_id,
+            call_id=storable(self._request.call_id),
             cseq=self._request.cseq.number,
             expires_at=self._circumstances.wall + expires,
             q=thousandths(contact),

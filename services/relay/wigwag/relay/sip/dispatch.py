@@ -71,7 +71,10 @@ class Dispatch:
         """Take off the routes that lead to us; the last one says where an in-dialog request goes (section 16.4)."""
         request = incoming.request
         while "route" in request.names:
-            uri = parse_uri(parse_name_address(request.items("route")[0]).uri)
+            routes = request.items("route")
+            if not routes:
+                raise SipError("Route is empty")
+            uri = parse_uri(parse_name_address(routes[0]).uri)
             if not isinstance(uri, SipUri) or not self._edge.names.is_address(uri):
                 return
             request.pop_item("route")
@@ -199,6 +202,7 @@ class Dispatch:
     def _find_other_end(self, incoming: Incoming) -> None:
         routed = incoming.routed
         assert routed is not None
+        incoming.identity = Identity(trusted=self._edge.is_trusted(incoming.flow))
         if routed.aor:
             found = self._edge.neighbours.locating.find(routed.aor)
             self._edge.then(
@@ -208,7 +212,6 @@ class Dispatch:
             )
         elif routed.flow is not None:
             gone = 430 if incoming.by_path else 480
-            incoming.identity = Identity(trusted=self._edge.is_trusted(incoming.flow))
             self._forward(incoming, dialog_targets(incoming, None, self._edge.flow, gone))
         else:
             self._go_on_outside(incoming, routed)
@@ -234,7 +237,15 @@ class Dispatch:
         if incoming.server is None:
             return  # An ACK can't be challenged; the INVITE's sender has not moved within a round trip.
         identified = self._edge.neighbours.authentication.identify(incoming)
-        self._edge.then(incoming, identified, lambda _, __: self._leave(incoming, routed))
+        self._edge.then(incoming, identified, lambda _, identity: self._leave_as(incoming, routed, identity))
+
+    def _leave_as(self, incoming: Incoming, routed: Routed, identity: Identity) -> None:
+        """Let one of ours go on; a row that lets a stranger in says where he may go, and that is not out again."""
+        is_his = identity.aor == routed.by if routed.by else bool(identity.aor) or identity.trusted
+        if not is_his:
+            raise SipError("Forbidden: not your dialog", status=403)
+        incoming.identity = identity
+        self._leave(incoming, routed)
 
     def _leave(self, incoming: Incoming, routed: Routed) -> None:
         self._forward(incoming, next_hop_targets(incoming, Decision(action="forward", near=routed.near)))

@@ -28,7 +28,7 @@ from wigwag.transport.addresses import network_of
 from .challenges import Challenges
 from .config import SipSettings
 from .dispatch import ALLOW, Dispatch
-from .flows import DatagramFlow, DatagramSender, Flow, SipAddress, StreamFlow, remote_of
+from .flows import DatagramFlow, DatagramSender, Flow, PodFlow, SipAddress, StreamFlow, remote_of
 from .incoming import Incoming
 from .overload import Overload
 from .own_names import OwnNames
@@ -283,9 +283,8 @@ class Edge:
     def _by_sent_by(self, flow: Flow, port: int | None) -> Flow:
         if flow.reliable or flow.remote[1] == (port or 5060):
             return flow
-        if isinstance(flow, DatagramFlow):
-            return flow.to((flow.remote[0], port or 5060))
-        return flow
+        assert isinstance(flow, DatagramFlow | PodFlow)
+        return flow.to((flow.remote[0], port or 5060))
 
     # Flows
 
@@ -334,11 +333,16 @@ class Edge:
             server.respond(response, self.now())
 
     def guard(self, incoming: Incoming, step: Callable[[Incoming], None]) -> None:
-        """Take a step; a ``SipError`` becomes the response."""
+        """Take a step; a ``SipError`` becomes the response, and no other error leaves the request unanswered."""
         try:
             step(incoming)
         except SipError as error:
             self.respond(incoming, error.status or 400, error.reason, error.headers)
+        except WigwagError as error:
+            self._not_served(incoming, error)
+        except Exception:
+            self.respond(incoming, 500, "Server Internal Error")
+            raise
 
     def then(
         self, incoming: Incoming, value: "T | Coroutine[Any, Any, T]", go_on: Callable[[Incoming, T], None]
@@ -361,11 +365,14 @@ class Edge:
         except SipError as error:
             self.respond(incoming, error.status or 400, error.reason, error.headers)
         except WigwagError as error:
-            self._log("a SIP request could not be served", reason=str(error))
-            self.respond(incoming, 503, "Service Unavailable", _RETRY)
+            self._not_served(incoming, error)
         except Exception:
             self.respond(incoming, 500, "Server Internal Error")
             raise
+
+    def _not_served(self, incoming: Incoming, error: WigwagError) -> None:
+        self._log("a SIP request could not be served", reason=str(error))
+        self.respond(incoming, 503, "Service Unavailable", _RETRY)
 
     def _broken(self, error: SipError, flow: Flow) -> None:
         self.counters["broken"] += 1
@@ -401,6 +408,8 @@ class Edge:
             if len(self._trusted) >= _REMEMBERED:
                 self._trusted.clear()
             address = ip_address(host)
+            # A socket of both families writes IPv4 so.
+            address = getattr(address, "ipv4_mapped", None) or address
             known = self._trusted[host] = any(address in network for network in self._trusted_networks)
         return known
 

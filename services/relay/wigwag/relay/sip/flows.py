@@ -277,7 +277,7 @@ class StreamFlow:
 class PodFlow:
     """A flow that another pod holds."""
 
-    __slots__ = ("_pods", "address", "connection", "pod", "reliable", "remote")
+    __slots__ = ("__weakref__", "_pods", "address", "connection", "pod", "reliable", "remote")
 
     is_leaving = False
 
@@ -297,6 +297,10 @@ class PodFlow:
     def send(self, data: bytes) -> None:
         """Have the pod send one message."""
         self._pods.deliver(self, data)
+
+    def to(self, remote: "Address") -> "PodFlow":
+        """Return a flow from the same socket to another address."""
+        return PodFlow(self._pods, self.address, self.pod, self.connection, remote)
 
 
 def _whole(data: bytes) -> Received:

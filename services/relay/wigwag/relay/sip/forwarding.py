@@ -9,8 +9,8 @@ answered. A request that is no INVITE is not answered 408 (RFC 4320 section 4.2)
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
-from wigwag.protocols.sip import Response
-from wigwag.protocols.sip.transactions import ServerUser, TransactionsFullError
+from wigwag.protocols.sip import Response, SipError
+from wigwag.protocols.sip.transactions import ServerUser, State, TransactionsFullError
 
 if TYPE_CHECKING:
     from wigwag.protocols.sip import Request
@@ -85,7 +85,9 @@ class Branch:
     def send(self, flow: "Flow", now: float) -> None:
         """Send the request over a flow."""
         forwarding = self.forwarding
-        if forwarding.decided and not forwarding.is_invite:
+        if forwarding.closed:
+            # It was called off, or answered elsewhere, while the way was being opened: nobody would call this one off.
+            forwarding.branch_failed(self, 487, "Request Terminated", now)
             return
         transactions = forwarding.proxy.transactions
         request = forwarding.proxy.prepare(
@@ -99,13 +101,16 @@ class Branch:
             forwarding.branch_failed(self, 482, "Merged Request", now)
             return
         try:
-            self.client = transactions.send_request(request, flow, self, now)
+            client = transactions.send_request(request, flow, self, now)
         except TransactionsFullError:
             forwarding.branch_failed(self, 503, "Too Many Transactions", now)
             return
+        if client.state is State.TERMINATED:
+            return  # The flow failed at once, and by now another one may be tried.
+        self.client = client
         if self.candidate is not None and not flow.reliable:
             self._watched = flow
-            transactions.wait_on(flow, self.client)
+            transactions.wait_on(flow, client)
 
     def cancel(self, now: float) -> None:
         """Call an INVITE off (section 9.1)."""
@@ -184,7 +189,7 @@ class Branch:
         self.forwarding.branch_failed(self, status, reason, now)
 
     def _try_next(self, now: float) -> bool:
-        if self.forwarding.decided or self.forwarding.cancelled:
+        if self.forwarding.closed:
             return False
         if self.candidates:
             self.candidate = self.candidates.pop(0)
@@ -216,6 +221,7 @@ class Forwarding:
     """
 
     __slots__ = (
+        "_called_off",
         "_groups",
         "branches",
         "breadth",
@@ -250,12 +256,17 @@ class Forwarding:
         """Max-Breadth of the branches; 0: as it came."""
         self.context: object | None = None
         self._groups = groups
-        self.cancelled = False
+        self.cancelled = self._called_off = False
 
     @property
     def request(self) -> "Request":
         """The request as it came in."""
         return self.incoming.request
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is tried: it is answered, or called off by the caller or a 6xx."""
+        return self.decided or self._called_off
 
     def start(self, now: float) -> None:
         """Try the first group."""
@@ -281,23 +292,23 @@ class Forwarding:
 
     def _share_breadth(self, branches: int, now: float) -> bool:
         """Give each branch its share of what the request may be forked into (RFC 5393 section 5.3.3)."""
-        breadth = self.request.number("max-breadth", 1 << 16)
+        try:
+            breadth = self.request.number("max-breadth", 1 << 16)
+        except SipError as error:
+            self._refuse(error.status, error.reason, now)
+            return False
         self.breadth = (MAX_BREADTH if breadth is None else breadth) // branches
-        if self.breadth:
-            return True
-        self.decided = True
-        self._end()
-        response = Response.to_request(self.request, 440, "Max-Breadth Exceeded", to_tag=self.proxy.tag())
-        self.server.respond(response, now)
-        return False
+        if not self.breadth:
+            self._refuse(440, "Max-Breadth Exceeded", now)
+        return bool(self.breadth)
+
+    def _refuse(self, status: int, reason: str, now: float) -> None:
+        self.answer(Response.to_request(self.request, status, reason, to_tag=self.proxy.tag()), now)
 
     def _nobody(self, now: float) -> None:
         """There is no target at all."""
         if self.fallback is None or not self.fallback.failed(self, 480, now):
-            self.decided = True
-            self.server.respond(
-                Response.to_request(self.request, 480, "Temporarily Unavailable", to_tag=self.proxy.tag()), now
-            )
+            self._refuse(480, "Temporarily Unavailable", now)
 
     # From the branches
 
@@ -312,8 +323,7 @@ class Forwarding:
             self._succeed(response, now)
             return
         if status >= 600:
-            self._groups.clear()
-            self._cancel_others(now)
+            self._call_off(now)
         self._look(now)
 
     def succeed_with(self, server: "NonInviteServerTransaction", data: bytes, now: float) -> None:
@@ -344,8 +354,7 @@ class Forwarding:
             self._release()
             return
         # Every 2xx to an INVITE goes back, also a second one: each has made a dialog (section 16.7 step 5).
-        self._groups.clear()
-        self._cancel_others(now)
+        self._call_off(now)
         self._forward(response, now)
         self.decided = True
         self._end()
@@ -380,7 +389,7 @@ class Forwarding:
             # The next hop is overloaded, not we (section 16.7 step 6).
             return Response.to_request(self.request, 500, "Server Internal Error", to_tag=self.proxy.tag())
         response = best.copy()
-        if len(response.items("via")) > len(self.request.items("via")):
+        if response.via.branch != self.request.via.branch:
             response.pop_item("via")
         if best.status in (401, 407):
             self._add_challenges(response, best)
@@ -417,11 +426,13 @@ class Forwarding:
     def cancel(self, now: float) -> None:
         """The caller gave up: every branch is called off, and the best of their answers goes back (section 16.10)."""
         self.cancelled = True
-        self._groups.clear()
         self.ringing_until = now + 64 * self.proxy.timers.t1
-        self._cancel_others(now)
+        self._call_off(now)
 
-    def _cancel_others(self, now: float) -> None:
+    def _call_off(self, now: float) -> None:
+        """Begin no more branches, and cancel those of an INVITE."""
+        self._called_off = True
+        self._groups.clear()
         if self.is_invite:
             for branch in self.branches:
                 branch.cancel(now)

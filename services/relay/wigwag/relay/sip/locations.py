@@ -54,6 +54,8 @@ class Locations:
 
     def put(self, registration: Registration) -> None:
         """Take what was just registered here."""
+        if registration.aor in self._running:
+            self._overtaken.add(registration.aor)
         known = self._known.get(registration.aor)
         if known is None or known[1].version <= registration.version:
             self._keep(registration)

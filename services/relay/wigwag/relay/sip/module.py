@@ -338,9 +338,7 @@ class SipModule:
             late, due = max(0.0, now - due), now + TICK
             waiting, fullness = self.listeners.waiting(now)
             self.edge.shedding.measured(max(late, waiting), fullness)
-            self.parts.tick(now)
-            self.listeners.tick(now)
-            self._pinger.tick(now)
+            fire([*self.parts.ticks, self.listeners.tick, self._pinger.tick], now)
             if now >= next_pool_look:
                 next_pool_look = now + LOOK_AT_POOLS
                 self._routing_work.look()
@@ -356,3 +354,12 @@ class SipModule:
         if self._alive - alive:
             self.parts.pager.pod_lost(now)
         self._alive = alive
+
+
+def fire(ticks: Iterable[Callable[[float], None]], now: float) -> None:
+    """Let each look at what is due; what one message breaks must not stop the timers of all others."""
+    for tick in ticks:
+        try:
+            tick(now)
+        except Exception:
+            logger.exception("a timer of SIP failed")

@@ -43,6 +43,10 @@ class OwnNames:
         """Tell whether the URI's host is a listener or a domain of ours."""
         return self.is_address(uri) or self.is_domain(uri)
 
+    def is_claimed(self, uri: SipUri) -> bool:
+        """Tell whether a sender's URI looks like one of our users', with whatever port or dot behind the domain."""
+        return uri.host.removesuffix(".") in self.domains or self.is_address(uri)
+
     def is_domain(self, uri: SipUri) -> bool:
         """Tell whether the URI is in a domain of ours, whatever its port if that is one of ours too."""
         return uri.host in self.domains and (uri.port is None or self._port_is_ours(uri.port))

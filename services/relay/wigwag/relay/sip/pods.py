@@ -12,8 +12,13 @@ import asyncio
 import hashlib
 import itertools
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
+import msgspec
+
+from wigwag.errors import ProtocolError
 from wigwag.protocols.sip import Request, Response, SipError, parse_datagram
 from wigwag.store import Flow as StoredFlow
 from wigwag.store import Store
@@ -32,6 +37,12 @@ if TYPE_CHECKING:
 
 ANSWER: Final = 1.0
 """Seconds that another pod has to judge a nonce."""
+
+
+@lru_cache(maxsize=1024)
+def _hash_key(pod: str) -> bytes:
+    """Return a key that differs for names that differ late only, as those of one deployment do."""
+    return hashlib.blake2s(pod.encode()).digest()
 
 
 class SipPods:
@@ -73,8 +84,8 @@ class SipPods:
         self._questions = itertools.count(1)
         self._is_passed = False
         """Whether the response at hand comes from another pod."""
-        self._flows: dict[tuple[str, int], PodFlow] = {}
-        """Connections of other pods in use."""
+        self._flows: WeakValueDictionary[tuple[str, int], PodFlow] = WeakValueDictionary()
+        """Connections of other pods for as long as a transaction uses them: nobody tells us when one has ended."""
 
     def alive(self, pod: str) -> bool:
         """Tell whether a pod lives and may be reached; one that has just started is heard before it is heard of."""
@@ -107,21 +118,29 @@ class SipPods:
     def hand_over(self, message: Request, data: bytes, flow: DatagramFlow) -> bool:
         """Give a datagram to the pod that its transaction belongs to; False: it is this one's."""
         others = self._members.others()
-        if not others or self._edge.transactions.find_server(message) is not None:
-            return False
-        owner = self._owner(message, [pod.id for pod in others])
+        try:
+            if not others or self._is_known(message):
+                return False
+            branch = message.via.branch
+        except SipError:
+            return False  # It is answered as what it is: malformed.
+        owner = self._owner(branch, [pod.id for pod in others])
         # A pod that can't be reached at once would only swallow it; with the same branch everywhere we may do its work.
         if owner == self.own or not self._links.stands(owner):
             return False
         handed = HandedOver(flow.address.name, flow.remote[0], flow.remote[1], data)
         return self._send(owner, handed)
 
-    def _owner(self, message: Request, others: list[str]) -> str:
-        try:
-            branch = message.via.branch.encode("utf-8", "surrogateescape")
-        except SipError:
-            return self.own
-        return max([self.own, *others], key=lambda pod: hashlib.blake2s(branch, key=pod.encode()[:32]).digest())
+    def _is_known(self, message: Request) -> bool:
+        """Tell whether the transaction that the request belongs to is here, whoever would own it by now."""
+        transactions = self._edge.transactions
+        if message.method in ("ACK", "CANCEL"):
+            return transactions.find_invite(message) is not None
+        return transactions.find_server(message) is not None
+
+    def _owner(self, branch: str, others: list[str]) -> str:
+        data = branch.encode("utf-8", "surrogateescape")
+        return max([self.own, *others], key=lambda pod: hashlib.blake2s(data, key=_hash_key(pod)).digest())
 
     def pass_response(self, response: Response) -> bool:
         """Give a response to the pod that its Via names; False: that is this one, or nobody.
@@ -192,8 +211,14 @@ class SipPods:
     # In
 
     def received(self, pod: str, content: bytes) -> None:
-        """Another pod has sent something."""
-        match decode(content):
+        """Another pod has sent something; what can't be read, of another version perhaps, is dropped."""
+        try:
+            self._received(pod, decode(content))
+        except (msgspec.MsgspecError, ProtocolError):
+            self._edge.counters["broken"] += 1
+
+    def _received(self, pod: str, what: Between) -> None:
+        match what:
             case HandedOver() as handed:
                 self._handed_over(pod, handed)
             case Delivery() as delivery:

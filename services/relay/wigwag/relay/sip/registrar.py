@@ -9,7 +9,7 @@ from wigwag.protocols.sip.digest import Role
 from wigwag.store import Binding, OutdatedError, Registration, Store, StoreError, TooManyBindingsError
 from wigwag.store import Flow as StoredFlow
 
-from .contact_values import supported
+from .contact_values import storable, supported
 from .contacts import Circumstances, Wanted, wanted
 from .flows import StreamFlow, stored
 from .incoming import Incoming
@@ -113,7 +113,7 @@ class Registrar:
             asked = self._read(incoming, before) or asked
         registration = await self._store.register(
             aor,
-            call_id=incoming.request.call_id,
+            call_id=storable(incoming.request.call_id),
             cseq=incoming.request.cseq.number,
             bindings=asked.bindings,
             removed=asked.removed,

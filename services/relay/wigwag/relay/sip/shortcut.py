@@ -31,7 +31,11 @@ _LENGTH: Final = re.compile(rb"\r\nContent-Length: ([0-9]{1,7})\r\n")
 # Field names of two characters and more, so no compact forms; no folds, and no control characters but tabs.
 _FIELDS: Final = re.compile(rb"(?:[!#$%&'*+\-.0-9A-Z^_`a-z|~]{2,}+:[\t -~\x80-\xff]*+\r\n)++")
 _TAG: Final = re.compile(rb";tag=[A-Za-z0-9\-.!%*_+`'~]++\r\n")
-_SINGLE: Final = re.compile(rb"\n(?:c(?:ontent-length|all-id|seq)|from|to)")
+# What may be there once only, where the long way would drop the response.
+_SINGLE: Final = re.compile(
+    rb"\n(c(?:ontent-(?:length|disposition|type)|all-id|seq)|from|to|date|event|expires|max-forwards|min-(?:expires|se)"
+    rb"|r(?:ack|efer-to|eplaces|seq)|session-expires|sip-(?:etag|if-match)|subscription-state|timestamp):"
+)
 _ECHOED: Final = ("from", "call-id", "cseq")
 _LONGEST: Final = 16_384
 
@@ -101,9 +105,8 @@ def _is_usual(data: bytes, start: int, request: Request) -> bool:
     length = _LENGTH.search(top)
     if length is None or int(length[1]) != len(data) - end - 4:
         return False
-    lowered = top.lower()
-    # Those that may be there once only; each is there, or the length or the echo is missing.
-    return len(_SINGLE.findall(lowered)) == 5 and _echoes(top, request)
+    single = _SINGLE.findall(top.lower())
+    return len(single) == len(set(single)) and _echoes(top, request)
 
 
 def _echoes(top: bytes, request: Request) -> bool:
