@@ -282,3 +282,15 @@ def test_timer_that_fails_stops_no_other() -> None:
     heard: list[float] = []
     fire([heard.append, broken, heard.append], 5.0)
     assert heard == [5.0, 5.0]
+
+
+async def test_flow_that_closes_while_the_caller_is_looked_up_is_told_at_once(edge: EdgeUnderTest) -> None:
+    alice, bob = SipClient(edge, "alice"), SipClient(edge, "bob", kind="tcp")
+    await bob.register()
+    await alice.exchange(alice.message("nobody"))
+    request = alice.request("INVITE", f"sip:bob@{DOMAIN}")
+    alice.send(request)
+    alice.send(alice.authenticated(request, alice.response()))
+    bob.disconnect()
+    await edge.settle()
+    assert statuses(alice) == [100, 430]

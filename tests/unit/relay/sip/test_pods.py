@@ -327,3 +327,32 @@ async def test_connections_of_other_pods_are_forgotten_when_nothing_waits_for_th
 async def test_what_can_not_be_read_of_another_pod_ends_no_link(cluster: SipCluster, content: bytes) -> None:
     cluster.pods["pod-a"].received("pod-b", content)
     cluster.pods["pod-a"].received("pod-b", msgspec.msgpack.encode(HandedOver("udp", "203.0.113.1", 1, b"nothing")))
+
+
+def forget(cluster: SipCluster, aor: str) -> None:
+    """Let all pods hear that a user's registration has changed."""
+    for edge in cluster.edges.values():
+        edge.parts.locations.forget(aor)
+
+
+async def test_dialog_follows_a_client_whose_datagrams_reach_any_pod_and_come_from_elsewhere_later(
+    cluster: SipCluster,
+) -> None:
+    bob = await registered(cluster.edges["pod-b"], "bob")
+    for name, edge in cluster.edges.items():
+        alice = await registered(cluster.edges["pod-a"], "alice")
+        forget(cluster, alice.aor)
+        alice.under_test = edge
+        await send(alice, alice.request("INVITE", f"sip:bob@{DOMAIN}", call_id=f"call-{name}"))
+        came = bob.incoming()
+        bob.answer(came)
+        moved = SipClient(edge, "alice")
+        assert (await moved.register(contact=alice.contact)).status == 200
+        forget(cluster, alice.aor)
+        request = bob.request("INFO", alice.contact, call_id=came.call_id)
+        request.set("To", f"<{alice.aor}>;tag=alice1")
+        for route in came.items("record-route"):
+            request.append("Route", route)
+        bob.send(request)
+        await bob.under_test.settle()
+        assert moved.incoming().method == "INFO"

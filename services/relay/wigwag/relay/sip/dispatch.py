@@ -12,7 +12,7 @@ from wigwag.protocols.sip.transactions import NOBODY
 from wigwag.store import Registration
 
 from .branches import goes_round, loop_hash
-from .flows import stored
+from .flows import same_peer, stored
 from .forwarding import Fallback, Forwarding
 from .incoming import Identity, Incoming, Target
 from .ports import Decision, Later
@@ -228,7 +228,7 @@ class Dispatch:
 
     def _leave_if_ours(self, incoming: Incoming, routed: Routed, registration: Registration | None) -> None:
         flow = stored(incoming.flow, self._edge.pod)
-        if registration is not None and any(binding.flow == flow for binding in registration.bindings):
+        if registration is not None and any(same_peer(binding.flow, flow) for binding in registration.bindings):
             self._leave(incoming, routed)
         else:
             self._prove_and_leave(incoming, routed)
@@ -278,7 +278,7 @@ class Dispatch:
             found = self._edge.neighbours.locating.find(aor)
             registration = await found if isinstance(found, Coroutine) else found
             for binding in registration.bindings if registration is not None else ():
-                if binding.flow == flow:
+                if same_peer(binding.flow, flow):
                     return Routed(aor=aor, key=binding.key)
         if incoming.identity.trusted and flow.transport == "udp":
             return Routed(near=near(incoming.flow))

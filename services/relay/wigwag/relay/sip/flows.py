@@ -324,6 +324,13 @@ def stored(flow: Flow, own_pod: str) -> StoredFlow:
     )
 
 
+def same_peer(held: StoredFlow | None, flow: StoredFlow) -> bool:
+    """Tell whether two flows are one; datagrams of one peer come to any pod."""
+    if held is None or flow.transport != "udp":
+        return held == flow
+    return (held.listener, held.transport, held.remote) == (flow.listener, flow.transport, flow.remote)
+
+
 @lru_cache(maxsize=65_536)
 def remote_of(flow: StoredFlow) -> "Address":
     """Return the peer's address of a stored flow."""

@@ -89,6 +89,10 @@ class Branch:
             # It was called off, or answered elsewhere, while the way was being opened: nobody would call this one off.
             forwarding.branch_failed(self, 487, "Request Terminated", now)
             return
+        if not flow.is_open:
+            # It closed while something else was looked up: nobody will tell any more.
+            self.unreachable("the connection is lost", now)
+            return
         transactions = forwarding.proxy.transactions
         request = forwarding.proxy.prepare(
             forwarding.incoming, self.target, flow, self.candidate, forks=forwarding.breadth > 0
