@@ -12,6 +12,27 @@ from tests.support.sip_world import World
 from wigwag.relay.sip import pods as pods_module
 
 USERS = ("alice", "bob", "carol")
+HOSTILE = [
+    ("Via", ""),
+    ("Via", 'SIP/2.0/UDP h;branch=z9hG4bKhostile1, "never closed'),
+    ("Via", "SIP/2.0/UDP h;branch=old"),
+    ("Via", "SIP/2.0/UDP h;branch=z9hG4bKhostile2;rport;received=203.0.113.99;pod=pod-b"),
+    ("Route", ""),
+    ("Route", ",,"),
+    ("Route", "<tel:+1>"),
+    ("Route", "<sip:a@edge.example.com:5060;lr>"),
+    ("Max-Breadth", "x"),
+    ("Max-Forwards", "0"),
+    ("Proxy-Require", '"\\\x01"'),
+    ("Proxy-Authorization", "Digest nonce=x"),
+    ("From", "<sip:mallory@outside.example>;tag=1"),
+    ("From", "<sip:alice@example.com.>;tag=1"),
+    ("To", "<tel:+1>;tag=1"),
+    ("CSeq", "1 INVITE"),
+    ("Call-ID", ""),
+    ("Content-Length", "999"),
+]
+"""Fields in place of those of a good request."""
 _KINDS = ("udp", "tcp", "ws")
 
 
@@ -61,6 +82,32 @@ class Story:
             request.append("Route", self.random.choice(self.random.choice(dialogs).routes))
         device.begin(request)
 
+    def garble(self) -> None:
+        """Let somebody send what is no good request, by datagram and under any method; and responses to nothing."""
+        self.actions += 1
+        uri = self.random.choice(("sip:bob@example.com", "sip:example.com", "sip:203.0.113.5", "tel:+1"))
+        method = self.random.choice(("MESSAGE", "INVITE", "ACK", "CANCEL", "REGISTER", "OPTIONS", "ODD"))
+        request = self.mallory._request(method, uri, "sip:bob@example.com", [], f"evil-{self.actions}".encode())
+        for name, value in self.random.sample(HOSTILE, 2):
+            request.set(name, value)
+        data = bytes(request)
+        if self.random.random() < 0.2:
+            data = data[: self.random.randrange(len(data))]
+        if self.random.random() < 0.2:
+            data = b"SIP/2.0 200 OK\r\n" + data.partition(b"\r\n")[2]
+        edge = self.world.edge()
+        edge.edge.datagram_received(data, ("203.0.113.240", 5060), edge.socket, edge.addresses["udp"])
+
+    def offend(self, device: Device) -> None:
+        """Let a user call or write with fields that nobody can make sense of."""
+        name, value = self.random.choice((("Max-Breadth", "x"), ("Max-Breadth", "0"), ("Max-Forwards", "0")))
+        uri = f"sip:{self.random.choice(USERS)}@example.com"
+        request = device._request(self.random.choice(("INVITE", "OPTIONS", "INFO")), uri, uri, [])
+        if request.method == "INVITE":
+            request.append("Contact", f"<{device.contact}>")
+        request.set(name, value)
+        device.begin(request)
+
     # What happens
 
     def step(self) -> None:
@@ -79,8 +126,12 @@ class Story:
         elif chance < 0.8 and device.dialogs:
             dialog = self.random.choice(device.dialogs)
             device.within(dialog, self.random.choice(("INFO", "INFO", "BYE")))
-        elif chance < 0.86:
+        elif chance < 0.83:
             self.forge()
+        elif chance < 0.86:
+            self.garble()
+        elif chance < 0.87:
+            self.offend(device)
         elif chance < 0.9:
             device.register()
         else:
