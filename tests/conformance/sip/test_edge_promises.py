@@ -183,9 +183,9 @@ class Story:
     # What holds
 
     def check(self) -> None:
+        self._nobody_was_deceived()
         self._who_was_told_so_was_right()
         self._nothing_came_twice()
-        self._nobody_was_deceived()
         assert [sent.status for sent in self.last if sent.status not in (200, 486)] == []
         for device in self.honest:
             assert all(sent.ended is not None for sent in device.sent), [

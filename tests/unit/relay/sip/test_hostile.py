@@ -294,3 +294,47 @@ async def test_flow_that_closes_while_the_caller_is_looked_up_is_told_at_once(ed
     bob.disconnect()
     await edge.settle()
     assert statuses(alice) == [100, 430]
+
+
+async def test_look_up_that_is_overtaken_by_a_registration_does_not_hide_it(
+    edge: EdgeUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob, read, go = SipClient(edge, "bob"), asyncio.Event(), asyncio.Event()
+    look_up = edge.store.find_registrations
+
+    async def slow(aors: Any) -> Any:
+        found = await look_up(aors)
+        read.set()
+        await go.wait()
+        return found
+
+    monkeypatch.setattr(edge.store, "find_registrations", slow)
+    asking = asyncio.ensure_future(edge.parts.locations._look_up(bob.aor))
+    await read.wait()
+    assert (await bob.register()).status == 200
+    go.set()
+    assert (await asking).bindings == ()
+    assert len(edge.parts.locations.peek(bob.aor)) == 1
+
+
+async def test_call_whose_first_flow_fails_as_it_is_used_is_called_off_where_it_rings(edge: EdgeUnderTest) -> None:
+    alice, first, second = SipClient(edge, "alice"), SipClient(edge, "bob", kind="tcp"), SipClient(edge, "bob")
+    for reg_id, device in ((1, second), (2, first)):
+        edge.runtime.time += 1
+        extra = f';+sip.instance="<urn:uuid:1>";reg-id={reg_id}'
+        fields = [("Contact", f"<{device.contact}>{extra}"), ("Supported", "path, outbound"), ("Expires", "600")]
+        request = device.request("REGISTER", f"sip:{DOMAIN}", fields, to=device.aor, call_id=f"reg-{reg_id}")
+        assert (await device.exchange(request)).status == 200
+    flow = first.flow
+    assert flow is not None
+
+    def lost(frames: list[bytes]) -> None:
+        flow.disconnected("while it is written")
+
+    first.connection.send = lost  # type: ignore[method-assign]
+    invite = await sent(alice, alice.request("INVITE", f"sip:bob@{DOMAIN}"))
+    second.answer(second.incoming(), 180, "Ringing")
+    cancel = alice.request("CANCEL", invite.uri, branch=invite.via.branch)
+    cancel.set("CSeq", f"{invite.cseq.number} CANCEL")
+    alice.send(cancel)
+    assert second.incoming().method == "CANCEL"
