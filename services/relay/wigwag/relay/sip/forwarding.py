@@ -393,7 +393,7 @@ class Forwarding:
             # The next hop is overloaded, not we (section 16.7 step 6).
             return Response.to_request(self.request, 500, "Server Internal Error", to_tag=self.proxy.tag())
         response = best.copy()
-        if response.via.branch != self.request.via.branch:
+        if not is_own(best, self.request):
             response.pop_item("via")
         if best.status in (401, 407):
             self._add_challenges(response, best)
@@ -457,6 +457,13 @@ class Forwarding:
     def server_failed(self, server: "ServerTransaction", reason: str, now: float) -> None:
         """The response can't be passed back: an INVITE is called off, nobody waits for it."""
         self.cancel(now)
+
+
+def is_own(response: Response, request: "Request") -> bool:
+    """Tell whether a branch's final response was made here: what a target answers has our Via above the request's."""
+    if "via" not in response:
+        return True
+    return "via" in request and response.via.branch == request.via.branch
 
 
 def retry_after(response: Response) -> float | None:

@@ -10,7 +10,7 @@ import pytest
 from tests.support.pager import PagerEdge, pager_edge
 from tests.support.sip_edge import DOMAIN, TRUSTED, SipClient
 from wigwag.database.ledger import Claim, Refusal, State
-from wigwag.protocols.sip import Request
+from wigwag.protocols.sip import Request, Response
 
 BOB = f"sip:bob@{DOMAIN}"
 
@@ -406,3 +406,31 @@ async def test_service_is_503_without_the_database(edge: PagerEdge) -> None:
     await edge.sent(alice, alice.message("desk1"))
     response = alice.response()
     assert (response.status, response.get("retry-after")) == (503, "5")
+
+
+# What peers write
+
+
+async def test_message_in_other_characters_is_kept_or_refused_and_always_answered(edge: PagerEdge) -> None:
+    alice = edge.neighbour()
+    for name in ("Content-Type", "Subject", "Content-Disposition", "In-Reply-To", "Priority"):
+        await edge.sent(alice, with_fields(alice.message("bob"), **{name: 'text/plain;x="\udcff"'}))
+        assert alice.response().status in (202, 513), name
+
+
+async def test_user_is_absent_however_his_name_is_escaped(edge: PagerEdge) -> None:
+    alice = edge.neighbour()
+    await edge.sent(alice, alice.message(f"sip:b%6Fb@{DOMAIN}"))
+    assert alice.response().status == 202
+    (row,) = await edge.rows()
+    assert row.recipient == BOB
+
+
+async def test_device_that_is_away_is_away_whatever_else_it_says(edge: PagerEdge) -> None:
+    alice, bob = edge.neighbour(), await edge.registered("bob")
+    await edge.sent(alice, alice.message("bob"))
+    refusal = Response.to_request(bob.incoming(), 480, "Away", to_tag="b")
+    refusal.append("Via", 'SIP/2.0/UDP h;branch=z9hG4bKx, "never closed')
+    bob.send(refusal)
+    await edge.settle()
+    assert alice.response().status == 202

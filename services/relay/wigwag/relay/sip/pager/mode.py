@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from wigwag.database.ledger import Change, Claim, Ledger, NewMessage, Postpone
 from wigwag.errors import ConflictError, WigwagError
 from wigwag.protocols.sip import Response, SipError
+from wigwag.protocols.sip.uri import normal_user
 from wigwag.relay.sip.config import PagerSettings
 from wigwag.relay.sip.forwarding import Fallback, Forwarding
 from wigwag.relay.sip.incoming import Incoming
@@ -186,7 +187,7 @@ class PagerMode:
         assert ledger is not None
         message = self._message(incoming, ABSENT_SERVICE)
         # Whoever does not exist never comes to fetch his messages.
-        if await self._source.credentials(incoming.target.user, incoming.target.host) is None:
+        if await self._source.credentials(normal_user(incoming.target.user), incoming.target.host) is None:
             raise SipError("Not Found", status=404)
         await self._keep(ledger, message, recipient=message.recipient)
         if is_in_doubt(forwarding):

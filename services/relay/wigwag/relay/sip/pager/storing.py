@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from wigwag.database.ledger import Change, State
 from wigwag.database.ledger.states import FIRST_VERSION
+from wigwag.relay.sip.forwarding import is_own
 
 if TYPE_CHECKING:
     from wigwag.relay.sip.forwarding import Branch, Forwarding
@@ -40,9 +41,7 @@ def is_in_doubt(forwarding: "Forwarding") -> bool:
 
 def is_local(branch: "Branch") -> bool:
     """Tell whether a branch ended without the target's word: it timed out, or its connection was lost."""
-    final = branch.final
-    # What a target answers has our own Via on top.
-    return final is not None and len(final.items("via")) <= len(branch.forwarding.request.items("via"))
+    return branch.final is not None and is_own(branch.final, branch.forwarding.request)
 
 
 def outcome(message_id: str, answer: tuple[int, str]) -> Change:
