@@ -1,4 +1,4 @@
-"""A cluster of edges, devices and a wire that breaks: pods die, links are cut, the store is away, datagrams are lost."""
+"""A cluster of edges, devices and a wire that breaks: pods die, links are cut, the store is away, datagrams vanish."""
 
 import asyncio
 from collections import deque

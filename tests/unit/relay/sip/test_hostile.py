@@ -338,3 +338,42 @@ async def test_call_whose_first_flow_fails_as_it_is_used_is_called_off_where_it_
     cancel.set("CSeq", f"{invite.cseq.number} CANCEL")
     alice.send(cancel)
     assert second.incoming().method == "CANCEL"
+
+
+@pytest.mark.parametrize("status", [180, 200, 486])
+async def test_device_asserts_nobodys_identity_in_its_answers(edge: EdgeUnderTest, status: int) -> None:
+    alice, bob = SipClient(edge, "alice"), SipClient(edge, "bob")
+    await bob.register()
+    for method in ("INVITE", "OPTIONS"):
+        await sent(alice, alice.request(method, f"sip:bob@{DOMAIN}"))
+        alice.received()
+        claims = [("P-Asserted-Identity", "<sip:carol@example.com>"), ("X-Wigwag-Odd", "1"), ("Server", "x")]
+        came = bob.received()[-1]
+        assert isinstance(came, Request)
+        bob.answer(came, status, "Answer", fields=claims)
+        (answer,) = alice.received()
+        assert answer.get("server") == "x"
+        assert "p-asserted-identity" not in answer
+        assert "x-wigwag-odd" not in answer
+
+
+async def test_neighbours_word_in_an_answer_is_passed_on(edge: EdgeUnderTest) -> None:
+    alice, gateway = SipClient(edge, "alice"), SipClient(edge, "gateway", host=TRUSTED, port=5060)
+    edge.hops.add(ELSEWHERE, TRUSTED)
+    await sent(alice, alice.request("OPTIONS", f"sip:x@{ELSEWHERE}"))
+    gateway.answer(gateway.incoming(), fields=[("P-Asserted-Identity", "<tel:+15550100>")])
+    assert alice.response().get("p-asserted-identity") == "<tel:+15550100>"
+
+
+async def test_error_that_nobody_has_foreseen_on_the_way_to_a_next_hop_is_answered(edge: EdgeUnderTest) -> None:
+    async def broken(*_: object, **__: object) -> list[Candidate]:
+        raise KeyError("a bug")
+
+    edge.hops.candidates = broken  # type: ignore[method-assign]
+    alice = SipClient(edge, "alice")
+    request = alice.message(f"sip:x@{ELSEWHERE}")
+    alice.send(request)
+    alice.send(alice.authenticated(request, alice.response()))
+    with pytest.raises(KeyError):
+        await edge.settle()
+    assert statuses(alice) == [500]

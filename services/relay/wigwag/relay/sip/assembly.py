@@ -165,6 +165,7 @@ def _edge(
         now=runtime.now,
         spawn=runtime.spawn,
         random=runtime.random,
+        trusts=lambda flow: edge.is_trusted(flow),  # noqa: PLW0108 - the edge is made below
     )
     edge = Edge(
         sip,

@@ -7,10 +7,12 @@ answered. A request that is no INVITE is not answered 408 (RFC 4320 section 4.2)
 """
 
 import re
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from wigwag.protocols.sip import Response, SipError
 from wigwag.protocols.sip.transactions import ServerUser, State, TransactionsFullError
+
+from .identity import remove_claims
 
 if TYPE_CHECKING:
     from wigwag.protocols.sip import Request
@@ -319,6 +321,8 @@ class Forwarding:
     def response_received(self, branch: Branch, response: Response, now: float) -> None:
         """A response came from a target."""
         status = response.status
+        if branch.client is not None:
+            remove_claims(response, trusted=self.proxy.trusts(cast("Flow", branch.client.wire)))
         if status < 200:
             self._provisional(response, now)
             return

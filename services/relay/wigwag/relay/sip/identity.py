@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from wigwag.protocols.sip import Request
+from wigwag.protocols.sip import Message, Request
 from wigwag.protocols.sip.names import WRITTEN
 
 from .incoming import Identity
@@ -18,12 +18,17 @@ def assert_identity(request: Request, identity: Identity) -> None:
 
     Identity (RFC 8224) passes untouched: it proves itself.
     """
-    if not identity.trusted:
+    remove_claims(request, trusted=identity.trusted)
+    if identity.aor and not identity.trusted:
+        request.append("P-Asserted-Identity", f"<{identity.aor}>")
+
+
+def remove_claims(message: Message, *, trusted: bool) -> None:
+    """Remove what nobody outside may say, and what only a ``trusted`` sender may: of responses too (section 5)."""
+    if not trusted:
         for name in _UNTRUSTED:
-            if name in request.names:
-                request.remove(name)
-        if identity.aor:
-            request.append("P-Asserted-Identity", f"<{identity.aor}>")
-    if not _STANDARD.issuperset(request.names):
-        for name in [name for name in request.names if name.startswith(INTERNAL_PREFIX)]:
-            request.remove(name)
+            if name in message.names:
+                message.remove(name)
+    if not _STANDARD.issuperset(message.names):
+        for name in [name for name in message.names if name.startswith(INTERNAL_PREFIX)]:
+            message.remove(name)

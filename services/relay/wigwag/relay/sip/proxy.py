@@ -40,6 +40,7 @@ class Proxy:
         now: Seconds, monotonic.
         spawn: Runs a coroutine beside.
         random: Unpredictable bytes.
+        trusts: Tells whether what comes by a flow is a neighbour's.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Proxy:
         now: Callable[[], float],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         random: Callable[[int], bytes],
+        trusts: "Callable[[Flow], bool]",
     ) -> None:
         self.transactions = transactions
         self.timers = timers
@@ -66,6 +68,7 @@ class Proxy:
         self._now = now
         self._spawn = spawn
         self._random = random
+        self.trusts = trusts
 
     def tag(self) -> str:
         """Return a fresh To tag."""
@@ -128,7 +131,15 @@ class Proxy:
 
     def locate(self, branch: Branch) -> None:
         """Find out how the branch's target is reached, and send."""
-        self._spawn(self._locate(branch))
+        self._spawn(self._watched(branch, self._locate(branch)))
+
+    async def _watched(self, branch: Branch, work: "Coroutine[Any, Any, None]") -> None:
+        try:
+            await work
+        except Exception:
+            # Nobody has foreseen this; the branch ends all the same, so that the request is answered.
+            branch.unreachable("internal error", self._now(), 500)
+            raise
 
     async def _locate(self, branch: Branch) -> None:
         target = branch.target
@@ -154,7 +165,7 @@ class Proxy:
         if flow is not None:
             branch.send(flow, now)
         else:
-            self._spawn(self._connect(branch, candidate))
+            self._spawn(self._watched(branch, self._connect(branch, candidate)))
 
     async def _connect(self, branch: Branch, candidate: "Candidate") -> None:
         try:

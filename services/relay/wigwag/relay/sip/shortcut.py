@@ -105,7 +105,10 @@ def _is_usual(data: bytes, start: int, request: Request) -> bool:
     length = _LENGTH.search(top)
     if length is None or int(length[1]) != len(data) - end - 4:
         return False
-    single = _SINGLE.findall(top.lower())
+    lowered = top.lower()
+    if b"\np-" in lowered or b"\nx-wigwag-" in lowered:
+        return False  # Not everybody may say so.
+    single = _SINGLE.findall(lowered)
     return len(single) == len(set(single)) and _echoes(top, request)
 
 
