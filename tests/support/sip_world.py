@@ -10,6 +10,7 @@ from tests.support.fake_connection import FakeConnection
 from tests.support.sip_cluster import FakeLinks, FakeMembers, SipCluster
 from tests.support.sip_devices import DOMAIN, Device, DeviceWire
 from tests.support.sip_edge import PASSWORDS, EdgeUnderTest
+from wigwag.relay.sip.between_pods import decode
 from wigwag.relay.sip.flows import StreamFlow
 from wigwag.store import Pod, StoreError
 from wigwag.transport.channel import Channel
@@ -245,7 +246,7 @@ class World:
             for to, queue in self.links[name].queues.items():
                 while queue and to in self.cluster.alive:
                     moved = True
-                    self.cluster.pods[to].received(name, queue.popleft())
+                    self.cluster.pods[to]._received(name, decode(queue.popleft()))
         for device in self.devices:
             moved = self._deliver(device) or moved
         return moved

@@ -377,3 +377,28 @@ async def test_error_that_nobody_has_foreseen_on_the_way_to_a_next_hop_is_answer
     with pytest.raises(KeyError):
         await edge.settle()
     assert statuses(alice) == [500]
+
+
+async def test_call_that_is_cancelled_before_its_sender_is_known_is_refused_once(
+    edge: EdgeUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = asyncio.Event()
+
+    async def slow(*_: object) -> None:
+        await go.wait()
+
+    monkeypatch.setattr(edge.passwords, "credentials", slow)
+    mallory = SipClient(edge, "alice")
+    request = mallory.request("INVITE", f"sip:bob@{DOMAIN}")
+    mallory.send(request)
+    invite = mallory.authenticated(request, mallory.response())
+    mallory.send(invite)
+    cancel = mallory.request("CANCEL", invite.uri, branch=invite.via.branch)
+    cancel.set("CSeq", f"{invite.cseq.number} CANCEL")
+    mallory.send(cancel)
+    edge.pass_time(40)
+    assert statuses(mallory) == [200, 487]
+    go.set()
+    await edge.settle()
+    assert statuses(mallory) == []
+    assert edge.edge.proxy.invites == set()

@@ -356,3 +356,23 @@ async def test_dialog_follows_a_client_whose_datagrams_reach_any_pod_and_come_fr
         bob.send(request)
         await bob.under_test.settle()
         assert moved.incoming().method == "INFO"
+
+
+async def test_mistake_of_ours_about_one_message_ends_no_link(
+    cluster: SipCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("a bug")
+
+    for edge in cluster.edges.values():
+        monkeypatch.setattr(edge.router, "admit", broken)
+    alice = SipClient(cluster.edges["pod-a"], "alice")
+    links = cluster.links["pod-a"]
+    for _ in range(12):
+        before = links.sent
+        try:
+            alice.send(alice.message("bob"))
+        except KeyError:
+            assert links.sent == before  # Its own.
+        assert alice.response().status == 500
+    assert links.sent

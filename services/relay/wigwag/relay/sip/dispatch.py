@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from wigwag.protocols.sip import Response, SipError, SipUri, parse_name_address, parse_uri
 from wigwag.protocols.sip.transactions import NOBODY
+from wigwag.protocols.sip.transactions.users import Nobody
 from wigwag.store import Registration
 
 from .branches import goes_round, loop_hash
@@ -30,6 +31,8 @@ ALLOW: Final = (
 """Methods that are known by name; others pass too."""
 
 _CONTACTS_REMEMBERED: Final = 65_536
+_IDENTIFIED: Final = Nobody()
+"""The user of an INVITE whose sender is known, until it goes on."""
 
 
 class Dispatch:
@@ -110,8 +113,12 @@ class Dispatch:
         if isinstance(invite.user, Forwarding):
             invite.user.cancel(now)
         else:
-            invite.user = NOBODY
             response = Response.to_request(invite.request, 487, "Request Terminated", to_tag=self._edge.proxy.tag())
+            if invite.user is not _IDENTIFIED and not invite.wire.reliable:
+                # Retransmitted until an ACK comes, it would go on to whoever's address the INVITE was sent with.
+                invite.respond_once(response)
+                return
+            invite.user = NOBODY
             invite.respond(response, now)
 
     # Where it goes
@@ -120,6 +127,7 @@ class Dispatch:
         incoming.identity = identity
         request = incoming.request
         if request.method == "INVITE" and incoming.server is not None:
+            incoming.server.user = _IDENTIFIED
             incoming.server.respond(Response.to_request(request, 100, "Trying"), self._edge.now())
         self._edge.then(incoming, self._edge.neighbours.routing.decide(incoming), self._decided)
 

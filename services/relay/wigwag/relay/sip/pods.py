@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 import msgspec
+import structlog
 
 from wigwag.errors import ProtocolError
 from wigwag.protocols.sip import Request, Response, SipError, parse_datagram
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from .edge import Edge
     from .flows import Flow
+
+logger = structlog.get_logger("wigwag.relay.sip")
 
 ANSWER: Final = 1.0
 """Seconds that another pod has to judge a nonce."""
@@ -216,6 +219,9 @@ class SipPods:
             self._received(pod, decode(content))
         except (msgspec.MsgspecError, ProtocolError):
             self._edge.counters["broken"] += 1
+        except Exception:
+            # A mistake of ours about one message is no reason to end the link, which sessions use too.
+            logger.exception("something that another pod sent could not be handled")
 
     def _received(self, pod: str, what: Between) -> None:
         match what:
