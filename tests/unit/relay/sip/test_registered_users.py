@@ -14,6 +14,7 @@ from wigwag.relay.sip.registration_web import registration_router
 from wigwag.relay.sip.registration_work import RegistrationWork
 from wigwag.runtime.management import Commands
 from wigwag.runtime.status import StatusTree
+from wigwag.store import Gap
 
 USERS = ["alice", "bob", "carol"]
 
@@ -118,3 +119,12 @@ async def test_mi_dumps_all_and_removes(commands: Commands, users: RegisteredUse
     await remove_contact.run(remove_contact.bind(["location", f"bob@{DOMAIN}", "<sip:bob@203.0.113.1:5060>"]))
     page, _ = await users.page(size=10)
     assert [view.aor for view in page] == [f"sip:carol@{DOMAIN}"]
+
+
+async def test_user_who_was_removed_is_not_thought_to_be_lost_by_the_store(
+    edge: EdgeUnderTest, users: RegisteredUsers
+) -> None:
+    edge.parts.locations.changed(Gap())
+    await users.remove(f"alice@{DOMAIN}")
+    bob = SipClient(edge, "bob")
+    assert (await bob.exchange(bob.message("alice"))).status == 480

@@ -1,7 +1,7 @@
 """Where users are registered, as this pod knows it: a cache in front of the store (RFC 3261 section 16.5)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import inf
 from typing import Final
 
@@ -72,6 +72,14 @@ class Locations:
         known = self._known.get(aor)
         if known is not None:
             self._known[aor] = (0.0, known[1], 0.0)
+
+    def removed(self, aor: str, keys: Collection[str]) -> None:
+        """Bindings were removed for good: a store that knows nothing of them has not lost them."""
+        self.forget(aor)
+        known = self._known.get(aor)
+        if known is not None:
+            bindings = tuple(binding for binding in known[1].bindings if binding.key not in keys)
+            self._known[aor] = (0.0, Registration(aor, bindings, known[1].version), 0.0)
 
     def changed(self, notice: RegistrationChanged | Gap) -> None:
         """Another pod has changed something, or may have."""

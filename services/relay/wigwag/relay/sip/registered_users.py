@@ -119,10 +119,11 @@ class RegisteredUsers:
         ]
         if not gone:
             raise NotFoundError(f"{user} has no such contact")
-        await self._store.remove_bindings(registration.aor, [binding.key for binding in gone])
+        keys = [binding.key for binding in gone]
+        await self._store.remove_bindings(registration.aor, keys)
         for binding in gone:
             self._registrations.own.release(registration.aor, binding.key)
-        self._locations.forget(registration.aor)
+        self._locations.removed(registration.aor, keys)
         self._registrations.events.all_changed(
             RegistrationChange.UNREGISTERED, registration.aor, gone, "by an operator"
         )
