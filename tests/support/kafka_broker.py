@@ -192,7 +192,8 @@ def running_kafka(more: str = "", listeners: Sequence[str] = (), scram_users: Se
         )
         properties.write_text(text + more)
         program: list[str | Path] = [java, *_JVM, *_LOGGING, "-cp", f"{jars}/*"]
-        identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # One that begins with a dash would be taken for an option.
+        identity = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         storage = [*program, "kafka.tools.StorageTool", "format", "--standalone", "-t", identity, "-c", properties]
         for user in scram_users:
             storage += ["--add-scram", user]
