@@ -168,10 +168,10 @@ class Dispatch:
 
     def _locate(self, incoming: Incoming, aor: str) -> None:
         found = self._edge.neighbours.locating.find(aor)
-        if isinstance(found, Coroutine):
-            self._edge.later(incoming, found, lambda _, registration: self._found(incoming, aor, registration))
-        else:
+        if found is None or isinstance(found, Registration):
             self._found(incoming, aor, found)
+        else:
+            self._edge.later(incoming, found, lambda _, registration: self._found(incoming, aor, registration))
 
     def _found(self, incoming: Incoming, aor: str, registration: Registration | None) -> None:
         waker = self._edge.waker

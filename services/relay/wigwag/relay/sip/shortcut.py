@@ -30,13 +30,12 @@ _HEAD: Final = re.compile(
 _LENGTH: Final = re.compile(rb"\r\nContent-Length: ([0-9]{1,7})\r\n")
 # Field names of two characters and more, so no compact forms; no folds, and no control characters but tabs.
 _FIELDS: Final = re.compile(rb"(?:[!#$%&'*+\-.0-9A-Z^_`a-z|~]{2,}+:[\t -~\x80-\xff]*+\r\n)++")
-_TAG: Final = re.compile(rb";tag=[A-Za-z0-9\-.!%*_+`'~]++\r\n")
+_TAG: Final = re.compile(r";tag=[A-Za-z0-9\-.!%*_+`'~]++\r\n")
 # What may be there once only, where the long way would drop the response.
 _SINGLE: Final = re.compile(
     rb"\n(c(?:ontent-(?:length|disposition|type)|all-id|seq)|from|to|date|event|expires|max-forwards|min-(?:expires|se)"
     rb"|r(?:ack|efer-to|eplaces|seq)|session-expires|sip-(?:etag|if-match)|subscription-state|timestamp):"
 )
-_ECHOED: Final = ("from", "call-id", "cseq")
 _LONGEST: Final = 16_384
 
 
@@ -113,10 +112,11 @@ def _is_usual(data: bytes, start: int, request: Request) -> bool:
 
 
 def _echoes(top: bytes, request: Request) -> bool:
-    names, lines = request.names, request.lines
-    for name in _ECHOED:
-        if f"\r\n{lines[names.index(name)]}\r\n".encode("utf-8", "surrogateescape") not in top:
-            return False
-    to = f"\r\n{lines[names.index('to')]}".encode("utf-8", "surrogateescape")
-    at = top.find(to)
-    return at >= 0 and (top.startswith(b"\r\n", at + len(to)) or _TAG.match(top, at + len(to)) is not None)
+    text, lines, index = top.decode("utf-8", "surrogateescape"), request.lines, request.names.index
+    if f"\r\n{lines[index('from')]}\r\n" not in text or f"\r\n{lines[index('call-id')]}\r\n" not in text:
+        return False
+    if f"\r\n{lines[index('cseq')]}\r\n" not in text:
+        return False
+    to = f"\r\n{lines[index('to')]}"
+    at = text.find(to)
+    return at >= 0 and (_TAG.match(text, at + len(to)) is not None or text.startswith("\r\n", at + len(to)))
