@@ -66,7 +66,7 @@ class ClientTransaction:
     def request(self) -> Request:
         """The request of an INVITE; LocalProtocolError once it is held no more: after its final response."""
         if self._request is None:
-            raise LocalProtocolError("a client transaction holds the request of an INVITE only, until its final response")
+            raise LocalProtocolError("a client transaction holds an INVITE only, until its final response")
         return self._request
 
     def matches(self, response: Response) -> bool:
