@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.peer("kafka"), pytest.mark.peer("postgresql")]
 PODS = 2
 MESSAGES = 24
 CONVERSATIONS = 6
-PATIENCE = 150.0
+PATIENCE = 60.0
 ALICE = f"sip:alice@{DOMAIN}"
 
 

@@ -76,8 +76,7 @@ def test_nothing_is_refused_while_keys_change_and_old_uris_go_on(cluster: Cluste
             assert new_counts["delivered"] == new_counts["sent"]
         counts = traffic.finish(f"{ROTATIONS} rotations")
         assert set(key_ids(traffic.recordings())) == {OLD}
-    # A message that is on its way while its receiver moves may be told lost (seen once: one of 3,911); none is silent.
-    assert counts["delivered"] + counts.get("reported as failed", 0) == counts["sent"]
+    assert counts["delivered"] == counts["sent"]
     assert counts["connections lost"] == counts["clients set up again"] == 0
 
 
