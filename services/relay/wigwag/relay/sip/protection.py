@@ -142,10 +142,6 @@ class Protection:
         self.connections_refused += 1
         return reason
 
-    def is_banned(self, host: str) -> bool:
-        """Tell whether an address is shut out."""
-        return self._is_banned(self._source(host))
-
     def _is_banned(self, source: Source) -> bool:
         return not source.trusted and self.bans.holds(source.network)
 
