@@ -41,7 +41,8 @@ def test_generated_files_are_what_the_code_says() -> None:
 
 
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:
-    lengths = {path: len(path.read_text().splitlines()) for path in python_files(*SOURCES, "tests", "bench", "scripts")}
+    written = (path for path in python_files(*SOURCES, "tests", "bench", "scripts") if "_pb2" not in path.name)
+    lengths = {path: len(path.read_text().splitlines()) for path in written}
     assert {str(path): length for path, length in lengths.items() if length > LONGEST_FILE} == {}
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from wigwag.relay.config import RelaySettings
 from wigwag.runtime.settings import Port, PositiveCount, PositiveSeconds, Seconds, Secret, SecretUrl, Section
+from wigwag.ua.config import UaSettings
 
 Role = Literal["read", "operate"]
 
@@ -284,6 +285,7 @@ class Settings(Section):
     rpc: RpcSettings = RpcSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     relay: RelaySettings = RelaySettings()
+    ua: UaSettings = UaSettings()
     users: tuple[UserSettings, ...] = ()
     """Asked before the database."""
     trace: TraceSettings = TraceSettings()

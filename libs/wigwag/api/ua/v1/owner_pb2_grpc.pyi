@@ -1,0 +1,25 @@
+"""Types of wigwag.api.ua.v1, for asyncio; written by scripts/contracts.py."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+
+from wigwag.api.ua.v1 import owner_pb2 as messages
+
+class UaPodServiceStub:
+    def __init__(self, channel: grpc.aio.Channel) -> None: ...
+    Deliver: grpc.aio.StreamStreamMultiCallable[messages.DeliverRequest, messages.DeliverResponse]
+    Control: grpc.aio.UnaryUnaryMultiCallable[messages.ControlRequest, messages.ControlResponse]
+
+class UaPodServiceServicer:
+    def Deliver(
+        self, request_iterator: AsyncIterator[messages.DeliverRequest], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[messages.DeliverResponse]: ...
+    async def Control(
+        self, request: messages.ControlRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> messages.ControlResponse: ...
+
+def add_UaPodServiceServicer_to_server(
+    servicer: UaPodServiceServicer, server: grpc.aio.Server
+) -> None: ...
