@@ -15,9 +15,9 @@ from wigwag.protocols.sip.digest import Account, DigestClient
 from wigwag.relay.config import RelaySettings
 from wigwag.relay.sip.assembly import SipParts, assemble
 from wigwag.relay.sip.edge import Edge
-from wigwag.relay.sip.flows import SipAddress, StreamFlow
-from wigwag.relay.sip.router import Router
-from wigwag.relay.sip.waker import Pusher
+from wigwag.relay.sip.flows.flow import SipAddress, StreamFlow
+from wigwag.relay.sip.registrar.waker import Pusher
+from wigwag.relay.sip.routing.router import Router
 from wigwag.store import Store
 from wigwag.store.memory import MemoryStore
 from wigwag.transport.channel import Channel

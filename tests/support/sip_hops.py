@@ -7,8 +7,8 @@ from typing import cast
 from tests.support.fake_connection import FakeConnection
 from wigwag.protocols.sip import SipError, SipUri
 from wigwag.relay.sip.edge import Edge
-from wigwag.relay.sip.flows import Flow, StreamFlow
-from wigwag.relay.sip.next_hops import Candidate
+from wigwag.relay.sip.flows.flow import Flow, StreamFlow
+from wigwag.relay.sip.flows.next_hops import Candidate
 from wigwag.transport.channel import Channel
 from wigwag.transport.errors import ConnectError, ConnectFailure
 

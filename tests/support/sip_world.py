@@ -11,7 +11,7 @@ from tests.support.sip_cluster import FakeLinks, FakeMembers, SipCluster
 from tests.support.sip_devices import DOMAIN, Device, DeviceWire
 from tests.support.sip_edge import PASSWORDS, EdgeUnderTest
 from wigwag.relay.sip.between_pods import decode
-from wigwag.relay.sip.flows import StreamFlow
+from wigwag.relay.sip.flows.flow import StreamFlow
 from wigwag.store import Pod, StoreError
 from wigwag.transport.channel import Channel
 

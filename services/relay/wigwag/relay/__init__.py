@@ -6,9 +6,9 @@ _AUTH = "tests/unit/relay/test_authentication.py"
 _FORWARDING = "tests/unit/relay/test_forwarding.py"
 _PAGER = "tests/unit/relay/sip/pager"
 _SIP = "tests/unit/relay/sip"
-_REGISTRAR = "tests/unit/relay/sip/test_registrar.py"
-_UPKEEP = "tests/unit/relay/sip/test_upkeep.py"
-_WAKER = "tests/unit/relay/sip/test_waker.py"
+_REGISTRAR = "tests/unit/relay/sip/registrar/test_registrar.py"
+_UPKEEP = "tests/unit/relay/sip/registrar/test_upkeep.py"
+_WAKER = "tests/unit/relay/sip/registrar/test_waker.py"
 
 SPECIFICATIONS = (
     Spec("RFC 4976", "6.1", "30 s for the first successful request; several failures close", _AUTH),
@@ -30,13 +30,15 @@ SPECIFICATIONS = (
     Spec("RFC 3428", "7", "202 for what is kept, without body and Contact; expiry", f"{_PAGER}/test_inbound.py"),
     Spec("RFC 3428", "8", "One at a time to an address; not above 1,300 octets by UDP", f"{_PAGER}/test_outbound.py"),
     Spec("RFC 8760", "2.4", "SHA-256 is offered before MD5", _AUTH),
-    Spec("RFC 3261", "16.5", "Targets by the routing table; no open relay", f"{_SIP}/test_open_relay.py"),
-    Spec("RFC 3261", "16.9", "A lost connection or refused datagram counts as 503", f"{_SIP}/test_failover.py"),
-    Spec("RFC 3261", "18.1.1", "Connections used again; TCP above 1,300 octets", f"{_SIP}/test_outbound.py"),
-    Spec("RFC 3261", "26.2.2", "sips is never sent without TLS", f"{_SIP}/test_outbound.py"),
-    Spec("RFC 3263", "4.3", "The next server, under a branch of its own", f"{_SIP}/test_failover.py"),
-    Spec("RFC 3327", "5.2", "Path toward a registrar outside", f"{_SIP}/test_open_relay.py"),
-    Spec("RFC 5626", "5.3", "A flow token proves itself; 430 when the flow is gone", f"{_SIP}/test_open_relay.py"),
+    Spec("RFC 3261", "16.5", "Targets by the routing table; no open relay", f"{_SIP}/proxy/test_open_relay.py"),
+    Spec("RFC 3261", "16.9", "A lost connection or refused datagram counts as 503", f"{_SIP}/proxy/test_failover.py"),
+    Spec("RFC 3261", "18.1.1", "Connections used again; TCP above 1,300 octets", f"{_SIP}/flows/test_outbound.py"),
+    Spec("RFC 3261", "26.2.2", "sips is never sent without TLS", f"{_SIP}/flows/test_outbound.py"),
+    Spec("RFC 3263", "4.3", "The next server, under a branch of its own", f"{_SIP}/proxy/test_failover.py"),
+    Spec("RFC 3327", "5.2", "Path toward a registrar outside", f"{_SIP}/proxy/test_open_relay.py"),
+    Spec(
+        "RFC 5626", "5.3", "A flow token proves itself; 430 when the flow is gone", f"{_SIP}/proxy/test_open_relay.py"
+    ),
     Spec(
         "RFC 3261",
         "10.3",

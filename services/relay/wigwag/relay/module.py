@@ -44,7 +44,7 @@ from .routing import RoutingTable
 from .service import Relay
 from .session_journal import SessionJournal
 from .sip.module import SipModule
-from .sip.route_config import SipRouteHookSettings
+from .sip.routing.config import SipRouteHookSettings
 from .status import RelayStatus
 from .trace import Selector, Traces
 from .views import ListenerAddress

@@ -12,7 +12,7 @@ from wigwag.runtime.pcap import PcapWriter
 
 from .hop import Hop
 from .service import Relay
-from .sip.flows import SipAddress
+from .sip.flows.flow import SipAddress
 from .sip.tap import SipTap
 from .web import TraceView
 

@@ -11,9 +11,9 @@ from tests.support.sip_cluster import SipCluster
 from tests.support.sip_edge import DOMAIN, TRUSTED, EdgeUnderTest, SipClient
 from wigwag.protocols.sip import Request, Response
 from wigwag.protocols.sip.digest import Account, DigestClient
-from wigwag.relay.sip.flows import Flow
+from wigwag.relay.sip.flows.flow import Flow
+from wigwag.relay.sip.flows.next_hops import Candidate
 from wigwag.relay.sip.module import fire
-from wigwag.relay.sip.next_hops import Candidate
 
 ELSEWHERE = "elsewhere.example"
 

@@ -12,24 +12,24 @@ from wigwag.relay.config import RelaySettings
 from wigwag.runtime.credentials import CredentialSource
 from wigwag.store import Store
 
-from .authentication import Authenticator, pod_tag
+from .authentication.authenticator import Authenticator, pod_tag
 from .config import SipSettings
 from .edge import Edge
-from .flows import DatagramSender, SipAddress
-from .locations import Locations
-from .next_hops import NextHops
-from .own_bindings import OwnBindings
+from .flows.flow import DatagramSender, SipAddress
+from .flows.next_hops import NextHops
 from .own_names import OwnNames
 from .pager.mode import PagerMode
 from .ports import Neighbours
-from .protection import Protection
-from .proxy import Proxy
-from .registrar import Registrar
-from .registration_events import RegistrationEvents
-from .router import Router
-from .screening import BlockLists
-from .upkeep import Upkeep
-from .waker import Pusher, Waker
+from .protection.protection import Protection
+from .protection.screening import BlockLists
+from .proxy.proxy import Proxy
+from .registrar.events import RegistrationEvents
+from .registrar.locations import Locations
+from .registrar.own_bindings import OwnBindings
+from .registrar.registrar import Registrar
+from .registrar.upkeep import Upkeep
+from .registrar.waker import Pusher, Waker
+from .routing.router import Router
 
 
 class SipRuntime(Protocol):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from wigwag.relay.sip.route_config import SipPoolSettings, SipRouteHookSettings, SipRouteSettings
+from wigwag.relay.sip.routing.config import SipPoolSettings, SipRouteHookSettings, SipRouteSettings
 from wigwag.runtime.settings import Count, Port, PositiveCount, PositiveSeconds, Seconds, Secret, Section
 
 

@@ -12,15 +12,15 @@ from wigwag.protocols.sip.transactions import NOBODY
 from wigwag.protocols.sip.transactions.users import Nobody
 from wigwag.store import Registration
 
-from .branches import goes_round, loop_hash
-from .flows import same_peer, stored
-from .forwarding import Fallback, Forwarding
+from .flows.flow import same_peer, stored
 from .incoming import Identity, Incoming, Target
 from .ports import Decision, Later
-from .proxy import NO_DIALOG
-from .record_routes import PATH, Routed, flow_route, near, peer
-from .targets import Groups, dialog_targets, next_hop_targets, registered_targets
-from .waker import WAKING
+from .proxy.branches import goes_round, loop_hash
+from .proxy.forwarding import Fallback, Forwarding
+from .proxy.proxy import NO_DIALOG
+from .proxy.record_routes import PATH, Routed, flow_route, near, peer
+from .proxy.targets import Groups, dialog_targets, next_hop_targets, registered_targets
+from .registrar.waker import WAKING
 
 if TYPE_CHECKING:
     from .edge import Edge

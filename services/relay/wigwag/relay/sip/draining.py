@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from .edge import Edge
-    from .flows import StreamFlow
+    from .flows.flow import StreamFlow
 
 STEP: Final = 0.05
 """Seconds between two looks at what is open."""

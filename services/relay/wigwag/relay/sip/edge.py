@@ -25,24 +25,24 @@ from wigwag.protocols.sip.transactions import Transactions, TransactionsFullErro
 from wigwag.store import Flow as StoredFlow
 from wigwag.transport.addresses import network_of
 
-from .challenges import Challenges
+from .authentication.challenges import Challenges
 from .config import SipSettings
 from .dispatch import ALLOW, Dispatch
-from .flows import DatagramFlow, DatagramSender, Flow, PodFlow, SipAddress, StreamFlow, remote_of
+from .flows.flow import DatagramFlow, DatagramSender, Flow, PodFlow, SipAddress, StreamFlow, remote_of
 from .incoming import Incoming
-from .overload import Overload
 from .own_names import OwnNames
 from .ports import Neighbours
-from .protection import Protection
-from .proxy import Proxy
-from .shedding import Shedding
-from .shortcut import pass_response, pass_responses
+from .protection.overload import Overload
+from .protection.protection import Protection
+from .protection.shedding import Shedding
+from .proxy.proxy import Proxy
+from .proxy.shortcut import pass_response, pass_responses
 
 if TYPE_CHECKING:
     from wigwag.transport.channel import Address
 
     from .pods import SipPods
-    from .waker import Waker
+    from .registrar.waker import Waker
 
 _KEEP_ALIVES: Final = (b"\r\n\r\n", b"\r\n", b"\x00", b"\x00\x00\x00\x00")
 KNOWN_METHODS: Final = tuple(ALLOW.split(", "))

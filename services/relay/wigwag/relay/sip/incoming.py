@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from wigwag.protocols.sip import Request, SipUri, parse_uri
 
-from .record_routes import Routed
+from .proxy.record_routes import Routed
 
 if TYPE_CHECKING:
     from wigwag.protocols.sip.transactions import ServerTransaction
     from wigwag.store import Flow as StoredFlow
 
-    from .flows import Flow
+    from .flows.flow import Flow
     from .ports import Decision
 
 

@@ -25,25 +25,25 @@ from wigwag.transport.channel import Channel
 from wigwag.transport.profiles import ProfileTable
 
 from .assembly import SipParts, assemble
-from .connecting import outbound
 from .draining import SipDrain
 from .edge import Edge
 from .edge_readings import edge_readings
-from .listening import SipListeners
-from .outbound import Outbound
+from .flows.connecting import outbound
+from .flows.listening import SipListeners
+from .flows.outbound import Outbound
 from .pager.outbound import PagerOutbound
 from .pager.readings import pager_readings
 from .pager.sender import PagerSender
-from .pinging import Pinger
 from .pods import SipPods
-from .protection_mi import protection_commands
-from .registered_users import RegisteredUsers
-from .registration_mi import registration_commands
-from .registration_readings import registration_readings
-from .registration_work import RegistrationWork
-from .router import Router
-from .routing_mi import routing_commands
-from .routing_work import RoutingWork, routing_readings
+from .protection.mi import protection_commands
+from .registrar.mi import registration_commands
+from .registrar.readings import registration_readings
+from .registrar.registered_users import RegisteredUsers
+from .registrar.work import RegistrationWork
+from .routing.mi import routing_commands
+from .routing.pinging import Pinger
+from .routing.router import Router
+from .routing.work import RoutingWork, routing_readings
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -274,9 +274,9 @@ class SipModule:
         # Not at the top: what serves HTTP takes a moment to load, and commands that run no node load this module too.
         from wigwag.relay.web import routers
 
-        from .protection_web import protection_router
-        from .registration_web import registration_router
-        from .routing_web import routing_router
+        from .protection.web import protection_router
+        from .registrar.web import registration_router
+        from .routing.web import routing_router
 
         users, protection = RegisteredUsers(self._store, self.parts), self.edge.protection
         self.router = routers(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from wigwag.protocols.sip import SipUri
 
-from .flows import SipAddress
+from .flows.flow import SipAddress
 
 _DEFAULT_PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
 

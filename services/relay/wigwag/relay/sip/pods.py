@@ -24,17 +24,17 @@ from wigwag.protocols.sip import Request, Response, SipError, parse_datagram
 from wigwag.store import Flow as StoredFlow
 from wigwag.store import Store
 
-from .authentication import pod_tag
+from .authentication.authenticator import pod_tag
+from .authentication.nonce_counts import NonceCounts
 from .between_pods import Between, CountAsked, CountTold, Delivery, HandedOver, Lost, Passed, decode, encode
-from .flows import DatagramFlow, PodFlow, remote_of
-from .nonce_counts import NonceCounts
+from .flows.flow import DatagramFlow, PodFlow, remote_of
 
 if TYPE_CHECKING:
     from wigwag.relay.cluster.links import Links
     from wigwag.relay.cluster.members import Members
 
     from .edge import Edge
-    from .flows import Flow
+    from .flows.flow import Flow
 
 logger = structlog.get_logger("wigwag.relay.sip")
 

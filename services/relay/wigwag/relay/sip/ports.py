@@ -9,9 +9,9 @@ from wigwag.protocols.sip.digest import Role
 from wigwag.store import Registration
 
 if TYPE_CHECKING:
-    from .flows import StreamFlow
-    from .forwarding import Fallback
+    from .flows.flow import StreamFlow
     from .incoming import Identity, Incoming
+    from .proxy.forwarding import Fallback
 
 T = TypeVar("T")
 Later = Coroutine[Any, Any, T]

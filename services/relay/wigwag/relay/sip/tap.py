@@ -8,7 +8,7 @@ from wigwag.protocols.sip import Request, Response, SipError, SipUri, parse_data
 if TYPE_CHECKING:
     from wigwag.transport.channel import Address
 
-    from .flows import DatagramFlow, StreamFlow
+    from .flows.flow import DatagramFlow, StreamFlow
 
 _SECRET: Final = re.compile(
     rb"(?im)^((?:Proxy-)?Authorization|(?:WWW|Proxy)-Authenticate|(?:Proxy-)?Authentication-Info)[ \t]*:"

@@ -17,8 +17,8 @@ from wigwag.errors import ConflictError, WigwagError
 from wigwag.protocols.sip import Response, SipError
 from wigwag.protocols.sip.uri import normal_user
 from wigwag.relay.sip.config import PagerSettings
-from wigwag.relay.sip.forwarding import Fallback, Forwarding
 from wigwag.relay.sip.incoming import Incoming
+from wigwag.relay.sip.proxy.forwarding import Fallback, Forwarding
 from wigwag.runtime.credentials import CredentialSource
 
 from .intake import ledger_message, message_id

@@ -9,10 +9,10 @@ from wigwag.database.ledger import State
 from wigwag.errors import StoreError
 from wigwag.protocols.sip import Response, SipError
 from wigwag.protocols.sip.transactions import NOBODY, ServerUser
-from wigwag.relay.sip.flows import Flow, SipAddress
-from wigwag.relay.sip.forwarding import Forwarding
+from wigwag.relay.sip.flows.flow import Flow, SipAddress
 from wigwag.relay.sip.incoming import Identity, Incoming
-from wigwag.relay.sip.targets import Groups, next_hop_targets, registered_targets
+from wigwag.relay.sip.proxy.forwarding import Forwarding
+from wigwag.relay.sip.proxy.targets import Groups, next_hop_targets, registered_targets
 
 from .requests import Outbound, sip_request
 from .storing import is_in_doubt, is_local

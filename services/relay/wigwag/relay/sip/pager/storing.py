@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Final
 
 from wigwag.database.ledger import Change, State
 from wigwag.database.ledger.states import FIRST_VERSION
-from wigwag.relay.sip.forwarding import is_own
+from wigwag.relay.sip.proxy.forwarding import is_own
 
 if TYPE_CHECKING:
-    from wigwag.relay.sip.forwarding import Branch, Forwarding
+    from wigwag.relay.sip.proxy.forwarding import Branch, Forwarding
 
 ABSENT: Final = frozenset({408, 430, 480})
 """Statuses that say that a device was not reached."""

@@ -1,0 +1,486 @@
+"""A request on its way to one or many targets: branches, and the one response that goes back (RFC 3261 section 16).
+
+Theory of operation. A `Forwarding` is the response context of section 16.7: it belongs to the server transaction and
+has one `Branch` per target, each with its client transaction. Targets of equal preference are tried at once, groups one
+after the other. A 2xx goes back at once, a 6xx ends the search, else the best final response goes back when all have
+answered. A request that is no INVITE is not answered 408 (RFC 4320 section 4.2): its sender's own timer tells him.
+"""
+
+import re
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from wigwag.protocols.sip import Response, SipError
+from wigwag.protocols.sip.transactions import ServerUser, State, TransactionsFullError
+from wigwag.relay.sip.authentication.identity import remove_claims
+
+if TYPE_CHECKING:
+    from wigwag.protocols.sip import Request
+    from wigwag.protocols.sip.transactions import ClientTransaction, NonInviteServerTransaction, ServerTransaction
+    from wigwag.relay.sip.flows.flow import Flow
+    from wigwag.relay.sip.flows.next_hops import Candidate
+    from wigwag.relay.sip.incoming import Incoming, Target
+
+    from .proxy import Proxy
+
+_CHALLENGES: Final = ("www-authenticate", "proxy-authenticate")
+_NEXT_HOP_FAILED: Final = 503
+MAX_BREADTH: Final = 60
+"""Branches at once, here and beyond, of a request that does not say (RFC 5393 section 5.3.3)."""
+
+
+class Fallback(Protocol):
+    """What becomes of a request that reached nobody."""
+
+    def started(self, forwarding: "Forwarding", now: float) -> None:
+        """The request is about to be sent."""
+
+    def failed(self, forwarding: "Forwarding", status: int, now: float) -> bool:
+        """Every branch has ended and ``status`` would go back; True: it is answered otherwise, now or later."""
+
+    def delivered(self, forwarding: "Forwarding", status: int, reason: str, now: float) -> None:
+        """A branch was answered 2xx, perhaps after the request had been answered."""
+
+
+class Upstream(Protocol):
+    """Where responses go: a server transaction, or who sends a request of our own."""
+
+    user: ServerUser
+
+    def respond(self, response: Response, now: float) -> None:
+        """Take a response."""
+
+
+class Branch:
+    """One target of a request; the user of its client transaction."""
+
+    __slots__ = ("_watched", "candidate", "candidates", "client", "final", "forwarding", "provisional", "target")
+
+    def __init__(self, forwarding: "Forwarding", target: "Target") -> None:
+        self.forwarding = forwarding
+        self.target = target
+        self.client: ClientTransaction | None = None
+        self.final: Response | None = None
+        self.provisional = False
+        self.candidates: list[Candidate] = []
+        """More ways to the same target, for when this one fails (RFC 3263 section 4.3)."""
+        self.candidate: Candidate | None = None
+        """The way that is being tried."""
+        self._watched: Flow | None = None
+        """The socket that says when the network has refused the datagram."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether it has not ended."""
+        return self.final is None
+
+    def start(self, now: float) -> None:
+        """Send the request to the target, as soon as it is known how."""
+        target = self.target
+        if target.flow is not None:
+            self.send(target.flow, now)
+        elif target.next_hop is not None:
+            self.forwarding.proxy.locate(self)
+        else:
+            self.unreachable("no flow", now)
+
+    def send(self, flow: "Flow", now: float) -> None:
+        """Send the request over a flow."""
+        forwarding = self.forwarding
+        if forwarding.closed:
+            # It was called off, or answered elsewhere, while the way was being opened: nobody would call this one off.
+            forwarding.branch_failed(self, 487, "Request Terminated", now)
+            return
+        if not flow.is_open:
+            # It closed while something else was looked up: nobody will tell any more.
+            self.unreachable("the connection is lost", now)
+            return
+        transactions = forwarding.proxy.transactions
+        request = forwarding.proxy.prepare(
+            forwarding.incoming, self.target, flow, self.candidate, forks=forwarding.breadth > 0
+        )
+        if forwarding.breadth:
+            request.set("Max-Breadth", str(forwarding.breadth))
+        self.provisional = False
+        if request.via.branch in transactions.clients:
+            # The sender repeats what he had the answer to, over a connection that remembers nothing: it is there.
+            forwarding.branch_failed(self, 482, "Merged Request", now)
+            return
+        try:
+            client = transactions.send_request(request, flow, self, now)
+        except TransactionsFullError:
+            forwarding.branch_failed(self, 503, "Too Many Transactions", now)
+            return
+        if client.state is State.TERMINATED:
+            return  # The flow failed at once, and by now another one may be tried.
+        self.client = client
+        if self.candidate is not None and not flow.reliable:
+            self._watched = flow
+            transactions.wait_on(flow, client)
+
+    def cancel(self, now: float) -> None:
+        """Call an INVITE off (section 9.1)."""
+        if self.client is not None and self.pending:
+            self.client.cancel(now)
+
+    # ClientUser
+
+    def response_received(self, client: "ClientTransaction", response: Response, now: float) -> None:
+        """A response came."""
+        if response.status < 200:
+            self.provisional = True
+        else:
+            self._answered(response, now)
+            if response.status == _NEXT_HOP_FAILED and self._try_next(now):
+                return
+        self.forwarding.response_received(self, response, now)
+
+    def timed_out(self, client: "ClientTransaction", now: float) -> None:
+        """No final response came (Timer B or F)."""
+        self._unwatch()
+        if self.candidate is not None and not self.forwarding.cancelled:
+            self.forwarding.proxy.next_hops.failed(self.candidate, None)
+            self._tell_failure(now)
+        if not self._try_next(now):
+            self.forwarding.branch_failed(self, 408, "Request Timeout", now)
+
+    def wire_failed(self, client: "ClientTransaction", reason: str, now: float) -> None:
+        """The connection is lost, or the datagram was refused (section 16.9: as if 503 had come)."""
+        self._unwatch()
+        if self.candidate is not None and not client.wire.reliable:
+            self.forwarding.proxy.next_hops.failed(self.candidate, None)
+        self.unreachable(reason, now)
+
+    def _answered(self, response: Response, now: float) -> None:
+        """Tell what a final response says of the way by which it came."""
+        self._unwatch()
+        if self.candidate is None:
+            return
+        next_hops = self.forwarding.proxy.next_hops
+        if response.status == _NEXT_HOP_FAILED:
+            self._tell_failure(now)
+            seconds = retry_after(response)
+            if seconds is not None:
+                next_hops.failed(self.candidate, seconds)
+        else:
+            next_hops.reached(self.candidate)
+
+    def served(self) -> None:
+        """Hear that the way led to a success, which was passed on without being read."""
+        self._unwatch()
+        if self.candidate is not None:
+            self.forwarding.proxy.next_hops.reached(self.candidate)
+
+    def _tell_failure(self, now: float) -> None:
+        target = self.target
+        if target.hop_failed is not None and target.next_hop is not None:
+            target.hop_failed(target.next_hop, now)
+
+    def _unwatch(self) -> None:
+        if self._watched is not None and self.client is not None:
+            self.forwarding.proxy.transactions.leave(self._watched, self.client)
+        self._watched = None
+
+    def unreachable(self, reason: str, now: float, status: int = 0) -> None:
+        """It can't be sent, or what was sent may be lost; ``status``: what that means if there is no other way."""
+        if not self.candidates:
+            self._tell_failure(now)
+        if self._try_next(now):
+            return
+        if self.forwarding.cancelled:
+            status, reason = 487, "Request Terminated"
+        elif not status:
+            # A registered contact whose flow is gone: RFC 5626 section 5.3.1.
+            status, reason = (430, "Flow Failed") if self.target.aor else (503, reason)
+        self.forwarding.branch_failed(self, status, reason, now)
+
+    def _try_next(self, now: float) -> bool:
+        if self.forwarding.closed:
+            return False
+        if self.candidates:
+            self.candidate = self.candidates.pop(0)
+            self.forwarding.proxy.connect(self, self.candidate, now)
+        elif self.target.others:
+            others = self.target.others
+            self.target = others.pop(0)
+            self.target.others = others
+            self.candidate = None
+            self.start(now)
+        else:
+            return False
+        return True
+
+
+class Forwarding:
+    """The response context of one request; the user of its server transaction.
+
+    Args:
+        proxy: What it stands on.
+        incoming: The request.
+        groups: Targets, those of one group to be tried at once.
+        fallback: What is done when nobody is reached.
+
+    Attributes:
+        decided: A final response went back.
+        cancelled: The caller gave up.
+        context: What the fallback remembers.
+    """
+
+    __slots__ = (
+        "_called_off",
+        "_groups",
+        "branches",
+        "breadth",
+        "cancelled",
+        "context",
+        "decided",
+        "fallback",
+        "incoming",
+        "is_invite",
+        "proxy",
+        "ringing_until",
+        "server",
+    )
+
+    def __init__(
+        self,
+        proxy: "Proxy",
+        incoming: "Incoming",
+        server: "ServerTransaction | Upstream",
+        groups: "list[list[Target]]",
+        fallback: Fallback | None,
+    ) -> None:
+        self.proxy = proxy
+        self.incoming = incoming
+        self.server = server
+        self.branches: list[Branch] = []
+        self.decided = False
+        self.is_invite = incoming.request.method == "INVITE"
+        self.ringing_until = 0.0
+        self.fallback = fallback
+        self.breadth = 0
+        """Max-Breadth of the branches; 0: as it came."""
+        self.context: object | None = None
+        self._groups = groups
+        self.cancelled = self._called_off = False
+
+    @property
+    def request(self) -> "Request":
+        """The request as it came in."""
+        return self.incoming.request
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is tried: it is answered, or called off by the caller or a 6xx."""
+        return self.decided or self._called_off
+
+    def start(self, now: float) -> None:
+        """Try the first group."""
+        self.server.user = self
+        if self.is_invite:
+            self.ringing_until = now + self.proxy.timers.ringing
+            self.proxy.invites.add(self)
+        if self.fallback is not None:
+            self.fallback.started(self, now)
+        if self._groups:
+            self._next_group(now)
+        else:
+            self._nobody(now)
+
+    def _next_group(self, now: float) -> None:
+        group = self._groups.pop(0)
+        if len(group) > 1 and not self._share_breadth(len(group), now):
+            return
+        started = [Branch(self, target) for target in group]
+        self.branches += started
+        for branch in started:
+            branch.start(now)
+
+    def _share_breadth(self, branches: int, now: float) -> bool:
+        """Give each branch its share of what the request may be forked into (RFC 5393 section 5.3.3)."""
+        try:
+            breadth = self.request.number("max-breadth", 1 << 16)
+        except SipError as error:
+            self._refuse(error.status, error.reason, now)
+            return False
+        self.breadth = (MAX_BREADTH if breadth is None else breadth) // branches
+        if not self.breadth:
+            self._refuse(440, "Max-Breadth Exceeded", now)
+        return bool(self.breadth)
+
+    def _refuse(self, status: int, reason: str, now: float) -> None:
+        self.answer(Response.to_request(self.request, status, reason, to_tag=self.proxy.tag()), now)
+
+    def _nobody(self, now: float) -> None:
+        """There is no target at all."""
+        if self.fallback is None or not self.fallback.failed(self, 480, now):
+            self._refuse(480, "Temporarily Unavailable", now)
+
+    # From the branches
+
+    def response_received(self, branch: Branch, response: Response, now: float) -> None:
+        """A response came from a target."""
+        status = response.status
+        if branch.client is not None:
+            remove_claims(response, trusted=self.proxy.trusts(cast("Flow", branch.client.wire)))
+        if status < 200:
+            self._provisional(response, now)
+            return
+        branch.final = response
+        if status < 300:
+            self._succeed(response, now)
+            return
+        if status >= 600:
+            self._call_off(now)
+        self._look(now)
+
+    def succeed_with(self, server: "NonInviteServerTransaction", data: bytes, now: float) -> None:
+        """Pass on a 2xx of the only branch that is written already; the request has not been answered yet."""
+        if self.fallback is not None:
+            line = data[: data.index(b"\r\n")]
+            self.fallback.delivered(self, int(line[8:11]), line[12:].decode("utf-8", "surrogateescape"), now)
+        self._groups.clear()
+        self.decided = True
+        self.branches = []
+        server.respond_final(data, now)
+
+    def branch_failed(self, branch: Branch, status: int, reason: str, now: float) -> None:
+        """A target can't be reached, or did not answer."""
+        branch.final = Response.to_request(self.request, status, reason)
+        self._look(now)
+
+    def _provisional(self, response: Response, now: float) -> None:
+        if self.is_invite and response.status > 100:
+            self.ringing_until = now + self.proxy.timers.ringing
+        if response.status > 100 and not self.decided:
+            self._forward(response, now)
+
+    def _succeed(self, response: Response, now: float) -> None:
+        if self.fallback is not None:
+            self.fallback.delivered(self, response.status, response.reason, now)
+        if self.decided and not self.is_invite:
+            self._release()
+            return
+        # Every 2xx to an INVITE goes back, also a second one: each has made a dialog (section 16.7 step 5).
+        self._call_off(now)
+        self._forward(response, now)
+        self.decided = True
+        self._end()
+
+    def _forward(self, response: Response, now: float) -> None:
+        response.pop_item("via")
+        self.server.respond(response, now)
+
+    def _look(self, now: float) -> None:
+        if self.decided:
+            self._release()
+            return
+        if any(branch.pending for branch in self.branches):
+            return
+        if self._groups and not self.cancelled:
+            self._next_group(now)
+            return
+        self._conclude(now)
+
+    def _conclude(self, now: float) -> None:
+        best = min((branch.final for branch in self.branches if branch.final is not None), key=_rank)
+        if self.fallback is not None and not self.cancelled and self.fallback.failed(self, best.status, now):
+            return
+        self.decided = True
+        if best.status != 408 or self.is_invite:
+            self.server.respond(self._final(best), now)
+        self._end()
+
+    def _final(self, best: Response) -> Response:
+        """Return the response that goes back: the best one, with everybody's challenges (section 16.7 step 7)."""
+        if best.status == 503:
+            # The next hop is overloaded, not we (section 16.7 step 6).
+            return Response.to_request(self.request, 500, "Server Internal Error", to_tag=self.proxy.tag())
+        response = best.copy()
+        if not is_own(best, self.request):
+            response.pop_item("via")
+        if best.status in (401, 407):
+            self._add_challenges(response, best)
+        return response
+
+    def _add_challenges(self, response: Response, best: Response) -> None:
+        for branch in self.branches:
+            other = branch.final
+            if other is None or other is best or other.status not in (401, 407):
+                continue
+            for name in _CHALLENGES:
+                for value in other.get_all(name):
+                    response.append("WWW-Authenticate" if name == _CHALLENGES[0] else "Proxy-Authenticate", value)
+
+    def answer(self, response: Response, now: float) -> None:
+        """Give a final response of our own; the branches stay open, and what they say goes to the fallback."""
+        self.decided = True
+        self.server.respond(response, now)
+        self._end()
+
+    def _end(self) -> None:
+        if self.is_invite:
+            self.proxy.invites.discard(self)
+        else:
+            self._release()
+
+    def _release(self) -> None:
+        """Let go of branches that have all ended: they and this hold each other, which costs collections."""
+        if not self.is_invite and not any(branch.pending for branch in self.branches):
+            self.branches = []
+
+    # From upstream
+
+    def cancel(self, now: float) -> None:
+        """The caller gave up: every branch is called off, and the best of their answers goes back (section 16.10)."""
+        self.cancelled = True
+        self.ringing_until = now + 64 * self.proxy.timers.t1
+        self._call_off(now)
+
+    def _call_off(self, now: float) -> None:
+        """Begin no more branches, and cancel those of an INVITE."""
+        self._called_off = True
+        self._groups.clear()
+        if self.is_invite:
+            for branch in self.branches:
+                branch.cancel(now)
+
+    def ringing_too_long(self, now: float) -> None:
+        """Timer C has fired (section 16.8), or what was called off has not ended (section 9.1)."""
+        called_off = self.cancelled
+        self.cancel(now)
+        for branch in self.branches:
+            if branch.pending and (called_off or not branch.provisional):
+                self.branch_failed(branch, 408, "Request Timeout", now)
+
+    # ServerUser
+
+    def ack_received(self, server: "ServerTransaction", ack: "Request", now: float) -> None:
+        """The caller has our final response: nothing is left to do."""
+
+    def server_failed(self, server: "ServerTransaction", reason: str, now: float) -> None:
+        """The response can't be passed back: an INVITE is called off, nobody waits for it."""
+        self.cancel(now)
+
+
+def is_own(response: Response, request: "Request") -> bool:
+    """Tell whether a branch's final response was made here: what a target answers has our Via above the request's."""
+    if "via" not in response:
+        return True
+    return "via" in request and response.via.branch == request.via.branch
+
+
+def retry_after(response: Response) -> float | None:
+    """Return the seconds that a next hop wants to be left alone for; None: it does not say (section 20.33)."""
+    digits = re.match(r"\s*([0-9]{1,9})", response.get("retry-after") or "")
+    return float(digits[1]) if digits is not None else None
+
+
+def _rank(response: Response) -> tuple[int, int]:
+    """Order final responses, the best first (section 16.7 step 6)."""
+    status = response.status
+    if status >= 600:
+        return 0, status
+    preferred = (401, 407, 415, 420, 484)
+    # A 503 says nothing about the user, 408 and 430 that he may be there all the same.
+    last = {408: 1, 430: 2, 503: 3}.get(status, 0)
+    return 1 + status // 100 + 10 * bool(last), last * 1000 + (0 if status in preferred else status)
