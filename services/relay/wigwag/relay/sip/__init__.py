@@ -1,0 +1,1 @@
+"""SIP at the edge: registrar, proxy, pager mode (RFC 3261)."""

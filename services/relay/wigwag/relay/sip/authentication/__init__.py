@@ -1,0 +1,1 @@
+"""Who sent a request: digest, challenges, nonces (RFC 8760)."""

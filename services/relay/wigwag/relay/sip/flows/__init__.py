@@ -1,0 +1,1 @@
+"""Ways to peers: listeners, connections, next hops (RFC 3263, RFC 5626)."""

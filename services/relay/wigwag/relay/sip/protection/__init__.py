@@ -1,0 +1,1 @@
+"""What peers may ask: rates, bans, block lists, overload."""

@@ -1,0 +1,1 @@
+"""Bindings: who is registered, where (RFC 3261 section 10, RFC 5626)."""

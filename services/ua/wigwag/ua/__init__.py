@@ -1,0 +1,1 @@
+"""The user agent: applications chat with SIP users by MSRP."""

@@ -1,0 +1,1 @@
+"""Sessions over SIP and MSRP, as one user agent has them: no stores, ledgers or applications."""
