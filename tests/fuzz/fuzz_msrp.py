@@ -12,7 +12,7 @@ from random import Random
 
 from tests.support.msrp import Endpoint, frames_of
 from wigwag.errors import RemoteProtocolError
-from wigwag.protocols.msrp import BodyReceived, FrameParser, HeadReceived, RequestHead, request
+from wigwag.protocols.msrp import BodyReceived, FrameParser, HeadReceived, MessageReceived, RequestHead, request
 
 CORPUS = Path(__file__).parent / "corpus" / "msrp"
 LARGEST_HELD = 17_000
@@ -89,9 +89,12 @@ def check(random: Random, data: bytes) -> None:
             head = event.head
             request(head.transaction_id, head.method, head.to_path, head.from_path, head.fields)
     endpoint = Endpoint(max_size=random.choice((None, 50)))
+    endpoint.session.deferred_acceptance = random.random() < 0.5
     try:
         for piece in cut(random, data):
-            endpoint.receive(piece)
+            for event in endpoint.receive(piece):
+                if isinstance(event, MessageReceived) and random.random() < 0.5:
+                    endpoint.connection.accept_message(event.session, event.message_id)
             endpoint.wait(random.choice((0, 10, 200)))
     except RemoteProtocolError:
         pass

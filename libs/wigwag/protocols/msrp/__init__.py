@@ -112,6 +112,7 @@ SPECIFICATIONS = (
     Spec("RFC 4975", "7.1.3", "Success reports", f"{_TESTS}/test_reports.py"),
     Spec("RFC 4975", "7.1.4", "Failure reports", f"{_TESTS}/test_reports.py"),
     Spec("RFC 4975", "7.2", "Responses", f"{_TESTS}/test_reports.py"),
+    Spec("RFC 4975", "7.2", "Responses that wait for the application", f"{_TESTS}/test_acceptance.py"),
     Spec("RFC 4975", "7.3", "Requests for sessions that exist here only", f"{_TESTS}/test_sessions.py"),
     Spec("RFC 4975", "7.3.1", "Reassembly", f"{_TESTS}/test_byte_range.py"),
     Spec("RFC 4975", "7.3.2", "Receiving REPORTs, failed sessions", f"{_TESTS}/test_reports.py"),

@@ -5,7 +5,8 @@ session, answer, reassembly, success REPORT. Responses close transactions and, w
 became of our messages (``Deliveries``). Whatever is to be written waits in the ``Outbox``; ``data_to_send`` takes as
 much of it as the shell can write now, and reads no more than that from the sources of bodies. Time comes in as ``now``
 and goes out as ``next_timeout``; chance comes from ``random``. Several sessions may share the connection; a session
-belongs to one connection at a time, which is why all connections of an endpoint share a ``SessionTable``.
+belongs to one connection at a time, which is why all connections of an endpoint share a ``SessionTable``. Deadlines on
+the peer are kept by a clock that stands still while the application has enough to do and nothing is read.
 """
 
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from .grammar import ByteRange, FailureReport, Path, RequestHead, ResponseHead, 
 from .head import Limits
 from .incoming import IncomingRequests
 from .progress import ProgressWatch
+from .reading_clock import ReadingClock
 from .reassembly import ReassemblyLimits
 from .sending import BodySource, OutboundMessage, Outbox
 from .session import Session, SessionState, SessionTable
@@ -49,6 +51,10 @@ class ConnectionLimits:
     """Octets of responses and REPORTs waiting at which ``congested`` turns true."""
     most_control_octets: int = 1_048_576
     """Octets of responses and REPORTs waiting at which a peer that does not read them is given up."""
+    most_unaccepted: int = 256
+    """Messages that the application has not accepted yet at which ``congested`` turns true."""
+    most_unaccepted_octets: int = 16_777_216
+    """Octets in those that were handed over whole at which ``congested`` turns true."""
 
 
 class Connection:
@@ -87,6 +93,8 @@ class Connection:
         self._given_up: str | None = None
         self._pending: list[Event] = []
         self._pending_since = now
+        self._clock = ReadingClock()
+        self._paused = False
 
     # Sessions
 
@@ -130,7 +138,7 @@ class Connection:
         if self._authentication is not None:
             raise ConflictError("an AUTH is under way on this connection")
         self._authentication = authentication
-        self._send_authentication(authentication.start(), now)
+        self._send_authentication(authentication.start(), self._time(now))
 
     def _send_authentication(self, frame: bytes, now: float) -> None:
         self._outbox.put_control(frame)
@@ -234,13 +242,47 @@ class Connection:
         """
         self._incoming.report(session, message_id, to_path, byte_range, status)
 
-    def refuse_message(self, session: Session, message_id: str, status: int = 413) -> list[Event]:
-        """Take nothing more of an incoming message: its chunks are answered ``status`` from now on.
+    def accept_message(self, session: Session, message_id: str) -> bool:
+        """Answer 200 to a message of a session with ``deferred_acceptance``, and report success if asked for.
+
+        To be called once it is in good hands, after ``MessageReceived`` or ``MessageCompleted``. The sender gives up
+        30 seconds after its last octet. A repetition of the message gets the same answer, without a further event.
+
+        Returns:
+            Whether there was still somebody to be told; False after the session or the connection has ended.
+        """
+        return self._incoming.accept_message(session, message_id)
+
+    def refuse_message(
+        self, session: Session, message_id: str, status: int = 413, comment: str | None = None
+    ) -> list[Event]:
+        """Take nothing of an incoming message, whether it is on its way or, in a session with
+        ``deferred_acceptance``, complete: its chunks are answered ``status`` from now on.
+
+        Args:
+            session: Where it comes.
+            message_id: Its Message-ID.
+            status: 400 to 599.
+            comment: Text for people; None takes the usual one of the code.
 
         Raises:
             NotFoundError: Nothing has come in this session yet.
+            LocalProtocolError: The status is none of an error, or the comment would break the grammar.
         """
-        return self._incoming.refuse_message(session, message_id, status)
+        return self._incoming.refuse_message(session, message_id, status, comment)
+
+    def pause_reading(self, now: float) -> None:
+        """Turn ``congested`` true until ``resume_reading``: the application can take no more pieces for now.
+
+        What the peer owes us, responses as well as progress, is not due meanwhile.
+        """
+        self._paused = True
+        self._time(now)
+
+    def resume_reading(self, now: float) -> None:
+        """Let the shell read again."""
+        self._paused = False
+        self._time(now)
 
     def data_to_send(self, now: float, max_bytes: int = 65_536) -> list[bytes]:
         """Return what is to be written now, one entry per MSRP message.
@@ -266,7 +308,8 @@ class Connection:
     def _next_send(self, now: float, room: int) -> bytes | None:
         if self._given_up is not None or len(self._transactions) >= self.limits.most_transactions:
             return None
-        taken = self._outbox.next_greeting(now) or self._outbox.next_chunk(now, room)
+        time = self._time(now)
+        taken = self._outbox.next_greeting(time) or self._outbox.next_chunk(time, room)
         if taken is None:
             return None
         frame, transaction = taken
@@ -288,8 +331,20 @@ class Connection:
 
     @property
     def congested(self) -> bool:
-        """Whether the shell should not read, because the peer does not read our responses and REPORTs."""
-        return self._outbox.control_octets >= self.limits.congested_octets
+        """Whether the shell should not read: the peer does not read our responses, or the application has enough."""
+        return self._outbox.control_octets >= self.limits.congested_octets or self._application_is_busy
+
+    @property
+    def _application_is_busy(self) -> bool:
+        unaccepted, limits = self._incoming.unaccepted, self.limits
+        return (
+            self._paused
+            or len(unaccepted) >= limits.most_unaccepted
+            or unaccepted.octets >= limits.most_unaccepted_octets
+        )
+
+    def _time(self, now: float) -> float:
+        return self._clock.run(now, reading=not self._application_is_busy)
 
     # Receiving
 
@@ -304,17 +359,18 @@ class Connection:
         if self._given_up is not None:
             raise RemoteProtocolError(self._given_up)
         events = self._take_pending()
-        position = 0
+        position, time = 0, self._time(now)
         try:
             while position < len(data) and self._given_up is None:
                 frame_events, position = self._parser.feed(data, position)
                 for frame_event in frame_events:
-                    events += self._handle(frame_event, now)
+                    events += self._handle(frame_event, time)
         except RemoteProtocolError as error:
             events += self._give_up(error.reason)
         if self._outbox.control_octets > self.limits.most_control_octets:
             events += self._give_up("peer does not read our responses")
-        self._watch.observe(self._parser.phase, self._frames, len(data), now)
+        self._watch.observe(self._parser.phase, self._frames, len(data), time)
+        self._time(now)
         return events
 
     def _handle(self, event: FrameEvent, now: float) -> list[Event]:
@@ -378,6 +434,8 @@ class Connection:
             return self._pending_since
         if self._given_up is not None:
             return None
+        if self._clock.stopped_at is not None:
+            return None if self._application_is_busy else self._clock.stopped_at
         deadlines = (
             self._first_frame_deadline,
             self._watch.deadline,
@@ -385,20 +443,22 @@ class Connection:
             self._authentication_deadline,
             self._incoming.next_timeout(),
         )
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        first = min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return None if first is None else self._clock.monotonic(first)
 
     def handle_timeout(self, now: float) -> list[Event]:
         """Do what time has come for; also returns what became of messages while they were written."""
         events = self._take_pending()
+        time = self._time(now)
         if self._given_up is not None:
             return events
-        for transaction in self._transactions.overdue(now):
+        for transaction in self._transactions.overdue(time):
             events += self._deliveries.timed_out(transaction)
-        events += self._authentication_timed_out(now)
-        events += self._incoming.handle_timeout(now)
-        if self._first_frame_deadline is not None and self._first_frame_deadline <= now:
+        events += self._authentication_timed_out(time)
+        events += self._incoming.handle_timeout(time)
+        if self._first_frame_deadline is not None and self._first_frame_deadline <= time:
             events += self._give_up("nothing came")
-        elif self._watch.too_slow(now):
+        elif self._watch.too_slow(time):
             events += self._give_up("too slow")
         return events
 

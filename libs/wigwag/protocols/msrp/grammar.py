@@ -300,6 +300,11 @@ def is_ident(text: str) -> bool:
     return _IDENT.fullmatch(text) is not None
 
 
+def is_text(text: str) -> bool:
+    """Tell whether ``text`` may be a comment or a header's value (RFC 4975 section 9, utf8text)."""
+    return _VALUE.fullmatch(text) is not None
+
+
 def request(
     transaction_id: str,
     method: str,

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from wigwag.errors import NotFoundError
+from wigwag.errors import LocalProtocolError, NotFoundError
 
+from .acceptance import UnacceptedMessages
 from .deliveries import Deliveries
 from .events import Event, RequestRefused
-from .grammar import ByteRange, FailureReport, Path, RequestHead, Status, answer, report
+from .grammar import ByteRange, FailureReport, Path, RequestHead, Status, answer, is_text, report
 from .reassembly import ChunkRefusedError, Completed, InboundChunk, Reassembler, ReassemblyLimits
 from .sending import Outbox
 from .session import Session, SessionState, SessionTable
@@ -37,6 +38,8 @@ class IncomingRequests:
         self._deliveries = deliveries
         self._limits = limits
         self._reassemblers: dict[Session, Reassembler] = {}
+        self.unaccepted = UnacceptedMessages()
+        """Messages that wait for the application's word."""
         self._head: RequestHead | None = None
         """The request whose end has not come, while it still has to be answered."""
         self._session: Session | None = None
@@ -76,21 +79,38 @@ class IncomingRequests:
     def end(self, flag: str, now: float) -> list[Event]:
         """Take the end of the request."""
         head, session, chunk = self._head, self._session, self._chunk
-        self._head = self._session = self._chunk = None
         if head is None or session is None:
+            self._head = self._session = self._chunk = None
             return []
         events: list[Event] = []
-        completed = None
-        failure_report = head.failure_report
         if chunk is not None:
-            failure_report = chunk.message.head.failure_report
-            events, completed = self._reassembler(session).end(chunk, flag, now)
-        elif flag == "#" and head.message_id is not None:
+            return self._attempt(lambda: self._end_chunk(session, head, chunk, flag, now))
+        if flag == "#" and head.message_id is not None:
             events = self._reassembler(session).abort(head.message_id, "aborted by its sender")
-        self._respond(head, 200, None, failure_report)
-        if completed is not None and completed.head.success_report and session.automatic_reports:
-            self._report_success(session, completed)
+        self._head = self._session = None
+        self._respond(head, 200, None, head.failure_report)
         return events
+
+    def _end_chunk(
+        self, session: Session, head: RequestHead, chunk: InboundChunk, flag: str, now: float
+    ) -> list[Event]:
+        events, completed = self._reassembler(session).end(chunk, flag, now)
+        self._head = self._session = self._chunk = None
+        if completed is None:
+            self._respond(head, 200, None, chunk.message.head.failure_report)
+        elif not session.deferred_acceptance:
+            self._accept(session, [head], completed)
+        elif not completed.repeated:
+            self.unaccepted.add(session, completed, head)
+        elif not self.unaccepted.repeat(session, completed.message_id, head):
+            self._accept(session, [head], completed)
+        return events
+
+    def _accept(self, session: Session, requests: list[RequestHead], completed: Completed) -> None:
+        for request in requests:
+            self._respond(request, 200, None, completed.head.failure_report)
+        if completed.head.success_report and session.automatic_reports:
+            self._report_success(session, completed)
 
     def _attempt(self, step: Callable[[], list[Event]]) -> list[Event]:
         try:
@@ -117,13 +137,13 @@ class IncomingRequests:
         session = self._sessions.find(head.to_path[0]) if len(head.to_path) == 1 else None
         return session if session is not None and session.binding is self._binding else None
 
-    def _refuse(self, status: int, reason: str) -> list[Event]:
+    def _refuse(self, status: int, reason: str, comment: str | None = None) -> list[Event]:
         """Answer with an error at once and skip the rest of the request."""
         head, chunk = self._head, self._chunk
         self._head = self._session = self._chunk = None
         if head is None:
             return []
-        self._respond(head, status, None, chunk.message.head.failure_report if chunk else head.failure_report)
+        self._respond(head, status, comment, chunk.message.head.failure_report if chunk else head.failure_report)
         return [RequestRefused(transaction_id=head.transaction_id, status=status, reason=reason)]
 
     def _respond(self, head: RequestHead, status: int, comment: str | None, failure_report: FailureReport) -> None:
@@ -144,24 +164,43 @@ class IncomingRequests:
         identifier = self._outbox.identifier()
         self._outbox.put_control(report(identifier, to_path, (session.local_uri,), message_id, byte_range, status))
 
-    def refuse_message(self, session: Session, message_id: str, status: int) -> list[Event]:
-        """Take nothing more of a message; the chunk being received and all that follow are answered ``status``.
+    def accept_message(self, session: Session, message_id: str) -> bool:
+        """Answer a message that waits, and report on it; tells whether it waited still."""
+        message = self.unaccepted.take(session, message_id)
+        if message is None:
+            return False
+        self._reassembler(session).accept(message_id)
+        self._accept(session, message.requests, message.completed)
+        return True
+
+    def refuse_message(self, session: Session, message_id: str, status: int, comment: str | None) -> list[Event]:
+        """Take nothing more of a message; the chunks that wait or are received, and all that follow, get ``status``.
 
         Raises:
             NotFoundError: Nothing has come in this session yet.
+            LocalProtocolError: The status is none of an error, or the comment would break the grammar.
         """
+        if not 400 <= status <= 599 or (comment is not None and not is_text(comment)):
+            raise LocalProtocolError(f"not a refusal: {status!r} {comment!r}")
         reassembler = self._reassemblers.get(session)
         if reassembler is None:
             raise NotFoundError(f"nothing was received at {session.local_uri}")
-        events = reassembler.refuse(message_id, status, "refused by the application")
+        reason = "refused by the application"
+        events = reassembler.refuse(message_id, status, reason)
+        waiting = self.unaccepted.take(session, message_id)
+        if waiting is not None:
+            for request in waiting.requests:
+                self._respond(request, status, comment, waiting.completed.head.failure_report)
+                events.append(RequestRefused(transaction_id=request.transaction_id, status=status, reason=reason))
         if self._session is session and self._chunk is not None and self._chunk.message.head.message_id == message_id:
-            events += self._refuse(status, "refused by the application")
+            events += self._refuse(status, reason, comment)
         return events
 
     def end_session(self, session: Session, reason: str) -> list[Event]:
         """Drop what a session has received in part."""
         if self._session is session:
             self._head = self._session = self._chunk = None
+        self.unaccepted.end_session(session)
         reassembler = self._reassemblers.pop(session, None)
         return [] if reassembler is None else reassembler.abort_all(reason)
 

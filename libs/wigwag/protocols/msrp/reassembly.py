@@ -5,7 +5,8 @@ Small messages are handed over whole; larger ones, and those for which the sessi
 they come, so that memory does not depend on a message's size. The chunk flagged ``$`` fixes the length; the message is
 complete when the ranges cover it. What comes under the Message-ID of a message completed before is either a repetition,
 which is swallowed, or new content, which is delivered: small messages are compared, of large ones only the lengths.
-Size, number, holes and age are bounded; what passes a bound is refused with 413 from then on.
+While the application has not accepted the message completed before, new content is refused with 400 instead: its word
+could mean either. Size, number, holes and age are bounded; what passes a bound is refused with 413 from then on.
 """
 
 from dataclasses import dataclass, field
@@ -96,6 +97,15 @@ class Completed:
     head: RequestHead
     """Head of the first chunk."""
     total: int
+    octets: int
+    """Octets handed over at the end: 0 of a message that came in pieces."""
+    repeated: bool
+    """Whether the application was told before."""
+
+    @property
+    def message_id(self) -> str:
+        """Its Message-ID."""
+        return self.head.message_id or ""
 
 
 class Reassembler:
@@ -107,6 +117,8 @@ class Reassembler:
         self._messages: dict[str, InboundMessage] = {}
         """By Message-ID; the longest untouched first."""
         self._finished: dict[str, _Finished] = {}
+        self._unaccepted: dict[str, _Finished] = {}
+        """Messages complete that the application has not accepted yet; their number is its own affair."""
         self._buffered = 0
 
     def begin(self, head: RequestHead, now: float) -> tuple[InboundChunk, list[Event]]:
@@ -117,7 +129,7 @@ class Reassembler:
         """
         message_id = head.message_id or ""
         message = self._messages.get(message_id)
-        finished = self._finished.get(message_id)
+        finished = self._unaccepted.get(message_id) or self._finished.get(message_id)
         if finished is not None and finished.status is not None:
             raise ChunkRefusedError("message refused before", status=finished.status)
         if message is not None and head.byte_range is None:
@@ -202,7 +214,7 @@ class Reassembler:
     def _switch_to_pieces(self, message: InboundMessage) -> list[Event]:
         head, repeated = message.head, message.repeats
         total = head.byte_range.total if head.byte_range is not None else None
-        if repeated is not None and total == repeated.total:
+        if repeated is not None and (total == repeated.total or head.message_id in self._unaccepted):
             message.mode = _Mode.SWALLOWED
             self._release(message)
             return []
@@ -231,7 +243,11 @@ class Reassembler:
         )
 
     def end(self, chunk: InboundChunk, flag: str, now: float) -> tuple[list[Event], Completed | None]:
-        """End the chunk; return what that means and, if the message is complete now, what is to be reported on."""
+        """End the chunk; return what that means and, if the message is complete now, what is to be reported on.
+
+        Raises:
+            ChunkRefusedError: It completes another message under the same Message-ID than was announced or accepted.
+        """
         message = chunk.message
         message_id = message.head.message_id or ""
         if self._messages.get(message_id) is not message:
@@ -253,11 +269,15 @@ class Reassembler:
             repeated is not None and repeated.total == total and (repeated.digest is None or repeated.digest == digest)
         )
         self._drop(message_id)
-        events: list[Event] = []
-        if not is_repetition:
+        if is_repetition:
+            return [], Completed(message.head, total, 0, True)
+        if message.mode is _Mode.SWALLOWED or message_id in self._unaccepted:
+            raise ChunkRefusedError("another message under the same Message-ID", status=400)
+        if self._session.deferred_acceptance:
+            self._unaccepted[message_id] = _Finished(total, digest)
+        else:
             self._remember(message_id, _Finished(total, digest))
-            events.append(self._delivered(message, body, total))
-        return events, Completed(message.head, total)
+        return [self._delivered(message, body, total)], Completed(message.head, total, len(body), False)
 
     def _delivered(self, message: InboundMessage, body: bytes, total: int) -> Event:
         head = message.head
@@ -280,6 +300,12 @@ class Reassembler:
             fields=head.fields,
         )
 
+    def accept(self, message_id: str) -> None:
+        """Take note that the application accepted a message, and remember it like others from now on."""
+        finished = self._unaccepted.pop(message_id, None)
+        if finished is not None:
+            self._remember(message_id, finished)
+
     def abort(self, message_id: str, reason: str) -> list[Event]:
         """Drop a message in progress, if it is one; the application hears of it unless it was a repetition."""
         message = self._messages.get(message_id)
@@ -293,6 +319,7 @@ class Reassembler:
     def refuse(self, message_id: str, status: int, reason: str) -> list[Event]:
         """Take nothing more of a message: its chunks get ``status`` from now on."""
         events = self.abort(message_id, reason)
+        self._unaccepted.pop(message_id, None)
         self._remember(message_id, _Finished(status=status))
         return events
 

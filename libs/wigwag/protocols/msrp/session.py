@@ -40,6 +40,9 @@ class Session:
     """Whether the peer opens the connection: the session is then bound to the one its first request comes over."""
     automatic_reports: bool = True
     """Whether the engine sends success REPORTs when a message is complete; otherwise the application does."""
+    deferred_acceptance: bool = False
+    """Whether the chunk that completes a message is answered, and reported on, only when the application calls
+    ``Connection.accept_message`` or ``refuse_message``; chunks before it are answered as they come."""
     state: SessionState = SessionState.OPEN
     binding: object | None = field(default=None, repr=False)
     """The connection that the session is bound to; set by ``SessionTable``."""
