@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from wigwag.errors import RemoteProtocolError, WigwagError
+from wigwag.errors import NotFoundError, RemoteProtocolError, WigwagError
 from wigwag.protocols.msrp import (
     BodySource,
     Connection,
@@ -21,6 +21,7 @@ from wigwag.protocols.msrp import (
     MsrpUri,
     Path,
     Session,
+    SessionTable,
 )
 from wigwag.protocols.msrp.authentication import Authenticated, AuthenticationFailed, RelayAuthentication
 from wigwag.transport.channel import Channel
@@ -51,6 +52,8 @@ class MsrpClient:
         random: Returns so many unpredictable bytes.
         on_event: Told what happens: messages, pieces of them, reports, failures. Must not block.
         limits: Bounds and timeouts of the engine; None: ``CLIENT_LIMITS``.
+        sessions: The endpoint's sessions, when its connections share them; None: a table of its own.
+        on_closed: Told why the connection is over.
     """
 
     def __init__(
@@ -59,17 +62,26 @@ class MsrpClient:
         random: Callable[[int], bytes],
         on_event: Callable[[Event], None],
         limits: ConnectionLimits | None = None,
+        sessions: SessionTable | None = None,
+        on_closed: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._random = random
         self._on_event = on_event
+        self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
-        self._engine = Connection(random, self._loop.time(), limits=limits or CLIENT_LIMITS)
+        self._engine = Connection(random, self._loop.time(), sessions, limits=limits or CLIENT_LIMITS)
         self._channel: Channel | None = None
         self._grant: asyncio.Future[Authenticated | AuthenticationFailed] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._may_send = True
         self._reading = True
+        self._flushing = False
         self._closed: asyncio.Future[str] = self._loop.create_future()
+
+    @property
+    def engine(self) -> Connection:
+        """What its sessions are bound to."""
+        return self._engine
 
     # -- for the user ------------------------------------------------------------------------------------------------
 
@@ -97,7 +109,14 @@ class MsrpClient:
         )
 
     async def authenticate(
-        self, relay: MsrpUri, local_uri: MsrpUri, username: str, password: str, *, expires: int | None = None
+        self,
+        relay: MsrpUri,
+        local_uri: MsrpUri,
+        username: str,
+        password: str,
+        *,
+        expires: int | None = None,
+        fields: tuple[tuple[str, str], ...] = (),
     ) -> Authenticated:
         """Get a URI at the relay, or extend the grant before it ends (RFC 4976 section 5.1).
 
@@ -107,6 +126,7 @@ class MsrpClient:
             username: The user's name at the relay.
             password: His password.
             expires: Seconds to ask for; None leaves it to the relay.
+            fields: More header fields.
 
         Raises:
             AuthenticationError: The relay refuses, does not answer within 30 s, or the connection is lost.
@@ -114,7 +134,9 @@ class MsrpClient:
         """
         if self._channel is None:
             raise AuthenticationError("there is no connection to the relay", status=408)
-        machine = RelayAuthentication(username, password, (relay,), local_uri, expires=expires, random=self._random)
+        machine = RelayAuthentication(
+            username, password, (relay,), local_uri, expires=expires, fields=fields, random=self._random
+        )
         self._engine.authenticate(machine, self._loop.time())
         self._grant = self._loop.create_future()
         self._flush()
@@ -135,9 +157,54 @@ class MsrpClient:
             ConflictError: The URI is in use.
         """
         session = Session(local_uri=local_uri, remote_path=remote_path, passive=passive)
+        self.take_session(session)
+        return session
+
+    def take_session(self, session: Session) -> None:
+        """Carry a session over this connection, or expect it when it is passive.
+
+        Raises:
+            ConflictError: Its URI is in use.
+        """
         self._engine.add_session(session)
         self._flush()
-        return session
+
+    def activate_session(self, session: Session) -> None:
+        """Send first in a passive session whose peer has sent nothing yet."""
+        self._engine.activate_session(session)
+        self._flush()
+
+    def end_session(self, session: Session) -> None:
+        """End a session, as signalling says; what becomes of its messages is told."""
+        self._run(lambda engine: engine.end_session(session))
+
+    def accept_message(self, session: Session, message_id: str) -> bool:
+        """Answer 200 to a message of a session with ``deferred_acceptance``; False: there is nobody to be told."""
+        told = self._engine.accept_message(session, message_id)
+        self._flush_soon()
+        return told
+
+    def refuse_message(self, session: Session, message_id: str, status: int, comment: str | None = None) -> None:
+        """Refuse a message (see ``Connection.refuse_message``); what nobody waits for any more is left alone."""
+        try:
+            self._run(lambda engine: engine.refuse_message(session, message_id, status, comment))
+        except NotFoundError:
+            return
+
+    def abort_message(self, session: Session, message_id: str) -> None:
+        """Send nothing more of a message.
+
+        Raises:
+            NotFoundError: Its end is known already.
+        """
+        self._engine.abort_message(session, message_id)
+        self._flush()
+
+    def hold_reading(self, *, on: bool) -> None:
+        """Read no more from the peer for now: the application has enough to do; or read again."""
+        now = self._loop.time()
+        (self._engine.pause_reading if on else self._engine.resume_reading)(now)
+        self._flush()
 
     def send_message(
         self,
@@ -148,6 +215,8 @@ class MsrpClient:
         total: int | None = None,
         success_report: bool = False,
         failure_report: FailureReport = FailureReport.YES,
+        message_id: str | None = None,
+        fields: tuple[tuple[str, str], ...] = (),
     ) -> str:
         """Begin to send a message; returns its Message-ID, under which events tell what becomes of it.
 
@@ -158,9 +227,11 @@ class MsrpClient:
             total: Length of a body that is read from a file, if known.
             success_report: Ask the receiver to report arrival.
             failure_report: Which failures to be told of.
+            message_id: 4 to 32 characters; None: a fresh one.
+            fields: More header fields.
 
         Raises:
-            ConflictError: The session has failed or ended.
+            ConflictError: The session has failed or ended, or the Message-ID is on its way.
         """
         message_id = self._engine.send_message(
             session,
@@ -169,8 +240,10 @@ class MsrpClient:
             total=total,
             success_report=success_report,
             failure_report=failure_report,
+            message_id=message_id,
+            fields=fields,
         )
-        self._flush()
+        self._flush_soon()
         return message_id
 
     async def close(self, reason: str = "closed here") -> None:
@@ -211,6 +284,7 @@ class MsrpClient:
             self._hand_over(event)
         if not self._closed.done():
             self._closed.set_result(reason)
+        self._on_closed(reason)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -233,8 +307,15 @@ class MsrpClient:
         elif not self._grant.done():
             self._grant.set_result(event)
 
+    def _flush_soon(self) -> None:
+        """Flush once in this turn of the loop, however many messages it has."""
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
     def _flush(self) -> None:
         """Write what the engine has as long as the channel takes it, then set timer and reading."""
+        self._flushing = False
         engine = self._engine
         if self._channel is None:
             return

@@ -118,6 +118,11 @@ class SipLink:
         if self._timer is not None:
             self._timer.cancel()
 
+    @property
+    def flow(self) -> Flow | None:
+        """The flow to the server; None: there is none at this moment."""
+        return self._main.flow if self._main is not None else None
+
     async def flow_for(self, message: Request) -> Flow:
         """Wait for the server to be there; return the flow that a message goes over (RFC 3261 section 18.1.1).
 

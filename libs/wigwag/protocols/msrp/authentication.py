@@ -91,6 +91,7 @@ class RelayAuthentication:
         to_path: The relay, or the chain of relays beginning with the URI that the first one granted.
         from_path: The client's own URI.
         expires: Seconds to ask for; None leaves it to the relay.
+        fields: More header fields of each request.
         random: Returns so many unpredictable bytes.
     """
 
@@ -102,6 +103,7 @@ class RelayAuthentication:
         from_path: MsrpUri,
         *,
         expires: int | None = None,
+        fields: tuple[tuple[str, str], ...] = (),
         random: Callable[[int], bytes],
     ) -> None:
         self._username = username
@@ -109,6 +111,7 @@ class RelayAuthentication:
         self._to_path = to_path
         self._from_path = from_path
         self._expires = expires
+        self._fields = fields
         self._random = random
         self._state = _State.NEW
         self._answer: _Answer | None = None
@@ -205,7 +208,7 @@ class RelayAuthentication:
 
     def _request(self, credentials: Credentials | None) -> bytes:
         self.transaction_id = self._random(12).hex()
-        fields = []
+        fields = list(self._fields)
         if self._expires is not None:
             fields.append(("Expires", str(self._expires)))
         if credentials is not None:

@@ -112,6 +112,12 @@ class Connection:
             self.sessions.bind(session, self)
             self._outbox.put_greeting(session)
 
+    def activate_session(self, session: Session) -> None:
+        """Send first in a passive session whose peer has sent nothing yet; nothing happens to one that is bound."""
+        if session.binding is None and session.state is SessionState.OPEN:
+            self.sessions.bind(session, self)
+            self._outbox.put_greeting(session)
+
     def end_session(self, session: Session) -> list[Event]:
         """End a session, as signalling says; the connection and its other sessions go on."""
         events = self._abandon(session, "session ended")

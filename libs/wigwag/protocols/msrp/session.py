@@ -1,6 +1,6 @@
 """MSRP sessions as an endpoint knows them, and which connection each is bound to (RFC 4975 sections 5.4, 7.3, 8.6)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -63,9 +63,14 @@ class Session:
 
 
 class SessionTable:
-    """The sessions of one endpoint, shared by all of its connections."""
+    """The sessions of one endpoint, shared by all of its connections.
 
-    def __init__(self) -> None:
+    Args:
+        on_bound: Told when a session is bound to a connection.
+    """
+
+    def __init__(self, on_bound: Callable[[Session, object], None] = lambda session, binding: None) -> None:
+        self._on_bound = on_bound
         self._sessions: dict[UriKey, Session] = {}
         self._bound: dict[object, list[Session]] = {}
 
@@ -94,6 +99,7 @@ class SessionTable:
         """Bind a session to a connection."""
         session.binding = binding
         self._bound.setdefault(binding, []).append(session)
+        self._on_bound(session, binding)
 
     def unbind(self, session: Session) -> None:
         """Make a session bound to no connection."""

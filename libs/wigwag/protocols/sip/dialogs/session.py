@@ -199,6 +199,13 @@ class Session(Channel):
             self.state = SessionState.TERMINATED
             self._finish(reason, None, now)
 
+    def let_go(self, now: float) -> None:
+        """Forget the session without a word to the peer or the user: another goes on with it."""
+        self.quiet = True
+        if self.state is not SessionState.TERMINATED:
+            self.state = SessionState.TERMINATED
+            self._finish(EndReason.ELSEWHERE, None, now)
+
     def _confirm(self, event: SessionEvent, message: Request | Response | None, now: float) -> None:
         self.tell(SessionConfirmed(session=self))
 

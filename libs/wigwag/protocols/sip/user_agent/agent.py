@@ -7,7 +7,7 @@ server, the messages that come over them, and the time; everything that happens 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from wigwag.protocols.sip.digest import DigestClient
 from wigwag.protocols.sip.errors import SipError
@@ -38,6 +38,26 @@ class AgentOptions:
     """Of the transactions."""
 
 
+class Calls(Protocol):
+    """Who takes the requests of INVITE sessions: ``Dialogs``."""
+
+    def concerns(self, request: Request) -> bool:
+        """Tell whether a request is of a session, or makes or ends one."""
+        ...
+
+    def receive(self, request: Request, way: Flow, now: float) -> None:
+        """Take a request that came by a way."""
+        ...
+
+    def next_timeout(self) -> float | None:
+        """Return when ``handle_timeout`` has something to do."""
+        ...
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due."""
+        ...
+
+
 class UserAgent:
     """One user at one device.
 
@@ -53,6 +73,7 @@ class UserAgent:
         client: Sends other requests.
         messages: Sends messages.
         registration: The binding at the registrar.
+        calls: Takes what concerns INVITE sessions; None: such requests are refused.
     """
 
     def __init__(
@@ -67,6 +88,7 @@ class UserAgent:
     ) -> None:
         self._transactions = Transactions(options.timers)
         self.client = UserAgentClient(self._transactions, digest, random)
+        self.calls: Calls | None = None
         self.messages = MessageSender(self.client, identity)
         self.registration = Registration(
             self.client, identity, expires=options.expires, random=random, on_event=on_event
@@ -90,7 +112,10 @@ class UserAgent:
             return
         if isinstance(message, Request):
             _note_source(message, flow)
-            self._server.receive(message, flow, now)
+            if self.calls is not None and self.calls.concerns(message):
+                self.calls.receive(message, flow, now)
+            else:
+                self._server.receive(message, flow, now)
         else:
             self._transactions.receive_response(message, now)
 
@@ -106,13 +131,17 @@ class UserAgent:
 
     def next_timeout(self) -> float | None:
         """Return when ``handle_timeout`` has something to do; None: never, as things are."""
-        due = (self._transactions.next_timeout(), self.registration.next_timeout())
+        due = [self._transactions.next_timeout(), self.registration.next_timeout()]
+        if self.calls is not None:
+            due.append(self.calls.next_timeout())
         return min((at for at in due if at is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         self._transactions.handle_timeout(now)
         self.registration.handle_timeout(now)
+        if self.calls is not None:
+            self.calls.handle_timeout(now)
 
 
 def _note_source(request: Request, flow: Flow) -> None:

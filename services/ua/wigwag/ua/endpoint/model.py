@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from wigwag.protocols.msrp import BodySource, FailureReport
-from wigwag.protocols.sdp import FileTransfer
+from wigwag.protocols.sdp import Direction, FileTransfer
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -41,12 +41,14 @@ class MediaWish:
     accept_wrapped_types: tuple[str, ...] = ("*",)
     """Empty: the attribute is left out."""
     max_size: int = 10_485_760
-    """Octets of the largest whole message that we take; larger ones come in pieces when ``streams``."""
+    """Octets of the largest message that we take (``a=max-size``); more is refused with 413."""
     streams: bool = False
-    """Whether messages above ``max_size`` are taken in pieces instead of being refused with 413."""
+    """Whether messages of any size are taken: files."""
     way: str = "relay"
     """Which way of ``MediaSide`` is used: ``relay``, ``direct``, or the name of a foreign relay."""
     file: FileTransfer | None = None
+    direction: Direction = Direction.SENDRECV
+    """Seen from us; the sender of a file has SENDONLY, its receiver RECVONLY (RFC 5547 section 8)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +76,10 @@ class OutgoingMessage:
     message_id: str
     """MSRP Message-ID, 4 to 32 characters; the same again when it is sent again."""
     content_type: str
-    body: bytes | BodySource
+    body: bytes | Callable[[], BodySource]
+    """The body, or what opens it: anew each time that the message is sent."""
     total: int | None = None
-    """Octets of a body that is read from a source."""
+    """Octets of a body that is read from a source; None: not known before its end."""
     success_report: bool = True
     failure_report: FailureReport = FailureReport.YES
     fields: Fields = ()
@@ -219,7 +222,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamBegan:
-    """A message comes in pieces (``MediaWish.streams``)."""
+    """A message comes in pieces, because it is larger than 256 KiB or may be."""
 
     session: EndpointSession
     message_id: str

@@ -1,0 +1,341 @@
+"""The MSRP of one session: its URIs, its connection, and getting both back when they are lost.
+
+Theory of operation. ``prepare`` gets the path for our session description; at a relay that is an AUTH, whose grant is
+renewed in time. ``open`` begins the session that was agreed on. When a connection is lost the line opens another, with
+the same URI (a relay of ours grants it again; DESIGN.md section 4), and the peer need not know. What was on its way is
+for the user to send again, under the same Message-IDs, after ``up``.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
+
+import structlog
+
+from wigwag.errors import ConflictError, WigwagError
+from wigwag.protocols.msrp import Authenticated, Event, Path, Session, parse_path
+from wigwag.protocols.sdp import Agreement
+from wigwag.transport.msrp_client import AuthenticationError, MsrpClient
+
+from .direct import DirectWay
+from .media import FENCING_TOKEN, MediaSide, RelayWay
+
+_RENEW_AT: Final = 0.75
+"""Part of a grant's time after which it is renewed."""
+_RENEW_MARGIN: Final = 30.0
+_FIRST_WAIT: Final = 0.1
+_LONGEST_WAIT: Final = 2.0
+_GIVE_UP: Final = 60.0
+"""Seconds of trying to get a connection back: as long as a relay keeps a lost session (DESIGN.md section 4)."""
+_PEER_CONNECTS: Final = 30.0
+"""Seconds that a passive session waits for the peer's connection."""
+_FORBIDDEN: Final = 403
+
+logger = structlog.get_logger("wigwag.ua")
+
+
+class LineUser(Protocol):
+    """Who uses a line."""
+
+    def line_up(self) -> None:
+        """The session has a connection, the first or another: what is unsettled may be sent (again)."""
+
+    def line_down(self, reason: str) -> None:
+        """The connection is lost, and another is being opened."""
+
+    def line_failed(self, reason: str) -> None:
+        """There will be no other."""
+
+    def line_moved(self, path: tuple[str, ...]) -> None:
+        """Our path has changed: the peer has to be told."""
+
+    def line_event(self, event: Event) -> None:
+        """The engine tells something of our session."""
+
+
+class MediaLine:
+    """One session's MSRP.
+
+    Args:
+        session_id: Session part of our URI.
+        way: Name of the way.
+        side: Knows the ways.
+        user: Told what happens.
+        accept_types: What the engine lets through.
+        max_size: Octets of the largest message; None: any, in pieces.
+        token: Fencing token for our own relay.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        way: str,
+        side: MediaSide,
+        user: LineUser,
+        *,
+        accept_types: tuple[str, ...],
+        max_size: int | None,
+        token: int = 0,
+    ) -> None:
+        self.way = side.way(way)
+        self.token = token
+        self._side = side
+        self._user = user
+        self._accept_types = accept_types
+        self._max_size = max_size
+        self._own = self.way.own_uri(session_id)
+        self._relays: Path = ()
+        self._client: MsrpClient | None = None
+        self._session: Session | None = None
+        self._agreement: Agreement | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._renewal: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def client(self) -> MsrpClient | None:
+        """The connection; None: there is none now."""
+        return self._client
+
+    @property
+    def session(self) -> Session | None:
+        """The session as the engine knows it."""
+        return self._session
+
+    @property
+    def is_up(self) -> bool:
+        """Whether messages can be sent at this moment."""
+        return self._session is not None and self._session.binding is not None and self._client is not None
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Our path for SDP: relays, outermost first, then our own URI."""
+        return tuple(map(str, (*self._relays, self._own)))
+
+    @property
+    def relayed(self) -> bool:
+        """Whether a relay is on the path: then only a REPORT tells that something arrived."""
+        remote = self._agreement.remote.path if self._agreement is not None else ()
+        return bool(self._relays) or len(remote) > 1
+
+    async def prepare(self) -> tuple[str, ...]:
+        """Get the path that we are reached by.
+
+        Raises:
+            WigwagError: The relay is not reached, or refuses.
+        """
+        if isinstance(self.way, RelayWay) and self._client is None:
+            self._client = await self._enter(self.way)
+        return self.path
+
+    def open(self, agreement: Agreement) -> None:
+        """Begin the session, or go on with it by another agreement; ``line_up`` follows."""
+        before, self._agreement = self._agreement, agreement
+        if self._session is not None and before is not None:
+            if before.remote.path == agreement.remote.path:
+                self._activate(self._session)
+                return
+            self._drop_session()
+        if isinstance(self.way, RelayWay) and self._client is not None:
+            self._carry_over(self._client)
+        else:
+            self._spawn(self._get_back())
+
+    def restore(self, path: tuple[str, ...]) -> None:
+        """Go on with the path that was told to the peer."""
+        self._relays = parse_path(" ".join(path).encode())[:-1]
+
+    def expect(self, agreement: Agreement) -> None:
+        """Take what the peer sends from now on, before he knows our path; ``open`` follows when he does."""
+        self._agreement = agreement
+        if isinstance(self.way, RelayWay) and self._client is not None:
+            self._session = session = self._new_session(passive=True)
+            self._client.take_session(session)
+        elif not agreement.active:
+            self._spawn(self._get_back())
+
+    async def close(self) -> None:
+        """End the session and its connection once what is to be written has left."""
+        self._closed = True
+        for timer in (self._renewal, self._deadline):
+            if timer is not None:
+                timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        client = self._client
+        self._drop_session()
+        self._client = None
+        if client is not None:
+            await client.close()
+
+    # The session on a connection
+
+    def _carry_over(self, client: MsrpClient) -> None:
+        """Carry the session over a connection to a relay."""
+        session = self._new_session(passive=False)
+        client.take_session(session)
+        self._session = session
+        self.session_bound(client)
+
+    def _activate(self, session: Session) -> None:
+        """Send first if the peer has not; at a relay of ours that is possible whoever was to be first."""
+        if isinstance(self.way, RelayWay) and self._client is not None:
+            self._client.activate_session(session)
+            self.session_bound(self._client)
+
+    def _new_session(self, *, passive: bool) -> Session:
+        assert self._agreement is not None
+        peer = parse_path(" ".join(self._agreement.remote.path).encode())
+        return Session(
+            local_uri=self._own,
+            remote_path=(*reversed(self._relays), *peer),
+            accept_types=self._accept_types,
+            max_size=self._max_size,
+            passive=passive,
+            deferred_acceptance=True,
+        )
+
+    def _drop_session(self) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        if self._client is not None:
+            self._client.end_session(session)
+        if isinstance(self.way, DirectWay):
+            self.way.forget(session)
+
+    # What happens (DirectUser)
+
+    def session_bound(self, client: MsrpClient) -> None:
+        """The session has a connection."""
+        self._client = client
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._user.line_up()
+
+    def session_event(self, event: Event) -> None:
+        """The engine tells something."""
+        if self._session is not None and getattr(event, "session", None) is self._session:
+            self._user.line_event(event)
+
+    def connection_lost(self, client: MsrpClient, reason: str) -> None:
+        """A connection is over, perhaps ours."""
+        if client is not self._client:
+            return
+        self._client = None
+        if self._renewal is not None:
+            self._renewal.cancel()
+        if self._session is None or self._closed:
+            return
+        self._user.line_down(reason)
+        if self._session.passive:
+            # The peer may come again; its first request finds the session.
+            self._expect_peer()
+            return
+        self._drop_session()
+        self._spawn(self._get_back())
+
+    def _expect_peer(self) -> None:
+        self._deadline = asyncio.get_running_loop().call_later(
+            _PEER_CONNECTS, lambda: self._user.line_failed("the peer did not connect")
+        )
+
+    # Connections
+
+    async def _enter(self, way: RelayWay) -> MsrpClient:
+        """Connect to a relay and AUTH there."""
+        client = self._new_client()
+        await client.connect(way.connector, way.uri, server_name=way.server_name, allow_private=True)
+        try:
+            granted = await self._authenticate(client, way)
+        except BaseException:
+            await client.close()
+            raise
+        self._granted(granted)
+        return client
+
+    def _new_client(self) -> MsrpClient:
+        holder: list[MsrpClient] = []
+        client = MsrpClient(
+            random=self._side.random,
+            on_event=self.session_event,
+            on_closed=lambda reason: self.connection_lost(holder[0], reason),
+        )
+        holder.append(client)
+        return client
+
+    async def _authenticate(self, client: MsrpClient, way: RelayWay) -> Authenticated:
+        fields = ((FENCING_TOKEN, str(self.token)),) if way.fencing else ()
+        return await client.authenticate(
+            way.uri, self._own, way.username, way.password, expires=way.expires, fields=fields
+        )
+
+    def _granted(self, granted: Authenticated) -> None:
+        before, self._relays = self._relays, granted.use_path
+        wait = max(1.0, min(granted.expires * _RENEW_AT, granted.expires - _RENEW_MARGIN))
+        if self._renewal is not None:
+            self._renewal.cancel()
+        self._renewal = asyncio.get_running_loop().call_later(wait, lambda: self._spawn(self._renew()))
+        if before and before != self._relays:
+            self._user.line_moved(self.path)
+
+    async def _renew(self) -> None:
+        """Extend the grant; a relay that will not is left, and entered anew."""
+        client, way = self._client, self.way
+        if client is None or not isinstance(way, RelayWay):
+            return
+        try:
+            self._granted(await self._authenticate(client, way))
+        except (AuthenticationError, ConflictError) as error:
+            logger.info("a grant is not renewed", reason=str(error))
+            await client.close()
+
+    async def _get_back(self) -> None:
+        """Get a connection for the session; tell when there will be none."""
+        loop = asyncio.get_running_loop()
+        until, wait = loop.time() + _GIVE_UP, _FIRST_WAIT
+        while not self._closed:
+            try:
+                await self._connect()
+            except AuthenticationError as error:
+                problem: WigwagError = error
+                if error.status == _FORBIDDEN and "fenc" in str(error).lower():
+                    break
+            except WigwagError as error:
+                problem = error
+            else:
+                return
+            if loop.time() >= until:
+                break
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
+        if not self._closed:
+            self._user.line_failed(str(problem))
+
+    async def _connect(self) -> None:
+        if isinstance(self.way, RelayWay):
+            self._client = client = await self._enter(self.way)
+            self._carry_over(client)
+            return
+        assert self._agreement is not None
+        self._session = self._new_session(passive=not self._agreement.active)
+        if self._session.passive:
+            self._expect_peer()
+        try:
+            await self.way.carry(self._session, self, self._agreement)
+        except WigwagError:
+            self._drop_session()
+            raise
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("the MSRP of a session failed", error=str(task.exception()))
+            if not self._closed:
+                self._user.line_failed(str(task.exception()))

@@ -1,0 +1,67 @@
+"""Ways of MSRP: through our relay, through somebody else's, or direct (RFC 4975 section 8.5, RFC 4976)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from wigwag.errors import ConfigurationError
+from wigwag.protocols.msrp import MsrpUri
+from wigwag.transport.connector import Connector
+
+from .direct import DirectWay
+
+FENCING_TOKEN: Final = "Fencing-Token"  # noqa: S105 - a header's name
+"""Header of our AUTH at our own relay: an AUTH with a lower number is refused (DESIGN.md section 6)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayWay:
+    """A relay that our sessions are behind."""
+
+    uri: MsrpUri
+    connector: Connector
+    """Its TLS context shows our certificate, if the relay wants one, and says whom to trust."""
+    username: str = ""
+    """Empty: our certificate is enough."""
+    password: str = field(default="", repr=False)
+    expires: int = 600
+    """Seconds to ask for."""
+    fencing: bool = False
+    """Whether the relay takes fencing tokens: ours does."""
+    own_host: str = "agents.invalid"
+    """Host of our own URI behind it, which nobody connects to."""
+    server_name: str | None = None
+    """In its certificate; None: the host of ``uri``."""
+
+    listens = True
+
+    def own_uri(self, session_id: str) -> MsrpUri:
+        """Return our own URI, the same on every pod: the relay knows a session that moves by it."""
+        return MsrpUri.parse(f"{self.uri.scheme}://{self.own_host}:{self.uri.port or 2855}/{session_id};tcp")
+
+
+Way = RelayWay | DirectWay
+
+
+class MediaSide:
+    """All ways by name.
+
+    Args:
+        ways: ``relay``, ``direct``, and the names of foreign relays.
+        random: Returns so many unpredictable bytes.
+    """
+
+    def __init__(self, ways: Mapping[str, Way], random: Callable[[int], bytes]) -> None:
+        self.ways = ways
+        self.random = random
+
+    def way(self, name: str) -> Way:
+        """Return a way.
+
+        Raises:
+            ConfigurationError: There is none of that name.
+        """
+        found = self.ways.get(name)
+        if found is None:
+            raise ConfigurationError(f"there is no way {name!r} for MSRP; known are {', '.join(sorted(self.ways))}")
+        return found
