@@ -159,7 +159,7 @@ class Endpoint:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("a session failed", error=repr(task.exception()))
+            logger.error("a session failed", reason=repr(task.exception()))
 
     # What dialogs tell
 

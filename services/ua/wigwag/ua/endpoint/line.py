@@ -336,6 +336,6 @@ class MediaLine:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logger.error("the MSRP of a session failed", error=str(task.exception()))
+            logger.error("the MSRP of a session failed", reason=str(task.exception()))
             if not self._closed:
                 self._user.line_failed(str(task.exception()))
