@@ -97,7 +97,7 @@ class SessionRecord:
             opened_at=timestamp(self.opened),
             ended_at=timestamp(self.ended),
             answer_by=timestamp(self.answer_by),
-            end_cause=session_pb2.EndCause.Value(f"END_CAUSE_{self.cause.upper() or 'UNSPECIFIED'}"),
+            end_cause=f"END_CAUSE_{self.cause.upper() or 'UNSPECIFIED'}",
             sip_status=self.sip_status,
             sip_reason=self.sip_reason,
             held=self.held,
