@@ -9,7 +9,7 @@ from wigwag.store.memory import MemoryStore
 
 if TYPE_CHECKING:
     from wigwag.relay.cluster.links import Links
-    from wigwag.relay.cluster.members import Members
+    from wigwag.runtime.members import Members
 
 
 class FakeMembers:

@@ -17,7 +17,7 @@ from wigwag.transport.channel import Channel
 
 if TYPE_CHECKING:
     from wigwag.relay.cluster.links import Links
-    from wigwag.relay.cluster.members import Members
+    from wigwag.runtime.members import Members
 
 STEP = 0.1
 NOTICED = 3.0

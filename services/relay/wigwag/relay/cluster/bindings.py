@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wigwag.relay.sessions import canonical
+from wigwag.runtime.members import Members
 from wigwag.store import PeerBinding, Store, StoreError
-
-from .members import Members
 
 if TYPE_CHECKING:
     from wigwag.relay.hop import Hop

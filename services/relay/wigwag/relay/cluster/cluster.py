@@ -9,6 +9,7 @@ from wigwag.protocols.digest import SigningKeys
 from wigwag.protocols.msrp import MsrpUri
 from wigwag.relay.sessions import Session, SessionState
 from wigwag.relay.views import SessionChange
+from wigwag.runtime.members import LEASE, Members
 from wigwag.store import Change, Claim, Gap, Pod, RegistrationChanged, SessionRecord, Store, StoreError
 
 from .arrivals import Arrivals
@@ -18,7 +19,6 @@ from .frames import Ending, Open, Superseded, Toward
 from .holder import HolderLink
 from .links import LinkConnector, Links
 from .lookups import Lookups
-from .members import LEASE, Members
 from .peers import Peers
 from .questions import Questions
 from .records import Records

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from wigwag.protocols.msrp import MsrpUri
 from wigwag.relay.destination import Holding, Question
 from wigwag.relay.sessions import Session, SessionState
+from wigwag.runtime.members import Members
 from wigwag.store import RecordState, SessionRecord
 
 from .frames import Closed, Ending, Toward
 from .links import Links
-from .members import Members
 from .remote import Remote, Target
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from wigwag.errors import OverloadedError, WigwagError
 from wigwag.protocols.digest import SigningKeys
+from wigwag.runtime.members import Members
 from wigwag.transport.channel import Receiver
 
 from . import frames
 from .frames import Told
 from .holder import Harbour, HolderLink
 from .link import Ended, PodLink
-from .members import Members
 from .remote import Remote, Target
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import MsrpUri
 from wigwag.relay.sessions import LARGEST_PEERS, Session, canonical
+from wigwag.runtime.members import Members
 from wigwag.store import PeerBinding, Store, StoreError
 
 from .frames import Closed, Toward
 from .link import Ended
 from .links import Links
-from .members import Members
 from .questions import ABSENT_REMEMBERED, FAILURE_REMEMBERED, Key, Questions
 from .remote import Remote, Target
 

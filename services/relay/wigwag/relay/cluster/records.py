@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wigwag.relay.sessions import Session, SessionState, canonical
+from wigwag.runtime.members import Members
 from wigwag.store import (
     Claim,
     FencedError,
@@ -16,7 +17,6 @@ from wigwag.store import (
 )
 
 from .bindings import Bindings
-from .members import Members
 
 if TYPE_CHECKING:
     from wigwag.relay.service import Relay

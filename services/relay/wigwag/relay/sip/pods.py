@@ -31,7 +31,7 @@ from .flows.flow import DatagramFlow, PodFlow, remote_of
 
 if TYPE_CHECKING:
     from wigwag.relay.cluster.links import Links
-    from wigwag.relay.cluster.members import Members
+    from wigwag.runtime.members import Members
 
     from .edge import Edge
     from .flows.flow import Flow

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support.sip_edge import EdgeUnderTest, SipClient
-from wigwag.relay.cluster.members import LEASE, Members
 from wigwag.relay.sip.registrar.locations import REFILLED
+from wigwag.runtime.members import LEASE, Members
 from wigwag.store import Gap, Pod
 from wigwag.store.memory import MemoryStore
 

@@ -68,8 +68,18 @@ class Members:
         self._seen = self._before | seen if self._now() < self._before_until else seen
 
     def others(self) -> list[Pod]:
-        """Return the other pods that live."""
-        return [pod for pod, age, _ in self._seen.values() if pod.id != self.pod.id and age < LEASE]
+        """Return the other pods of our kind that live: those that links, or gRPC, lead to as to us."""
+        live = [pod for pod, age, _ in self._seen.values() if pod.id != self.pod.id and age < LEASE]
+        return [pod for pod in live if bool(pod.address) == bool(self.pod.address)]
+
+    def dead(self) -> list[str]:
+        """Return the pods that beat once and do no more."""
+        return [pod.id for pod, age, _ in self._seen.values() if pod.id != self.pod.id and age >= LEASE]
+
+    def rpc(self, pod_id: str) -> str:
+        """Return where the gRPC of a live pod is reached; empty: it is not known, or serves none."""
+        seen = self._seen.get(pod_id)
+        return seen[0].rpc if seen is not None and seen[1] < LEASE else ""
 
     def alive(self, pod_id: str) -> bool:
         """Tell whether the pod beat of late."""
