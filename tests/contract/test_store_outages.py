@@ -9,10 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.support.redis_server import RedisCluster, RedisServer, running_redis, running_redis_cluster
-from tests.support.stores import ALICE, FLOW, binding, claim, record
+from tests.support.stores import ALICE, FLOW, agent_session, binding, claim, record
 from tests.support.waiting import until
 from wigwag.errors import StoreError
-from wigwag.store import MARGIN, Change, Gap, PeerBinding, Pod, Registration, RegistrationChanged, Store
+from wigwag.store import MARGIN, Change, Gap, MissingError, PeerBinding, Pod, Registration, RegistrationChanged, Store
 from wigwag.store.redis import RedisStore
 from wigwag.store.registration_rules import REMEMBERED
 
@@ -60,6 +60,7 @@ def operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
     wanted = record(now=time.time())
     expires_at = wanted.expires_at
     phone = binding(now=wanted.created)
+    agent = agent_session(now=wanted.created)
     return {
         "beat": lambda: store.beat(POD),
         "leave": lambda: store.leave("x"),
@@ -84,6 +85,17 @@ def operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
         "put_registrations": lambda: store.put_registrations([("a", phone)]),
         "registrations": lambda: listed(store),
         "use_nonce": lambda: store.use_nonce("n", 1, expires_at=expires_at),
+        "create_agent_session": lambda: store.create_agent_session(agent, lease=6),
+        "claim_agent_session": lambda: store.claim_agent_session("u1", "ua-a", lease=6),
+        "renew_agent_sessions": lambda: store.renew_agent_sessions("ua-a", {"u1": 1}, lease=6),
+        "save_agent_session": lambda: store.save_agent_session("u1", 2**60, b"", expires_at=expires_at),
+        "release_agent_session": lambda: store.release_agent_session("u1", 2**60),
+        "end_agent_session": lambda: store.end_agent_session("u1", 2**60, b"", keep=60),
+        "find_agent_sessions": lambda: store.find_agent_sessions(["u1", "u2"]),
+        "list_agent_sessions": lambda: store.list_agent_sessions(),
+        "agent_sessions_of": lambda: store.agent_sessions_of(["ua-a"]),
+        "ownerless_agent_sessions": lambda: store.ownerless_agent_sessions(),
+        "put_agent_sessions": lambda: store.put_agent_sessions([agent], lease=6),
     }
 
 
@@ -206,6 +218,44 @@ async def test_bindings_are_written_again_into_a_server_that_comes_back_empty(
     assert all(known.version > before[aor].version for aor, known in after.items())
 
 
+async def test_sessions_of_the_user_agent_are_written_again_into_a_server_that_comes_back_empty(
+    store: RedisStore, server: RedisServer
+) -> None:
+    now = time.time()
+    mine = [await store.create_agent_session(agent_session(f"u{number}", now=now), lease=30) for number in range(20)]
+    owned = [session for session in mine if session is not None]
+    server.restart(empty=True)
+    await until_done(lambda: store.beat(POD))
+    assert (
+        await store.renew_agent_sessions("ua-a", {session.session_id: session.token for session in owned}, lease=30)
+        == []
+    )
+    with pytest.raises(MissingError):
+        await store.save_agent_session("u7", owned[7].token, b"", expires_at=now + 60)
+    assert await store.put_agent_sessions(owned, lease=30) == []
+    assert len(await store.list_agent_sessions("helpdesk")) == len(await store.agent_sessions_of(["ua-a"])) == 20
+    claimed = await store.claim_agent_session("u7", "ua-b", lease=30, dead=["ua-a"])
+    assert claimed is not None
+    assert claimed.token > owned[7].token
+
+
+async def test_entries_of_sessions_that_the_server_forgot_are_taken_away(
+    store: RedisStore, server: RedisServer
+) -> None:
+    now = time.time()
+    for number in range(6):
+        await store.create_agent_session(agent_session(f"u{number}", now=now), lease=0.001)
+    with server.admin() as admin:
+        for key in admin.keys("wigwag:*:u[135]:agent"):
+            admin.delete(key)
+        assert [known.session_id for known in await store.list_agent_sessions(limit=3)] == ["u0", "u2", "u4"]
+        assert [known.session_id for known in await store.list_agent_sessions("helpdesk")] == ["u0", "u2", "u4"]
+        assert sorted(await store.ownerless_agent_sessions()) == ["u0", "u2", "u4"]
+        left = [member for key in admin.keys("wigwag:*:agents") for member in admin.zrange(key, 0, -1)]
+        named = {member.rpartition(b" ")[2] for member in left if member[:1] not in (b"e", b"p")}
+        assert named == {b"u0", b"u2", b"u4"}
+
+
 async def test_what_is_kept_of_an_aor_is_gone_a_margin_after_all_of_it_has_expired(
     store: RedisStore, server: RedisServer
 ) -> None:
@@ -322,7 +372,7 @@ async def test_nothing_stays_for_ever(store: RedisStore, server: RedisServer) ->
             "registration",
             "nonce",
         }
-        assert kinds == ours | {"registration", "nonce"}
+        assert kinds == ours | {"agent", "agents"}
         assert [key for key in keys if admin.ttl(key) < 0] == []
 
 
@@ -407,6 +457,25 @@ async def test_registrations_are_listed_from_all_masters_of_a_cluster(
     assert (await listed(clustered)).keys() == aors
 
 
+async def test_sessions_of_the_user_agent_are_spread_over_the_masters_of_a_cluster(
+    clustered: RedisStore, cluster: RedisCluster
+) -> None:
+    now = time.time()
+    ids = sorted(f"spread{number}" for number in range(60))
+    written = [
+        agent_session(session_id, now=now, application="spread", token=number + 1)
+        for number, session_id in enumerate(ids)
+    ]
+    assert await clustered.put_agent_sessions(written, lease=30) == []
+    for master in cluster.masters:
+        with master.admin() as admin:
+            assert len(admin.keys("wigwag:*:agent")) > 0
+    assert [known.session_id for known in await clustered.list_agent_sessions("spread")] == ids
+    tokens = {session.session_id: session.token for session in written}
+    assert await clustered.renew_agent_sessions("ua-a", {**tokens, ids[3]: 0}, lease=30) == [ids[3]]
+    assert await clustered.agent_sessions_of(["ua-a"]) == ids
+
+
 async def test_a_master_that_lost_everything_shows_in_the_generation(
     clustered: RedisStore, cluster: RedisCluster
 ) -> None:
@@ -440,6 +509,37 @@ async def test_a_slot_that_moves_is_followed(clustered: RedisStore, cluster: Red
     assert await clustered.find_sessions(["moving"]) == {"moving": claimed}
     assert await clustered.find_registrations(["moving"]) == {"moving": moved}
     await clustered.end_session("moving", claimed.epoch)
+
+
+async def test_a_bucket_that_moves_is_followed(clustered: RedisStore, cluster: RedisCluster) -> None:
+    created = await clustered.create_agent_session(agent_session("moving", now=time.time()), lease=30)
+    assert created is not None
+    [key] = [key.decode() for master in cluster.masters for key in _keys(master, "wigwag:*:moving:agent")]
+    source, target = cluster.masters[0], cluster.masters[1]
+    for master in cluster.masters:
+        if _keys(master, key):
+            source, target = master, next(other for other in cluster.masters if other is not master)
+    with source.admin() as from_there, target.admin() as to_here:
+        slot = int(from_there.execute_command("CLUSTER", "KEYSLOT", key))
+        source_id, target_id = (client.execute_command("CLUSTER", "MYID") for client in (from_there, to_here))
+        to_here.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        from_there.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        from_there.execute_command("MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+        assert await clustered.find_agent_sessions(["moving"]) == {"moving": created}
+        with pytest.raises(StoreError):  # half of the bucket is on either side: nothing is written, nothing is lost
+            await clustered.save_agent_session("moving", created.token, b"", expires_at=created.expires_at)
+        for left in from_there.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 1000):
+            from_there.execute_command("MIGRATE", "127.0.0.1", target.port, left, 0, 5000)
+        await clustered.save_agent_session("moving", created.token, b"moved", expires_at=created.expires_at)
+        for client in (to_here, from_there):
+            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+    assert [known.content for known in await clustered.list_agent_sessions(after="movin", limit=1)] == [b"moved"]
+
+
+def _keys(server: RedisServer, pattern: str) -> list[bytes]:
+    with server.admin() as admin:
+        found: list[bytes] = admin.keys(pattern)
+        return found
 
 
 async def test_a_replica_takes_over_for_a_master_that_died(clustered: RedisStore, cluster: RedisCluster) -> None:

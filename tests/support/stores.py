@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from wigwag.store import Binding, Flow, Gap, Notice, Owner, RecordState, SessionRecord, Store
+from wigwag.store import AgentSession, Binding, Flow, Gap, Notice, Owner, RecordState, SessionRecord, Store
 from wigwag.store.memory import MemoryStore
 from wigwag.store.redis import RedisStore
 
@@ -101,6 +101,29 @@ def binding(
         user_agent="Phone/1.0",
         updated_at=updated_at,
         push="provider=apns",
+    )
+
+
+def agent_session(
+    session_id: str = "u1",
+    *,
+    now: float,
+    application: str = "helpdesk",
+    pod: str = "ua-a",
+    lifetime: float = 3600.0,
+    content: bytes = b"\x00dialog\xff",
+    token: int = 0,
+    ended: bool = False,
+) -> AgentSession:
+    """Return a session of the user agent as a pod would create it."""
+    return AgentSession(
+        session_id=session_id,
+        application=application,
+        content=content,
+        pod=pod,
+        token=token,
+        ended=ended,
+        expires_at=now + lifetime,
     )
 
 

@@ -1,4 +1,6 @@
-"""State that all pods share: pods, the relay's sessions, SIP bindings, leases. A port; adapters stand beside it.
+"""State that all pods share: pods, the relay's and the user agent's sessions, SIP bindings, leases.
+
+A port; adapters stand beside it.
 
 Theory of operation. Every operation is atomic and speaks the domain's language; none is a get followed by a set. What
 has an owner carries an *epoch* (sessions) or a *fencing token* (leases): max(previous + 1, wall clock in milliseconds),
@@ -6,9 +8,10 @@ so that it never goes back, not even when the store comes back empty or a clock 
 is told so and changes nothing. Times are the store's wall clock, in seconds since the epoch.
 
 The store may be away, and may come back empty. Then ``beat`` shows another ``generation``, and each pod writes again
-what is its own (``put_sessions``, ``bind_peer``, ``put_registrations``). Notices of changes (``changes``) only make
-others look sooner: they may be lost, and ``Gap`` says that some may have been. What has an expiry is there until
-``MARGIN`` seconds after it, for clocks that differ, and then counts as gone; SIP bindings count as gone at once.
+what is its own (``put_sessions``, ``bind_peer``, ``put_registrations``, ``put_agent_sessions``). Notices of changes
+(``changes``) only make others look sooner: they may be lost, and ``Gap`` says that some may have been. What has an
+expiry is there until ``MARGIN`` seconds after it, for clocks that differ, and then counts as gone; SIP bindings count
+as gone at once.
 
 An operation that raises ``StoreError`` may have been carried out all the same: its answer was lost, not the request.
 """
@@ -20,6 +23,8 @@ from typing import Final, Protocol
 
 from wigwag.errors import StoreError, WigwagError
 
+from .agent_sessions import AgentSession, AgentSessions
+from .fencing import FencedError, MissingError
 from .registrations import (
     Binding,
     Flow,
@@ -33,6 +38,8 @@ from .registrations import (
 __all__ = [
     "FORGOTTEN_AFTER",
     "MARGIN",
+    "AgentSession",
+    "AgentSessions",
     "Availability",
     "Binding",
     "Change",
@@ -42,6 +49,7 @@ __all__ = [
     "Gap",
     "Lease",
     "Membership",
+    "MissingError",
     "Notice",
     "OutdatedError",
     "Owner",
@@ -65,10 +73,6 @@ FORGOTTEN_AFTER: Final = 3600.0
 """Seconds after its last sign of life when a pod and its status are forgotten."""
 Availability = Callable[[bool, str], None]
 """Told when the store comes or goes, and why it is away; also what it is at first."""
-
-
-class FencedError(WigwagError):
-    """A newer owner is there: the caller's epoch or token is outdated and nothing was changed."""
 
 
 class TooManySessionsError(WigwagError):
@@ -197,7 +201,7 @@ Notice = Change | RegistrationChanged | Gap
 """What ``changes`` yields."""
 
 
-class Store(Registrations, Protocol):
+class Store(Registrations, AgentSessions, Protocol):
     """The port. Every operation may raise ``StoreError``: the store can't be reached, or not in time."""
 
     async def beat(self, pod: Pod) -> Membership:

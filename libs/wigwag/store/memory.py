@@ -25,6 +25,7 @@ from . import (
     TooManySessionsError,
 )
 from .expiring import Expiring
+from .memory_agent_sessions import MemoryAgentSessions
 from .memory_registrations import MemoryRegistrations
 from .notices import Notices
 from .rules import LEASE_REMEMBERED, claimed, held_until, is_lapsed, is_live, leased, takes_over
@@ -33,7 +34,7 @@ SWEEP_INTERVAL: Final = 60.0
 """Seconds between two searches for what has expired."""
 
 
-class MemoryStore(MemoryRegistrations):
+class MemoryStore(MemoryRegistrations, MemoryAgentSessions):
     """The port ``Store`` without a server. Every operation is done before another can begin.
 
     Args:
@@ -44,7 +45,8 @@ class MemoryStore(MemoryRegistrations):
     def __init__(
         self, *, clock: Callable[[], float] = time.time, on_availability: Availability = lambda available, detail: None
     ) -> None:
-        super().__init__(clock, Notices())
+        MemoryRegistrations.__init__(self, clock, Notices())
+        MemoryAgentSessions.__init__(self, clock)
         self._on_availability = on_availability
         self._generation = secrets.token_hex(8)
         self._pods: dict[str, Pod] = {}
@@ -268,3 +270,4 @@ class MemoryStore(MemoryRegistrations):
         self._peers = {session_id: peers for session_id, peers in self._peers.items() if peers.sweep(now)}
         self._leases = {name: held for name, held in self._leases.items() if held[1] + LEASE_REMEMBERED > now}
         self._sweep_registrations(now)
+        self._sweep_agents(now)

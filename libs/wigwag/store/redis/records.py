@@ -4,8 +4,20 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote, unquote_to_bytes
+from zlib import crc32
 
-from wigwag.store import Change, Gap, Notice, Owner, PeerBinding, Pod, RecordState, RegistrationChanged, SessionRecord
+from wigwag.store import (
+    AgentSession,
+    Change,
+    Gap,
+    Notice,
+    Owner,
+    PeerBinding,
+    Pod,
+    RecordState,
+    RegistrationChanged,
+    SessionRecord,
+)
 
 Pairs = Sequence[bytes]
 """Name, value, name, value, as HGETALL answers."""
@@ -52,6 +64,14 @@ class Keys:
     def nonce(self, nonce: str) -> str:
         """A nonce's window."""
         return self._tagged(nonce, "nonce")
+
+    def agents(self, bucket: int) -> str:
+        """The index of a bucket of the user agent's sessions."""
+        return f"{self._prefix}:{{agents-{bucket}}}:agents"
+
+    def agent(self, bucket: int, session_id: str) -> str:
+        """The record of such a session."""
+        return f"{self._prefix}:{{agents-{bucket}}}:{_escaped(session_id)}:agent"
 
     def generation(self, tag: str) -> str:
         """What tells that a server lost what it held."""
@@ -137,6 +157,28 @@ def binding_of(value: bytes) -> PeerBinding:
     """Return the binding that the text says."""
     connection, _, pod = text(value).partition(" ")
     return PeerBinding(pod, int(connection))
+
+
+def agent_bucket(session_id: str, buckets: int) -> int:
+    """Return the bucket that a session of the user agent is in."""
+    return crc32(session_id.encode(errors="surrogateescape")) % buckets
+
+
+def agent_of(session_id: str, values: Sequence[bytes] | None) -> AgentSession | None:
+    """Return the session that a script answered, None when there is none."""
+    if values is None:
+        return None
+    application, content, pod, token, lease_until, is_ended, expires_at = values
+    return AgentSession(
+        session_id=session_id,
+        application=text(application),
+        content=content,
+        pod=text(pod),
+        token=int(token),
+        lease_until=int(lease_until) / 1000,
+        ended=bool(is_ended),
+        expires_at=float(expires_at),
+    )
 
 
 def notice_of(message: bytes) -> Notice:

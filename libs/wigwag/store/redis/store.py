@@ -28,6 +28,7 @@ from wigwag.store import (
 )
 
 from .address import parse_address
+from .agent_sessions import RedisAgentSessions
 from .breaker import Health
 from .records import (
     Keys,
@@ -73,7 +74,7 @@ _ACQUIRE_LEASE: Final = Script("acquire_lease")
 _RELEASE_LEASE: Final = Script("release_lease")
 
 
-class RedisStore(RedisRegistrations):
+class RedisStore(RedisRegistrations, RedisAgentSessions):
     """The port ``Store`` on a Redis server or a Redis Cluster.
 
     Args:
