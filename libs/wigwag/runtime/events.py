@@ -9,6 +9,7 @@ from wigwag.api.events.v1.message_pb2 import MessageStateChanged
 from wigwag.api.events.v1.pager_pb2 import PagerMessage, PagerRequest, PagerResult
 from wigwag.api.events.v1.registration_pb2 import RegistrationEvent
 from wigwag.api.events.v1.relay_pb2 import RelaySessionEvent
+from wigwag.api.events.v1.session_pb2 import SessionEvent, SessionOutbound
 from wigwag.api.events.v1.status_pb2 import StatusChanged
 from wigwag.bus import Topic
 
@@ -27,6 +28,11 @@ PAGER_OUTBOUND: Final = Topic("wigwag.pager.outbound")
 PAGER_RESULTS: Final = Topic("wigwag.pager.results")
 """What became of them; key: conversation."""
 
+SESSIONS_OUTBOUND: Final = Topic("wigwag.sessions.outbound")
+"""Messages of applications that wait for their session's owner; key: session."""
+SESSIONS_EVENTS: Final = Topic("wigwag.sessions.events")
+"""What happens in sessions of applications; key: session."""
+
 Payload = (
     StatusChanged
     | RelaySessionEvent
@@ -35,6 +41,8 @@ Payload = (
     | PagerMessage
     | PagerRequest
     | PagerResult
+    | SessionEvent
+    | SessionOutbound
 )
 
 
@@ -50,31 +58,21 @@ def envelope(payload: Payload, *, event_id: str, at: float, pod: str, version: i
     """
     occurred_at = Timestamp()
     occurred_at.FromMicroseconds(round(at * 1e6))
-    found = Envelope(event_id=event_id, type=_TYPES[type(payload)], occurred_at=occurred_at, pod=pod, version=version)
-    match payload:
-        case StatusChanged():
-            found.status_changed.CopyFrom(payload)
-        case RelaySessionEvent():
-            found.relay_session.CopyFrom(payload)
-        case MessageStateChanged():
-            found.message_state_changed.CopyFrom(payload)
-        case RegistrationEvent():
-            found.registration.CopyFrom(payload)
-        case PagerMessage():
-            found.pager_message.CopyFrom(payload)
-        case PagerRequest():
-            found.pager_request.CopyFrom(payload)
-        case PagerResult():
-            found.pager_result.CopyFrom(payload)
+    field, name = _FIELDS[type(payload)]
+    found = Envelope(event_id=event_id, type=name, occurred_at=occurred_at, pod=pod, version=version)
+    getattr(found, field).CopyFrom(payload)
     return found.SerializeToString()
 
 
-_TYPES: Final[dict[type, str]] = {
-    StatusChanged: "wigwag.status.changed",
-    RelaySessionEvent: "wigwag.relay.session_changed",
-    MessageStateChanged: "wigwag.message.state_changed",
-    RegistrationEvent: "wigwag.registration.changed",
-    PagerMessage: "wigwag.pager.message_accepted",
-    PagerRequest: "wigwag.pager.message_requested",
-    PagerResult: "wigwag.pager.attempt_ended",
+_FIELDS: Final[dict[type, tuple[str, str]]] = {
+    StatusChanged: ("status_changed", "wigwag.status.changed"),
+    RelaySessionEvent: ("relay_session", "wigwag.relay.session_changed"),
+    MessageStateChanged: ("message_state_changed", "wigwag.message.state_changed"),
+    RegistrationEvent: ("registration", "wigwag.registration.changed"),
+    PagerMessage: ("pager_message", "wigwag.pager.message_accepted"),
+    PagerRequest: ("pager_request", "wigwag.pager.message_requested"),
+    PagerResult: ("pager_result", "wigwag.pager.attempt_ended"),
+    SessionEvent: ("session_event", "wigwag.session.event"),
+    SessionOutbound: ("session_outbound", "wigwag.session.message_accepted"),
 }
+"""Field of the envelope, and what it says of its type."""

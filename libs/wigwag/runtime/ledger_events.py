@@ -9,8 +9,10 @@ from wigwag.api.events.v1 import message_pb2
 from wigwag.bus import Bus, Message, RecordTooLargeError
 from wigwag.database.ledger import LedgerEvent, State
 
-from .events import MESSAGE_STATES, PAGER_INBOUND, PAGER_RESULTS, envelope
+from .events import MESSAGE_STATES, PAGER_INBOUND, PAGER_RESULTS, SESSIONS_EVENTS, SESSIONS_OUTBOUND, envelope
 from .pager_events import OUTBOUND, pager_records
+from .ua_events import ua_records
+from .ua_messages import SERVICE as UA
 
 _STATES: Final = {
     State.ACCEPTED: message_pb2.MESSAGE_STATE_ACCEPTED,
@@ -37,7 +39,7 @@ class LedgerEvents:
     def __init__(self, bus: Bus, pod: str) -> None:
         self._bus = bus
         self._pod = pod
-        bus.declare(MESSAGE_STATES, PAGER_INBOUND, PAGER_RESULTS)
+        bus.declare(MESSAGE_STATES, PAGER_INBOUND, PAGER_RESULTS, SESSIONS_OUTBOUND, SESSIONS_EVENTS)
 
     async def publish(self, events: Sequence[LedgerEvent]) -> None:
         """Return once all events are durable on the bus.
@@ -54,7 +56,7 @@ class LedgerEvents:
 
     def _records(self, event: LedgerEvent) -> Iterator[tuple[str, Message]]:
         # First what has to be done, then what others may want to know; an attempt to send is no message of its own.
-        yield from pager_records(event, self._pod)
+        yield from ua_records(event, self._pod) if event.row.service == UA else pager_records(event, self._pod)
         if event.row.direction != OUTBOUND:
             yield MESSAGE_STATES.name, self._message(event)
 

@@ -10,7 +10,7 @@ from wigwag.api.events.v1.envelope_pb2 import Envelope
 from wigwag.api.events.v1.pager_pb2 import PagerOutcome
 from wigwag.bus import Bus, Message, RecordTooLargeError
 from wigwag.database import Database
-from wigwag.database.ledger import Change, Ledger, State
+from wigwag.database.ledger import Change, Claim, Ledger, State
 from wigwag.runtime.events import MESSAGE_STATES, PAGER_INBOUND, PAGER_RESULTS
 from wigwag.runtime.ledger_events import LedgerEvents
 from wigwag.runtime.ledger_sweeper import LedgerSweeper
@@ -45,7 +45,7 @@ class RecordingBus:
         return [value for name, _, value in self.records if name == topic]
 
 
-async def swept(directory: Path, message: Any, *changes: Change) -> RecordingBus:
+async def swept(directory: Path, message: Any, *changes: Change | Claim) -> RecordingBus:
     """Return what is published of a message and its changes."""
     bus = RecordingBus()
     async with (

@@ -1,0 +1,174 @@
+"""Messages of the user agent's sessions as rows of the ledger, and back: what its parts agree on.
+
+The row's own columns hold what every message has; what only messages of a session have stands in its headers, under the
+names below. A message that was wrapped in message/cpim is kept without its wrapping: content type and body are those
+inside, and the wrapping's headers are headers of the row.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from wigwag.api.ua.v1 import message_pb2
+from wigwag.database.ledger import Headers, LedgerEvent, LedgerRow, State
+from wigwag.database.ledger.states import FIRST_VERSION
+
+SERVICE: Final = "ua"
+"""Service of these rows."""
+OUTBOUND: Final = "outbound"
+"""Direction of a message of an application."""
+INBOUND: Final = "inbound"
+"""Direction of a message of a SIP user."""
+
+SESSION: Final = "session"
+"""Row header: the session's id."""
+APPLICATION: Final = "application"
+"""Row header: the application's name."""
+MSRP_MESSAGE_ID: Final = "msrp-message-id"
+"""Row header: Message-ID of the SEND requests (RFC 4975 section 7.1); left out: none yet."""
+IMDN_MESSAGE_ID: Final = "imdn-message-id"
+"""Row header: imdn.Message-ID (RFC 5438 section 6.3); left out: none."""
+NOTIFICATIONS: Final = "notifications"
+"""Row header: what is asked for, as imdn.Disposition-Notification has it (RFC 5438 section 6.2); left out: nothing."""
+CPIM: Final = "cpim"
+"""Row header, one for each of message/cpim: ``name: value`` (RFC 3862 section 3)."""
+SIZE: Final = "size"
+"""Row header: octets of a body that is a blob."""
+
+STATES: Final = {
+    State.ACCEPTED: message_pb2.DELIVERY_STATE_ACCEPTED,
+    State.DELIVERED: message_pb2.DELIVERY_STATE_DELIVERED,
+    State.DISPLAYED: message_pb2.DELIVERY_STATE_DISPLAYED,
+    State.FAILED: message_pb2.DELIVERY_STATE_FAILED,
+    State.UNCONFIRMED: message_pb2.DELIVERY_STATE_UNCONFIRMED,
+    State.EXPIRED: message_pb2.DELIVERY_STATE_EXPIRED,
+}
+"""State of a row -> state that an application is told."""
+_DIRECTIONS: Final = {
+    OUTBOUND: message_pb2.MESSAGE_DIRECTION_OUTBOUND,
+    INBOUND: message_pb2.MESSAGE_DIRECTION_INBOUND,
+}
+_NOTIFICATIONS: Final = ("positive-delivery", "negative-delivery", "display", "processing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFields:
+    """What a row's headers say of a message of a session."""
+
+    session_id: str
+    application: str
+    msrp_message_id: str = ""
+    imdn_message_id: str = ""
+    notifications: frozenset[str] = frozenset()
+    """Of ``positive-delivery``, ``negative-delivery``, ``display``, ``processing``."""
+    cpim: Headers = ()
+    """Headers of message/cpim, in order; empty: it was not, and is not to be, wrapped."""
+    size: int | None = None
+    """Octets of a body that is a blob; None: the row holds the body."""
+
+
+def conversation_of(session_id: str) -> str:
+    """Return the conversation key of a session's messages: what the ledger lists them by."""
+    return f"session:{session_id}"
+
+
+def headers_of(fields: SessionFields) -> Headers:
+    """Return the headers for ``NewMessage``."""
+    return tuple(_headers(fields))
+
+
+def _headers(fields: SessionFields) -> Iterator[tuple[str, str]]:
+    yield SESSION, fields.session_id
+    yield APPLICATION, fields.application
+    if fields.msrp_message_id:
+        yield MSRP_MESSAGE_ID, fields.msrp_message_id
+    if fields.imdn_message_id:
+        yield IMDN_MESSAGE_ID, fields.imdn_message_id
+    if fields.notifications:
+        yield NOTIFICATIONS, ", ".join(name for name in _NOTIFICATIONS if name in fields.notifications)
+    for name, value in fields.cpim:
+        yield CPIM, f"{name}: {value}"
+    if fields.size is not None:
+        yield SIZE, str(fields.size)
+
+
+def fields_of(headers: Headers) -> SessionFields:
+    """Return what the headers of a row say; names that are not known are passed over."""
+    single = dict(headers)
+    cpim = (value.partition(": ") for name, value in headers if name == CPIM)
+    size = single.get(SIZE, "")
+    return SessionFields(
+        session_id=single.get(SESSION, ""),
+        application=single.get(APPLICATION, ""),
+        msrp_message_id=single.get(MSRP_MESSAGE_ID, ""),
+        imdn_message_id=single.get(IMDN_MESSAGE_ID, ""),
+        notifications=notifications_of(single.get(NOTIFICATIONS, "")),
+        cpim=tuple((name, value) for name, _, value in cpim),
+        size=int(size) if size.isascii() and size.isdigit() else None,
+    )
+
+
+def notifications_of(value: str) -> frozenset[str]:
+    """Return which notifications imdn.Disposition-Notification asks for; what is not known counts as not asked for."""
+    return frozenset(name.strip().lower() for name in value.split(",")) & frozenset(_NOTIFICATIONS)
+
+
+def requested(names: frozenset[str]) -> message_pb2.Notifications:
+    """Return notifications as an application is told."""
+    return message_pb2.Notifications(**{name.replace("-", "_"): True for name in names})
+
+
+def names_of(notifications: message_pb2.Notifications) -> frozenset[str]:
+    """Return the names of the notifications that an application asks for."""
+    return frozenset(name for name in _NOTIFICATIONS if getattr(notifications, name.replace("-", "_")))
+
+
+def message_of(row: LedgerRow, event: LedgerEvent | None = None, *, body: bool = True) -> message_pb2.Message:
+    """Return a row as an application sees it.
+
+    Args:
+        row: Of service ``SERVICE``.
+        event: As it stood then; None: as it is now.
+        body: Whether the body goes with it; its size always does.
+    """
+    fields = fields_of(row.headers)
+    version, state = (row.version, row.state) if event is None else (event.version, event.state)
+    message = message_pb2.Message(
+        message_id=row.id,
+        session_id=fields.session_id,
+        direction=_DIRECTIONS.get(row.direction, message_pb2.MESSAGE_DIRECTION_UNSPECIFIED),
+        content_type=row.content_type,
+        body=(row.body or b"") if body else b"",
+        blob_id=row.blob or "",
+        size=len(row.body or b"") if fields.size is None else fields.size,
+        state=STATES[state],
+        version=version,
+        accepted_at=_moment(row.created),
+        cpim_headers=[message_pb2.CpimHeader(name=_text(name), value=_text(value)) for name, value in fields.cpim],
+        imdn_message_id=_text(fields.imdn_message_id),
+    )
+    if fields.notifications:
+        message.requested.CopyFrom(requested(fields.notifications))
+    if version > FIRST_VERSION:
+        _add_outcome(message, row)
+    return message
+
+
+def _add_outcome(message: message_pb2.Message, row: LedgerRow) -> None:
+    message.status = row.status or 0
+    message.reason = _text(row.reason)
+    if row.settled is not None:
+        message.settled_at.CopyFrom(_moment(row.settled))
+
+
+def _moment(seconds: float) -> Timestamp:
+    found = Timestamp()
+    found.FromMicroseconds(round(seconds * 1e6))
+    return found
+
+
+def _text(value: str) -> str:
+    """Return a header's text as protobuf takes it: octets that are no UTF-8 are marked."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
