@@ -1,6 +1,6 @@
 """SIP edges that are pods of one cluster, without sockets: links are calls, pods die when they are told to."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tests.support.sip_edge import EdgeUnderTest
 from wigwag.relay.sip.pods import SipPods
@@ -64,14 +64,14 @@ class SipCluster:
         alive: Names of the pods that live.
     """
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, **more: Any) -> None:
         self.edges: dict[str, EdgeUnderTest] = {}
         self.pods: dict[str, SipPods] = {}
         self.links: dict[str, FakeLinks] = {}
         self.alive = set(names)
         store: MemoryStore | None = None
         for name in names:
-            edge = EdgeUnderTest(store=store, pod=name, clustered=True)
+            edge = EdgeUnderTest(store=store, pod=name, clustered=True, **more)
             store = cast("MemoryStore", edge.store)
             links, members = FakeLinks(self, name), FakeMembers(self, name)
             pods = SipPods(

@@ -13,11 +13,14 @@ from wigwag.protocols.digest import SigningKey, SigningKeys, StoredCredentials
 from wigwag.protocols.sip import Request, Response, parse_datagram
 from wigwag.protocols.sip.digest import Account, DigestClient
 from wigwag.relay.config import RelaySettings
+from wigwag.relay.sip.agents import AgentDirectory, SessionOwners
 from wigwag.relay.sip.assembly import SipParts, assemble
 from wigwag.relay.sip.edge import Edge
 from wigwag.relay.sip.flows.flow import SipAddress, StreamFlow
+from wigwag.relay.sip.ports import Applications
 from wigwag.relay.sip.registrar.waker import Pusher
 from wigwag.relay.sip.routing.router import Router
+from wigwag.runtime.agents import ApplicationUris
 from wigwag.store import Store
 from wigwag.store.memory import MemoryStore
 from wigwag.transport.channel import Channel
@@ -26,7 +29,7 @@ DOMAIN = "example.com"
 PASSWORDS = {"alice": "secret", "bob": "hidden", "carol": "quiet"}
 TRUSTED = "198.51.100.7"
 """Address of a neighbour."""
-_PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
+_PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443, "peer": 5071}
 _serials = itertools.count(1)
 
 
@@ -67,6 +70,8 @@ class EdgeUnderTest:
         bus: Hears of registrations.
         pusher: Wakes devices.
         ledger: Where messages are kept; None: none are.
+        sessions: Knows owners of the user agent's sessions.
+        applications: Knows whose an address is.
     """
 
     def __init__(
@@ -80,13 +85,15 @@ class EdgeUnderTest:
         bus: Bus | None = None,
         pusher: Pusher | None = None,
         ledger: Ledger | None = None,
+        sessions: SessionOwners | None = None,
+        applications: Applications | None = None,
     ) -> None:
         self.runtime = FakeRuntime()
         self.passwords = Passwords(PASSWORDS)
         self.store = store or MemoryStore(clock=self.runtime.wall)
         self.socket = Socket()
         self.addresses = {kind: _address(kind, port) for kind, port in _PORTS.items()}
-        listeners = [{"name": kind, "kind": kind, "certificates": [("c", "k")]} for kind in _PORTS]
+        listeners = [{"name": kind, "kind": kind, "certificates": [("c", "k")], "client_ca": "ca"} for kind in _PORTS]
         self.settings = RelaySettings.model_validate(
             {
                 "domains": [DOMAIN],
@@ -112,6 +119,7 @@ class EdgeUnderTest:
             bus=bus,
             pusher=pusher,
             ledger=ledger,
+            directory=AgentDirectory(sessions, applications or ApplicationUris()),
         )
         self.edge: Edge = self.parts.edge
         self.others: list[EdgeUnderTest] = []
@@ -137,7 +145,7 @@ class SipClient:
     Args:
         edge: Its edge.
         user: User part of its AOR.
-        kind: udp, tcp, tls, ws or wss.
+        kind: udp, tcp, tls, ws, wss, or peer: a neighbour with a certificate.
         host: Where it is.
         port: Likewise; 0: some port.
     """
@@ -199,7 +207,8 @@ class SipClient:
         """Make a request of this client."""
         self.cseq += 1
         branch = branch or f"z9hG4bK{self.user}{self.remote[1]}-{next(self._branches)}"
-        via = f"SIP/2.0/{self.kind.upper()} {self.remote[0]}:{self.remote[1]};branch={branch};rport"
+        transport = self.under_test.addresses[self.kind].via_transport
+        via = f"SIP/2.0/{transport} {self.remote[0]}:{self.remote[1]};branch={branch};rport"
         head = [
             ("Via", via),
             ("Max-Forwards", "70"),
@@ -280,4 +289,12 @@ class SipClient:
 
 
 def _address(kind: str, port: int) -> SipAddress:
-    return SipAddress(name=kind, kind=kind, host="edge.example.com", port=port, bound_host="192.0.2.9", bound_port=port)
+    return SipAddress(
+        name=kind,
+        kind=kind,
+        host="edge.example.com",
+        port=port,
+        bound_host="192.0.2.9",
+        bound_port=port,
+        trusted=kind == "peer",
+    )

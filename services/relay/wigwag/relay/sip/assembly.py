@@ -12,6 +12,7 @@ from wigwag.relay.config import RelaySettings
 from wigwag.runtime.credentials import CredentialSource
 from wigwag.store import Store
 
+from .agents import NOBODYS, AgentDirectory, UserAgents
 from .authentication.authenticator import Authenticator, pod_tag
 from .config import SipSettings
 from .edge import Edge
@@ -101,6 +102,7 @@ def assemble(
     bus: Bus | None = None,
     pusher: Pusher | None = None,
     ledger: Ledger | None = None,
+    directory: AgentDirectory = NOBODYS,
 ) -> SipParts:
     """Return an edge that is ready for messages.
 
@@ -120,6 +122,7 @@ def assemble(
         bus: Hears what happens to registrations; None: nobody does.
         pusher: Reaches devices that sleep; None: nobody can.
         ledger: Where messages for services and absent users are kept; None: none are.
+        directory: Knows whose sessions and addresses of the user agent are.
     """
     sip = settings.sip
     edge = _edge(settings, addresses, runtime, keys, next_hops, pod, clustered=clustered)
@@ -138,6 +141,7 @@ def assemble(
         routing=router,
         screening=block_lists,
         services=pager,
+        agents=_agents(edge, locations, directory, wall),
     )
     return SipParts(edge, locations, registrar, authenticator, registrations, block_lists, pager)
 
@@ -170,7 +174,7 @@ def _edge(
     edge = Edge(
         sip,
         pod=pod,
-        names=OwnNames(sip.domains or settings.domains, addresses, sip.aliases),
+        names=OwnNames(sip.domains or settings.domains, addresses, sip.aliases, agents=sip.agent_domain),
         transactions=transactions,
         proxy=proxy,
         now=runtime.now,
@@ -217,6 +221,12 @@ def _registrar(
         pod=pod,
         wall=wall,
     )
+
+
+def _agents(edge: Edge, locations: Locations, directory: AgentDirectory, wall: Callable[[], float]) -> UserAgents:
+    agents = UserAgents(edge, locations, domain=edge.settings.agent_domain, directory=directory, wall=wall)
+    edge.proxy.lead_to_agents(agents.aor, list(edge.addresses.values()))
+    return agents
 
 
 def _waker(

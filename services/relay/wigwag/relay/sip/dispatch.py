@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wigwag.protocols.sip import Response, SipError, SipUri, parse_name_address, parse_uri
 from wigwag.protocols.sip.transactions import NOBODY
 from wigwag.protocols.sip.transactions.users import Nobody
+from wigwag.runtime.agents import SERVICE
 from wigwag.store import Registration
 
 from .flows.flow import same_peer, stored
@@ -65,6 +66,8 @@ class Dispatch:
             self._find_other_end(incoming)
         elif request.method == "REGISTER" and self._edge.names.is_domain(incoming.target):
             self._edge.then(incoming, self._edge.neighbours.registering.register(incoming), _nothing)
+        elif self._edge.names.is_agents(incoming.target):
+            self._for_agents(incoming)
         elif for_us and "route" not in request:
             self._answer_for_us(incoming)
         else:
@@ -123,18 +126,36 @@ class Dispatch:
 
     # Where it goes
 
+    def _for_agents(self, incoming: Incoming) -> None:
+        """Lead what is for a session of the user agent, or its pods: nobody outside knows of them."""
+        if incoming.request.method == "REGISTER":
+            self._edge.then(incoming, self._edge.neighbours.registering.register(incoming), _nothing)
+        elif not self._edge.is_trusted(incoming.flow):
+            raise SipError("Not Found", status=404)
+        else:
+            self._note_sender(incoming, self._edge.neighbours.agents.identify(incoming))
+            self._to_session(incoming)
+
+    def _to_session(self, incoming: Incoming) -> None:
+        self._edge.then(incoming, self._edge.neighbours.agents.of_session(incoming), self._forward)
+
     def _identified(self, incoming: Incoming, identity: Identity) -> None:
+        self._note_sender(incoming, identity)
+        self._edge.then(incoming, self._edge.neighbours.routing.decide(incoming), self._decided)
+
+    def _note_sender(self, incoming: Incoming, identity: Identity) -> None:
         incoming.identity = identity
         request = incoming.request
         if request.method == "INVITE" and incoming.server is not None:
             incoming.server.user = _IDENTIFIED
             incoming.server.respond(Response.to_request(request, 100, "Trying"), self._edge.now())
-        self._edge.then(incoming, self._edge.neighbours.routing.decide(incoming), self._decided)
 
     def _decided(self, incoming: Incoming, decision: Decision) -> None:
         if decision.uri:
             incoming.retarget(decision.uri)
-        if decision.action == "service":
+        if self._is_for_application(incoming, decision):
+            self._to_application(incoming, decision)
+        elif decision.action == "service":
             self._edge.then(incoming, self._edge.neighbours.services.accept(incoming, decision.service), _nothing)
         elif decision.action == "location" or (
             decision.action == "default" and self._edge.names.is_domain(incoming.target)
@@ -142,6 +163,20 @@ class Dispatch:
             self._find_user(incoming)
         else:
             self._go_outside(incoming, decision)
+
+    def _is_for_application(self, incoming: Incoming, decision: Decision) -> bool:
+        """Tell whether a request is a call to an application: a row says so, or no row matches and it owns the URI."""
+        if incoming.request.method in ("MESSAGE", "REGISTER"):
+            return False
+        if decision.action == "service":
+            return decision.service == SERVICE
+        return decision.action == "default" and self._edge.neighbours.agents.serves(incoming.target)
+
+    def _to_application(self, incoming: Incoming, decision: Decision) -> None:
+        if "route" in incoming.request.names:
+            raise SipError("Route to elsewhere", status=403)
+        uri = decision.uri or incoming.request.uri
+        self._edge.then(incoming, self._edge.neighbours.agents.of_call(incoming, uri), self._forward)
 
     def _go_outside(self, incoming: Incoming, decision: Decision) -> None:
         if decision.action == "default" and not incoming.identity.aor:
@@ -211,7 +246,11 @@ class Dispatch:
         routed = incoming.routed
         assert routed is not None
         incoming.identity = Identity(trusted=self._edge.is_trusted(incoming.flow))
-        if routed.aor:
+        if routed.aor == self._edge.neighbours.agents.aor:
+            if not self._edge.names.is_agents(incoming.target):
+                raise SipError("Not Found: no session of this dialog's end", status=404)
+            self._to_session(incoming)
+        elif routed.aor:
             found = self._edge.neighbours.locating.find(routed.aor)
             self._edge.then(
                 incoming,
@@ -280,6 +319,8 @@ class Dispatch:
 
     async def _origin(self, incoming: Incoming) -> Routed:
         """Return how the sender of a request that makes a dialog is reached again: by his binding, else his flow."""
+        if self._edge.neighbours.agents.is_caller(incoming):
+            return Routed(aor=self._edge.neighbours.agents.aor)
         flow = stored(incoming.flow, self._edge.pod)
         aor = incoming.identity.aor
         if aor:

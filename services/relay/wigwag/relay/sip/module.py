@@ -24,6 +24,7 @@ from wigwag.transport.admission import Admission
 from wigwag.transport.channel import Channel
 from wigwag.transport.profiles import ProfileTable
 
+from .agents import NOBODYS, AgentDirectory
 from .assembly import SipParts, assemble
 from .draining import SipDrain
 from .edge import Edge
@@ -81,6 +82,7 @@ class SipModule:
         hook: Decides in place of the table; None: nobody does.
         ledger: Where messages for services and absent users are kept; None: none are.
         bus: Hears what happens to registrations, and brings messages that are to be sent; None: neither.
+        directory: Knows whose sessions and addresses of the user agent are.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class SipModule:
         hook: HttpHook | None = None,
         ledger: Ledger | None = None,
         bus: Bus | None = None,
+        directory: AgentDirectory = NOBODYS,
     ) -> None:
         self._settings = settings
         self._runtime = runtime
@@ -112,6 +115,7 @@ class SipModule:
         self._pod = pod
         self._flush = flush
         self._ledger = ledger
+        self._directory = directory
         self._alive: frozenset[str] = frozenset()
         self.pager_outbound: PagerOutbound | None = None
         self._profiles = profiles
@@ -252,6 +256,7 @@ class SipModule:
             bus=self._bus,
             pusher=self._pusher,
             ledger=self._ledger,
+            directory=self._directory,
         )
         self.edge = self.parts.edge
         self._pinger = Pinger(

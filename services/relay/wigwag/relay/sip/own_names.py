@@ -16,10 +16,19 @@ class OwnNames:
         domains: Domains served, lower case.
         addresses: The listeners.
         aliases: More names of theirs.
+        agents: Host of the user agent's Contacts.
     """
 
-    def __init__(self, domains: Iterable[str], addresses: Iterable[SipAddress], aliases: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        domains: Iterable[str],
+        addresses: Iterable[SipAddress],
+        aliases: Iterable[str] = (),
+        *,
+        agents: str,
+    ) -> None:
         aliases = tuple(aliases)
+        self._agents = agents.lower()
         self.domains = frozenset(domain.lower() for domain in domains)
         self._hostports: set[tuple[str, int | None]] = set()
         sent_by = set()
@@ -42,6 +51,10 @@ class OwnNames:
     def is_ours(self, uri: SipUri) -> bool:
         """Tell whether the URI's host is a listener or a domain of ours."""
         return self.is_address(uri) or self.is_domain(uri)
+
+    def is_agents(self, uri: SipUri) -> bool:
+        """Tell whether the URI is of the user agent: one of its sessions, or its pods."""
+        return uri.host == self._agents
 
     def is_claimed(self, uri: SipUri) -> bool:
         """Tell whether a sender's URI looks like one of our users', with whatever port or dot behind the domain."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .flows.flow import StreamFlow
     from .incoming import Identity, Incoming
     from .proxy.forwarding import Fallback
+    from .proxy.targets import Groups
 
 T = TypeVar("T")
 Later = Coroutine[Any, Any, T]
@@ -50,6 +51,9 @@ class Locating(Protocol):
         Raises:
             SipError: 503: the store is away and nothing is known (from the coroutine).
         """
+
+    def forget(self, aor: str) -> None:
+        """What is cached of a user holds no more, except while the store is away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +96,35 @@ class Routing(Protocol):
         """Return what the first row that matches says; SipError: a row refuses, with its status and reason."""
 
 
+class Applications(Protocol):
+    """Knows the SIP addresses of applications."""
+
+    def owner(self, uri: SipUri) -> str | None:
+        """Return the name of the application that owns an address; None: none does."""
+
+
+class Agents(Protocol):
+    """The user agent's pods, where applications' calls end."""
+
+    aor: str
+    """AOR that they all register."""
+
+    def serves(self, uri: SipUri) -> bool:
+        """Tell whether an address belongs to an application."""
+
+    def identify(self, incoming: "Incoming") -> "Identity":
+        """Return who sent a request over a neighbour's flow: an application, or the neighbour."""
+
+    def is_caller(self, incoming: "Incoming") -> bool:
+        """Tell whether a request comes from a session of theirs, so that its dialog is reached by the session's id."""
+
+    def of_session(self, incoming: "Incoming") -> "Later[Groups]":
+        """Return who has the session that the Request-URI names, then those who would take it over; SipError: 503."""
+
+    def of_call(self, incoming: "Incoming", uri: str) -> "Later[Groups]":
+        """Return who takes a new call to ``uri``, the same for its repetitions, then the others; SipError: 503."""
+
+
 class Screening(Protocol):
     """Block lists of users."""
 
@@ -119,3 +152,4 @@ class Neighbours:
     routing: Routing
     screening: Screening
     services: Services
+    agents: Agents

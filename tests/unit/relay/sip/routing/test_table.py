@@ -10,7 +10,7 @@ from wigwag.database import SipPoolMemberRow, SipRouteRow
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.sip import Request, Response
 from wigwag.relay.sip.routing.config import SipRouteSettings
-from wigwag.relay.sip.routing.table import Glob
+from wigwag.runtime.patterns import Glob
 
 GATEWAY = "gateway.example"
 

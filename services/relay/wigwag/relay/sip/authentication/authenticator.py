@@ -24,7 +24,7 @@ from wigwag.protocols.sip import SipError, SipUri, parse_uri
 from wigwag.protocols.sip.digest import DigestServer, ProtectionDomain, Role, account_of
 from wigwag.protocols.sip.uri import normal_user
 from wigwag.relay.sip.flows.flow import Flow, StreamFlow
-from wigwag.relay.sip.incoming import NEIGHBOUR, Identity, Incoming
+from wigwag.relay.sip.incoming import Identity, Incoming
 from wigwag.relay.sip.ports import Later
 from wigwag.runtime.credentials import CredentialSource
 from wigwag.store import StoreError
@@ -98,7 +98,7 @@ class Authenticator:
             SipError: 407 with challenges, 403; also from the coroutine, and then 503 too.
         """
         if self._edge.is_trusted(incoming.flow):
-            return NEIGHBOUR
+            return self._edge.neighbours.agents.identify(incoming)
         sender = parse_uri(incoming.request.from_.uri)
         names = self._edge.names
         claimed = isinstance(sender, SipUri) and names.is_claimed(sender)

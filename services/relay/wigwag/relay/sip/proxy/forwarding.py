@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _CHALLENGES: Final = ("www-authenticate", "proxy-authenticate")
 _NEXT_HOP_FAILED: Final = 503
+_FLOW_FAILED: Final = 430
+"""RFC 5626 section 5.3.1."""
 MAX_BREADTH: Final = 60
 """Branches at once, here and beyond, of a request that does not say (RFC 5393 section 5.3.3)."""
 
@@ -130,9 +132,14 @@ class Branch:
             self.provisional = True
         else:
             self._answered(response, now)
-            if response.status == _NEXT_HOP_FAILED and self._try_next(now):
+            if self._is_failure(response) and self._try_next(now):
                 return
         self.forwarding.response_received(self, response, now)
+
+    def _is_failure(self, response: Response) -> bool:
+        """Tell whether a response says that the way has failed, and not what the target thinks of the request."""
+        flow_failed = response.status == _FLOW_FAILED and bool(self.target.aor)
+        return flow_failed or response.status == _NEXT_HOP_FAILED
 
     def timed_out(self, client: "ClientTransaction", now: float) -> None:
         """No final response came (Timer B or F)."""

@@ -1,6 +1,6 @@
 """The stateful proxy: what is done to a request before it goes on, and how it gets there (RFC 3261 section 16.6)."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from wigwag.protocols.digest import SigningKeys
@@ -16,7 +16,7 @@ from .forwarding import Branch, Forwarding
 from .record_routes import PATH, Routed, RouteTokens, flow_route, near, outward
 
 if TYPE_CHECKING:
-    from wigwag.relay.sip.flows.flow import Flow
+    from wigwag.relay.sip.flows.flow import Flow, SipAddress
     from wigwag.relay.sip.flows.next_hops import Candidate, NextHops
 
 MAX_FORWARDS: Final = 70
@@ -69,6 +69,16 @@ class Proxy:
         self._spawn = spawn
         self._random = random
         self.trusts = trusts
+        self._agents = ""
+        self._agents_address: SipAddress | None = None
+
+    def lead_to_agents(self, aor: str, addresses: "Sequence[SipAddress]") -> None:
+        """Let dialogs with ua pods be led by a listener that all pods have in common.
+
+        The one by which a ua pod comes may be known to this pod alone, and the session may go on at another.
+        """
+        self._agents = aor
+        self._agents_address = next((address for address in addresses if address.kind != "peer"), None)
 
     def tag(self) -> str:
         """Return a fresh To tag."""
@@ -125,6 +135,8 @@ class Proxy:
         if not back.aor and back.flow is None:
             back = outward(back.near, target.aor, flow)
         for address, routed in ((incoming.flow.address, back), (flow.address, forth)):
+            if routed.aor == self._agents and self._agents_address is not None:
+                address = self._agents_address
             request.insert("Record-Route", f"<{address.uri(self.routes.make(routed, call_id))}>")
 
     # Targets without a flow

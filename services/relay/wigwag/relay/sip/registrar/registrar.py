@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 OPTIONS: Final = frozenset({"path", "outbound"})
 """Option tags that a REGISTER may require."""
+_MOST_PODS: Final = 1_000
+"""Bindings of the user agent: one of each of its pods."""
 AWAY: Final = (("Retry-After", "5"),)
 
 Fields = tuple[tuple[str, str], ...]
@@ -73,7 +75,7 @@ class Registrar:
         request = incoming.request
         _check_required(request)
         user = parse_uri(request.to.uri)
-        if not isinstance(user, SipUri) or not self._edge.names.is_domain(user) or not user.user:
+        if not isinstance(user, SipUri) or not self._is_registered_here(user):
             raise SipError("Not Found: To is no user of a domain of ours", status=404)
         await self._check_sender(incoming, user)
         try:
@@ -92,9 +94,17 @@ class Registrar:
         """A connection is gone, and what was bound to it."""
         self._upkeep.flow_closed(flow)
 
+    def _is_registered_here(self, user: SipUri) -> bool:
+        names = self._edge.names
+        if names.is_agents(user):
+            return user.aor == self._edge.neighbours.agents.aor
+        return names.is_domain(user) and bool(user.user)
+
     async def _check_sender(self, incoming: Incoming, user: SipUri) -> None:
         if self._edge.is_trusted(incoming.flow):
             return
+        if self._edge.names.is_agents(user):
+            raise SipError("Forbidden", status=403)
         identity = self._edge.neighbours.authentication.authenticate(incoming, Role.USER_AGENT, user)
         incoming.identity = await identity if isinstance(identity, Coroutine) else identity
 
@@ -104,6 +114,9 @@ class Registrar:
         asked = self._read(incoming, self._locations.peek(aor))
         if asked is None:
             return self._answer(incoming, None, await self._find(aor))
+        is_agents = aor == self._edge.neighbours.agents.aor
+        if is_agents and not all(binding.reg_id for binding in asked.bindings):
+            raise SipError("a ua pod registers with +sip.instance and reg-id")
         waker = self._edge.waker
         if waker is not None:
             waker.check(incoming.request)
@@ -119,7 +132,7 @@ class Registrar:
             bindings=asked.bindings,
             removed=asked.removed,
             remove_all=asked.remove_all,
-            most=self._settings.contacts,
+            most=_MOST_PODS if is_agents else self._settings.contacts,
         )
         self._registered(incoming, asked, before, registration)
         return self._answer(incoming, asked, registration)
