@@ -190,6 +190,40 @@ async def test_newest_auth_wins_and_the_uri_stays(store: Store, other: Store, cl
     assert await found(store) == claimed.record
 
 
+async def test_a_lower_fencing_token_changes_nothing(store: Store, other: Store, clock: WallClock) -> None:
+    wanted = replace(record(now=clock.now), fencing_token=1_700_000_000_007)
+    before = await claim(store, wanted)
+    assert (await found(other)) == before
+    clock.now += 100
+    for token in (0, 6, 1_700_000_000_006):
+        with pytest.raises(FencedError):
+            await other.claim_session(
+                replace(record(now=clock.now, pod="pod-b"), fencing_token=token), must_exist=True, resume_window=60
+            )
+    assert await found(store) == before
+    for token in (1_700_000_000_007, 1_700_000_000_008):
+        after = await claim(other, replace(record(now=clock.now, pod="pod-b"), fencing_token=token))
+        assert (await found(store)) == after
+        assert (after.pod, after.uri, after.fencing_token) == ("pod-b", before.uri, token)
+
+
+async def test_a_lower_fencing_token_does_not_end_what_has_lapsed(store: Store, clock: WallClock) -> None:
+    before = await claim(store, replace(record(now=clock.now), fencing_token=7))
+    await store.suspend_session(before.session_id, before.epoch)
+    clock.now += 61
+    with pytest.raises(FencedError):
+        await store.claim_session(
+            replace(record(now=clock.now, pod="pod-b"), fencing_token=6), must_exist=True, resume_window=60
+        )
+    assert await found(store) is not None
+
+
+async def test_the_fencing_token_is_written_again(store: Store, other: Store, clock: WallClock) -> None:
+    before = replace(record(now=clock.now), epoch=5, fencing_token=7)
+    assert not await store.put_sessions([before])
+    assert await found(other) == before
+
+
 async def test_fifty_claims_at_once_have_fifty_epochs_and_the_highest_is_in_force(
     store: Store, other: Store, clock: WallClock
 ) -> None:

@@ -62,7 +62,13 @@ def operation(name: str, **arguments: st.SearchStrategy[Any]) -> st.SearchStrate
     return st.tuples(st.just(name), st.fixed_dictionaries(arguments))
 
 
-RECORD = {"session_id": SESSION, "pod": PODS, "connection": CONNECTIONS, "lifetime": LIFETIMES}
+RECORD = {
+    "session_id": SESSION,
+    "pod": PODS,
+    "connection": CONNECTIONS,
+    "lifetime": LIFETIMES,
+    "fencing_token": st.sampled_from([0, 0, 7, 8]),
+}
 WRITTEN_AGAIN = {
     **RECORD,
     "session_id": SESSIONS,

@@ -53,6 +53,7 @@ def record(
     owner: Owner = ALICE,
     epoch: int = 0,
     state: RecordState = RecordState.ACTIVE,
+    fencing_token: int = 0,
 ) -> SessionRecord:
     """Return a record as a pod would write it."""
     return SessionRecord(
@@ -68,6 +69,7 @@ def record(
         connection=connection,
         epoch=epoch,
         state=state,
+        fencing_token=fencing_token,
     )
 
 

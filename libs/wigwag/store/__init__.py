@@ -152,6 +152,8 @@ class SessionRecord:
     """Set by ``claim_session``."""
     state: RecordState = RecordState.ACTIVE
     suspended_at: float = 0.0
+    fencing_token: int = 0
+    """Of the ua pod whose session it is: a claim with a lower one is refused; 0: it is no ua pod's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,9 @@ class Store(Registrations, AgentSessions, Protocol):
                 in seconds; with 0 whenever it is suspended.
             dead_since: When the caller believes that the record's pod died, wall clock; an active record of another pod
                 counts as suspended since then. None: the record's pod lives or is the caller's.
+
+        Raises:
+            FencedError: It has a higher fencing token; nothing is changed.
         """
 
     async def extend_session(self, session_id: str, epoch: int, *, expires_at: float) -> None:

@@ -28,7 +28,7 @@ from .expiring import Expiring
 from .memory_agent_sessions import MemoryAgentSessions
 from .memory_registrations import MemoryRegistrations
 from .notices import Notices
-from .rules import LEASE_REMEMBERED, claimed, held_until, is_lapsed, is_live, leased, takes_over
+from .rules import LEASE_REMEMBERED, claimed, held_until, is_fenced, is_lapsed, is_live, leased, takes_over
 
 SWEEP_INTERVAL: Final = 60.0
 """Seconds between two searches for what has expired."""
@@ -128,6 +128,8 @@ class MemoryStore(MemoryRegistrations, MemoryAgentSessions):
         current = self._record(record.session_id, now)
         if current is None and must_exist:
             return None
+        if is_fenced(current, record):
+            raise FencedError(f"session {record.session_id} has a fencing token above {record.fencing_token}")
         if current is not None and is_lapsed(
             current, record.pod, now, resume_window=resume_window, dead_since=dead_since
         ):

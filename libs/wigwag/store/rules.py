@@ -33,6 +33,11 @@ def is_lapsed(
     return max(0.0, now - since) >= resume_window
 
 
+def is_fenced(current: SessionRecord | None, wanted: SessionRecord) -> bool:
+    """Whether a claim comes too late: a later owner's token has been seen, whatever became of its connection."""
+    return current is not None and current.fencing_token > wanted.fencing_token
+
+
 def claimed(current: SessionRecord | None, wanted: SessionRecord, now: float) -> SessionRecord:
     """Return the record after a claim."""
     known = wanted.epoch if current is None else max(current.epoch, wanted.epoch)

@@ -48,3 +48,30 @@ class Admission:
     def open_from(self, address: str) -> int:
         """Open connections of the address (IPv6: of its /64)."""
         return self._by_network.get(network_of(address), 0)
+
+
+class PeerAdmission(Admission):
+    """Lets in who has to show a certificate: bounded by the total only, and without taking room from his address.
+
+    Our own services open a connection for each session, all from one address.
+
+    Args:
+        shared: Limits on open connections of all listeners.
+    """
+
+    def __init__(self, shared: Admission) -> None:
+        super().__init__()
+        self._shared = shared
+
+    def admit(self, address: str) -> str | None:
+        """As ``Admission.admit``."""
+        shared = self._shared
+        if shared.connections and shared.open >= shared.connections:
+            shared.refused_total += 1
+            return "too many connections"
+        shared.open += 1
+        return None
+
+    def release(self, address: str) -> None:
+        """As ``Admission.release``."""
+        self._shared.open -= 1

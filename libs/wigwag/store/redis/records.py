@@ -95,7 +95,8 @@ def record_pairs(record: SessionRecord) -> Iterator[str]:
     """Yield names and values of a record's fields but for its id."""
     yield from ("epoch", str(record.epoch), "state", record.state.value, "suspended_at", text_of(record.suspended_at))
     yield from ("expires_at", text_of(record.expires_at), "pod", record.pod, "connection", str(record.connection))
-    yield from ("uri", record.uri, "created", text_of(record.created), *constant_pairs(record))
+    yield from ("uri", record.uri, "created", text_of(record.created))
+    yield from ("fencing_token", str(record.fencing_token), *constant_pairs(record))
 
 
 def constant_pairs(record: SessionRecord) -> Iterator[str]:
@@ -123,6 +124,7 @@ def record_of(session_id: str, pairs: Pairs) -> SessionRecord | None:
         epoch=int(fields["epoch"]),
         state=RecordState(fields["state"]),
         suspended_at=float(fields["suspended_at"]),
+        fencing_token=int(fields.get("fencing_token", "0")),
     )
 
 

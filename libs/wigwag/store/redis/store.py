@@ -186,8 +186,11 @@ class RedisStore(RedisRegistrations, RedisAgentSessions):
             str(record.connection),
             record.uri,
             text_of(record.created),
+            str(record.fencing_token),
             *constant_pairs(record),
         )
+        if answer == b"fenced":
+            raise FencedError(f"session {record.session_id} has a fencing token above {record.fencing_token}")
         if answer == b"ended":
             await self._forget_peers(record.session_id)
         if not isinstance(answer, list):

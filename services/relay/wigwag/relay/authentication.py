@@ -23,8 +23,9 @@ from wigwag.protocols.digest import (
 )
 from wigwag.protocols.msrp import MsrpUri, RequestHead
 
+from .agents import agent_name, fencing_token
 from .hop import HeldUp, Hop
-from .lifecycle import Wanted
+from .lifecycle import Grant, Wanted
 from .refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -99,13 +100,18 @@ class Authenticator:
     def handle(self, hop: Hop, head: RequestHead, now: float) -> bool:
         """Answer one AUTH; False when that takes until its credentials have been looked up."""
         try:
-            credentials = self._examine(hop, head)
+            self._check_head(hop, head)
+            agent = agent_name(self._relay, hop)
+            if agent:
+                work = self._grant_agent(hop, head, self._wanted_by_agent(hop, head, agent))
+            else:
+                work = self._look_up(hop, head, self._examine(hop, head))
         except RefusedError as refused:
             self._refuse(hop, head, refused)
             return True
         hop.hold_up(HeldUp.AUTH)
         hop.channel.hold()
-        self._spawn(self._look_up(hop, head, credentials))
+        self._spawn(work)
         return False
 
     def realm(self, hop: Hop, uri: MsrpUri) -> str:
@@ -128,8 +134,8 @@ class Authenticator:
 
     # The request
 
-    def _examine(self, hop: Hop, head: RequestHead) -> Credentials:
-        """Check all that needs no look-up.
+    def _check_head(self, hop: Hop, head: RequestHead) -> None:
+        """Check what holds for everybody.
 
         Raises:
             RefusedError: The answer it gets instead.
@@ -143,7 +149,14 @@ class Authenticator:
         expires = head.get("Expires")
         if expires is not None and not (expires.isascii() and expires.isdigit() and len(expires) <= 10):
             raise RefusedError(400, "Expires is not a number of seconds")
-        realm = self.realm(hop, uri)
+
+    def _examine(self, hop: Hop, head: RequestHead) -> Credentials:
+        """Check of the credentials all that needs no look-up.
+
+        Raises:
+            RefusedError: The answer it gets instead.
+        """
+        realm = self.realm(hop, head.to_path[0])
         authorization = head.get("Authorization")
         if authorization is None or not authorization.lower().startswith("digest "):
             raise self._challenge(hop, realm, stale=False)
@@ -215,11 +228,36 @@ class Authenticator:
         nonce, nc, cnonce = credentials.nonce, credentials.nc, credentials.cnonce
         proof = rspauth(algorithm, known, nonce=nonce, nc=nc, cnonce=cnonce, qop="auth", uri=uri)
         info = AuthenticationInfo(rspauth=proof, cnonce=cnonce, nc=nc, qop="auth")
-        fields = (("Use-Path", grant.use_path), ("Expires", str(expires)), ("Authentication-Info", str(info)))
         self.forget_failures(hop)
+        self._answer(hop, head, grant, expires, (("Authentication-Info", str(info)),))
+
+    def _answer(
+        self, hop: Hop, head: RequestHead, grant: Grant, expires: int, more: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        fields = (("Use-Path", grant.use_path), ("Expires", str(expires)), *more)
         self._relay.counters["auth_successes"] += 1
         self._relay.reply(hop, head, 200, "OK", fields=fields)
         self._relay.lifecycle.hand_over(grant.held, grant.session)
+
+    # Our own ua pods: mutual TLS has proven who they are
+
+    def _wanted_by_agent(self, hop: Hop, head: RequestHead, name: str) -> Wanted:
+        listener = self._relay.agent_listener()
+        realm = listener.domain.lower() if listener is not None else self._relay.listener_domain(hop)
+        return Wanted(hop, head, name, realm, self._granted(head), fencing_token(head))
+
+    async def _grant_agent(self, hop: Hop, head: RequestHead, wanted: Wanted) -> None:
+        relay = self._relay
+        try:
+            if not hop.closed:
+                grant = await relay.lifecycle.grant(wanted, relay.now())
+                self._answer(hop, head, grant, wanted.expires)
+        except RefusedError as refused:
+            self._refuse(hop, head, refused)
+        finally:
+            hop.let_go(HeldUp.AUTH, relay.now())
+            relay.flush()
+            hop.channel.release()
 
     def _granted(self, head: RequestHead) -> int:
         settings = self._relay.settings

@@ -195,6 +195,12 @@ class RelaySettings(Section):
     """Keys of nonces, URIs and pod links (see ``wigwag keys``), equal on all pods; None: in the data directory."""
     drain_pace: PositiveCount = 200
     """Connections closed per second when the relay drains, at random, so that clients don't come back all at once."""
+    agents: tuple[str, ...] = ("agents.invalid",)
+    """Names in client certificates by which our own ua pods are known on ``peer`` listeners: their AUTH needs no digest
+    and carries ``Fencing-Token``."""
+    agent_listener: str | None = None
+    """Listener whose address stands in the URIs that ua pods get, so that their peers can connect; None: the first
+    ``tls``, else ``tcp``, else ``wss``, else ``ws``."""
     cluster: ClusterSettings = ClusterSettings()
     sip: SipSettings = SipSettings()
     outbound_ca: str | None = None
@@ -216,6 +222,9 @@ class RelaySettings(Section):
             for listener in (route.listener, route.out_listener):
                 if listener is not None and listener not in names:
                     raise ValueError(f"routes[{index}] names the listener {listener}, which does not exist")
+        open_to_peers = [listener.name for listener in self.listeners if listener.kind != "peer"]
+        if self.agent_listener is not None and self.agent_listener not in open_to_peers:
+            raise ValueError(f"agent_listener names {self.agent_listener}, which is no listener, or a peer listener")
         return self
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wigwag.errors import StoreError
 from wigwag.protocols.msrp import MsrpUri, RequestHead
-from wigwag.store import Claim, Owner, SessionRecord, TooManySessionsError
+from wigwag.store import Claim, FencedError, Owner, SessionRecord, TooManySessionsError
 
 from .destination import Destination, Holding
 from .hop import Hop
@@ -35,6 +35,8 @@ class Wanted(NamedTuple):
     realm: str
     expires: int
     """Seconds."""
+    fencing_token: int = 0
+    """Of one of our ua pods: the highest one has the session; 0: it is none."""
 
     @property
     def client_uri(self) -> MsrpUri:
@@ -43,7 +45,9 @@ class Wanted(NamedTuple):
 
     @property
     def client_host(self) -> str:
-        """Name of the relay before us that mutual TLS proved, else empty."""
+        """Name of the relay before us that mutual TLS proved, else empty: of a ua pod the newest connection counts."""
+        if self.fencing_token:
+            return ""
         host = self.client_uri.host.lower()
         return host if host in self.hop.channel.certificate_names else ""
 
@@ -60,12 +64,15 @@ class Lifecycle:
         """Extend, resume or make a session for an authenticated AUTH.
 
         Raises:
-            RefusedError: The user has too many sessions, or the relay takes no new ones.
+            RefusedError: The user has too many sessions, the relay takes no new ones, or a later owner was here.
         """
         hop, head = wanted.hop, wanted.head
         if len(head.from_path) > 1 and hop.channel.certificate_names and not wanted.client_host:
             raise RefusedError(403, "the certificate is not that of the previous relay")
         cluster = self._relay.cluster
+        known = self._relay.sessions.of_client(wanted.username, wanted.realm, wanted.client_uri)
+        if known is not None and known.fencing_token > wanted.fencing_token:
+            raise _fenced()
         if cluster is None:
             session, held = self._grant_here(wanted, now)
         else:
@@ -78,19 +85,23 @@ class Lifecycle:
         relay, hop = self._relay, wanted.hop
         session = relay.sessions.of_client(wanted.username, wanted.realm, wanted.client_uri)
         known = session is not None and (
-            session.destination is hop or bool(session.client_host) or bool(relay.settings.resume_window)
+            session.destination is hop or bool(session.client_host) or self._keeps_its_uri(wanted)
         )
         if session is not None and known:
             change = _change(session, hop)
             held = self._move(session, hop) if session.destination is not hop else None
+            session.fencing_token = wanted.fencing_token
             self._extend(session, wanted.expires, now)
             relay.changed(session, change)
             return session, held
         self._admit(hop)
-        if relay.sessions.count_of_user(wanted.username, wanted.realm) >= relay.settings.limits.sessions_per_user:
+        if (
+            not wanted.fencing_token
+            and relay.sessions.count_of_user(wanted.username, wanted.realm) >= relay.settings.limits.sessions_per_user
+        ):
             raise RefusedError(403, "too many sessions")
         token = relay.tokens.issue()
-        session = self._new_session(wanted, self._uri(hop, token), relay.runtime.wall(), now)
+        session = self._new_session(wanted, self._uri(wanted, token), relay.runtime.wall(), now)
         relay.changed(session, SessionChange.GRANTED)
         return session, None
 
@@ -98,18 +109,22 @@ class Lifecycle:
         relay, hop = self._relay, wanted.hop
         session = relay.sessions.of_client(wanted.username, wanted.realm, wanted.client_uri)
         expires_at = cluster.members.wall() + wanted.expires
-        if session is not None and session.destination is hop and await cluster.records.extend(session, expires_at):
+        is_refresh = (
+            session is not None and session.destination is hop and session.fencing_token == wanted.fencing_token
+        )
+        if session is not None and is_refresh and await cluster.records.extend(session, expires_at):
             self._extend(session, wanted.expires, relay.now())
             relay.changed(session, SessionChange.REFRESHED)
             return session, None
         if session is None:
             self._admit(hop)
-        always_new = not relay.settings.resume_window and not wanted.client_host
         try:
             record = self._record(cluster, wanted, expires_at, session.epoch if session is not None else 0)
-            claim = await cluster.claim(record, always_new=always_new)
+            claim = await cluster.claim(record, always_new=not self._keeps_its_uri(wanted))
         except TooManySessionsError as error:
             raise RefusedError(403, "too many sessions") from error
+        except FencedError as error:
+            raise _fenced() from error
         except StoreError as error:
             relay.counters["store_failures"] += 1
             relay.log(hop, "AUTH refused, the session store is away", reason=str(error))
@@ -122,7 +137,7 @@ class Lifecycle:
         listener = relay.listener_of(hop)
         return SessionRecord(
             session_id=token,
-            uri=self._uri(hop, token),
+            uri=self._uri(wanted, token),
             owner=Owner(wanted.username, wanted.realm, canonical(wanted.client_uri)),
             client_uri=str(wanted.client_uri),
             client_host=wanted.client_host,
@@ -132,6 +147,7 @@ class Lifecycle:
             pod=cluster.pod,
             connection=hop.channel.id,
             epoch=epoch,
+            fencing_token=wanted.fencing_token,
         )
 
     def _install(self, cluster: "Cluster", wanted: Wanted, claim: Claim) -> tuple[Session, Holding | None]:
@@ -158,7 +174,7 @@ class Lifecycle:
             session = self._new_session(wanted, record.uri, record.created, now)
             relay.counters["sessions_resumed"] += claim.previous is not None
         session.pod, session.epoch, session.connection = cluster.pod, record.epoch, hop.channel.id
-        session.leaving = None
+        session.leaving, session.fencing_token = None, record.fencing_token
         self._extend(session, wanted.expires, now)
         relay.changed(session, change)
         if hop.closed:
@@ -172,8 +188,14 @@ class Lifecycle:
             hop.close("draining")
             raise RefusedError(403, "this relay is shutting down")
 
-    def _uri(self, hop: Hop, token: str) -> str:
-        scheme, host, port, transport = self._relay.advertised(hop)
+    def _keeps_its_uri(self, wanted: Wanted) -> bool:
+        """Tell whether a known session goes on over another connection; a ua pod's and a relay's always does."""
+        return bool(wanted.fencing_token or wanted.client_host or self._relay.settings.resume_window)
+
+    def _uri(self, wanted: Wanted, token: str) -> str:
+        # The peers of a ua pod have no certificate for the listener that it comes by.
+        listener = self._relay.agent_listener() if wanted.fencing_token else None
+        scheme, host, port, transport = self._relay.advertised(wanted.hop, listener)
         authority = f"[{host}]" if ":" in host else host
         return f"{scheme}://{authority}:{port}/{token};{transport}"
 
@@ -191,6 +213,7 @@ class Lifecycle:
             created=created,
             expires_at=now + wanted.expires,
             destination=hop,
+            fencing_token=wanted.fencing_token,
         )
         relay.sessions.add(session)
         hop.sessions.append(session)
@@ -291,6 +314,10 @@ class Lifecycle:
         if relay.cluster is not None:
             relay.cluster.ended(session)
         relay.log_event("session ended", session=session.id, user=session.username, reason=reason)
+
+
+def _fenced() -> RefusedError:
+    return RefusedError(403, "fenced: a later owner has this session")
 
 
 def _change(session: Session, hop: Hop) -> SessionChange:

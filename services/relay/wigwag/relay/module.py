@@ -22,7 +22,7 @@ from wigwag.runtime.status import StatusTree
 from wigwag.runtime.telemetry import Reading, Readings
 from wigwag.runtime.tracing import Tracing
 from wigwag.store import Pod, Store, StoreError
-from wigwag.transport.admission import Admission
+from wigwag.transport.admission import Admission, PeerAdmission
 from wigwag.transport.channel import Channel
 from wigwag.transport.errors import CertificateError, ListenError
 from wigwag.transport.listener import Listener, ListenerOptions
@@ -358,7 +358,7 @@ class RelayModule:
             listener = Listener(
                 self._options(settings),
                 lambda: Hop(self.relay),
-                admission=self._admission,
+                admission=PeerAdmission(self._admission) if settings.kind == "peer" else self._admission,
                 profiles=lambda: self._profiles,
             )
             try:

@@ -10,6 +10,7 @@ from wigwag.protocols.msrp import Limits as ParserLimits
 from wigwag.protocols.msrp import MsrpUri, RequestHead
 from wigwag.runtime.tracing import Tracing
 
+from .agents import agent_name
 from .authentication import Authenticator, CredentialSource
 from .cluster.remote import Remote
 from .config import RelaySettings
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from .cluster import Cluster
 
 _TRANSACTION_IDS = 256
+_FOR_PEERS = ("tls", "tcp", "wss", "ws")
+"""Kinds of listeners for URIs of ua pods, the best first."""
 
 
 class Flushed(Protocol):
@@ -267,6 +270,14 @@ class Relay:
         listener = self.listener_of(hop) or next(iter(self.listeners.values()), None)
         return listener.domain.lower() if listener is not None else hop.channel.local[0]
 
+    def agent_listener(self) -> ListenerAddress | None:
+        """Return the listener by which peers of ua pods come; None: there are ``peer`` listeners only."""
+        named = self.settings.agent_listener
+        if named is not None:
+            return self.listeners.get(named)
+        known = self.listeners.values()
+        return next((each for kind in _FOR_PEERS for each in known if each.kind == kind), None)
+
     def may_auth(self, hop: Hop) -> bool:
         """Tell whether AUTH is answered on the hop's listener (RFC 4976 section 9.2)."""
         listener = self.listener_of(hop)
@@ -288,9 +299,9 @@ class Relay:
         """Tell whether this relay, or another process with the same keys, handed ``uri`` out."""
         return uri.session_id is not None and self.tokens.is_genuine(uri.session_id)
 
-    def advertised(self, hop: Hop) -> tuple[str, str, int, str]:
-        """Return scheme, host, port and transport of URIs for a client on ``hop``."""
-        listener = self.listener_of(hop) or next(iter(self.listeners.values()))
+    def advertised(self, hop: Hop, listener: ListenerAddress | None = None) -> tuple[str, str, int, str]:
+        """Return scheme, host, port and transport of URIs for a client on ``hop``, at its listener or another."""
+        listener = listener or self.listener_of(hop) or next(iter(self.listeners.values()))
         transport = "tcp"
         if listener.kind in ("ws", "wss"):
             # Peers come by TCP or TLS (RFC 7977 section 5.3.2); all listeners know all sessions.
@@ -308,7 +319,7 @@ class Relay:
         messages = sum(route.messages for route in hop.routes_from.values())
         if hop.rates is None:
             hop.rates = Rates(limits.messages_per_second_per_session, limits.bytes_per_second_per_session, now)
-        address = hop.channel.remote[0]
+        address = self._rated_as(hop)
         if address not in self._address_rates:
             rates = Rates(limits.messages_per_second_per_address, limits.bytes_per_second_per_address, now)
             self._address_rates[address] = (rates, set())
@@ -327,11 +338,15 @@ class Relay:
         self.flush()
 
     def _forget_rates(self, hop: Hop) -> None:
-        known = self._address_rates.get(hop.channel.remote[0])
+        known = self._address_rates.get(self._rated_as(hop))
         if known is not None:
             known[1].discard(hop)
             if not known[1]:
-                del self._address_rates[hop.channel.remote[0]]
+                del self._address_rates[self._rated_as(hop)]
+
+    def _rated_as(self, hop: Hop) -> str:
+        """Return whose octets a connection's are: those of all sessions of a ua pod come from one address."""
+        return f"connection {hop.channel.id}" if agent_name(self, hop) else hop.channel.remote[0]
 
     # For operators
 

@@ -62,6 +62,8 @@ class Session:
     """The pod that has the connection, or had it last; empty in a relay of one pod."""
     epoch: int = 0
     """Grows with every AUTH that moves the session: the highest one holds it."""
+    fencing_token: int = 0
+    """The highest that its ua pods have shown; 0: it is no ua pod's."""
     connection: int = 0
     """Number of the client's connection at this pod."""
     leaving: "Destination | None" = None

@@ -146,6 +146,7 @@ class Elsewhere:
             client_uri=MsrpUri.parse(record.client_uri),
             client_host=record.client_host,
             listener=record.listener,
+            fencing_token=record.fencing_token,
             created=record.created,
             expires_at=now + record.expires_at - self._members.wall(),
             destination=Holding(),

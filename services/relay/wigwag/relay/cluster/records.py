@@ -59,6 +59,7 @@ class Records:
 
         Raises:
             TooManySessionsError: One too many.
+            FencedError: A later owner of a ua pod's session has been here.
             StoreError: The store is away.
         """
         store, owner, fresh = self._store, wanted.owner, wanted.session_id
@@ -208,6 +209,7 @@ class Records:
             epoch=session.epoch,
             state=RecordState.SUSPENDED if suspended else RecordState.ACTIVE,
             suspended_at=session.suspended_at + shift if suspended else 0.0,
+            fencing_token=session.fencing_token,
         )
 
 
