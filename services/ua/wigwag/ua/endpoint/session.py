@@ -86,14 +86,15 @@ class ChatSession:
         self.invite: InviteServer | None = None
         self._endpoint = endpoint
         self._sip = endpoint.sip
-        self._token = token
+        self.token = token
         self._descriptions = Descriptions(wish, endpoint.number())
         self._line: MediaLine | None = None
         self._outbox = Outbox(self._settled)
         self._arrivals = Arrivals(self, endpoint.tell)
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._ended_here = False
+        self._end_cause: Cause | None = None
+        """Why we end it, once we do."""
         self._call_id = ""
 
     # What is known
@@ -196,16 +197,20 @@ class ChatSession:
 
     def end(self, reason: str = "") -> None:
         """Hang up, cancel or reject, whichever fits; ``Ended`` follows."""
-        now, self._ended_here = self._sip.now, True
+        self.end_because(Cause.ENDED_HERE, reason)
+
+    def end_because(self, cause: Cause, reason: str = "") -> None:
+        """End it for a reason of ours; ``Ended`` follows."""
+        now, self._end_cause = self._sip.now, self._end_cause or cause
         if self.state is State.CALLING and self.client is not None:
             self.client.cancel(now)
         elif self.state in (State.OFFERED, State.ACCEPTING) and self.invite is not None and self.dialog is None:
             self.invite.reject(now, 603, "Decline")
-            self.finish(Cause.ENDED_HERE, 603, reason)
+            self.finish(cause, 603, reason)
         elif self.dialog is not None:
             self.dialog.hang_up(now)
         else:
-            self.finish(Cause.ENDED_HERE, 0, reason)
+            self.finish(cause, 0, reason)
         self._sip.wake()
 
     def to_state(self) -> str:
@@ -271,8 +276,8 @@ class ChatSession:
     def refused(self, response: Response) -> None:
         """Hear that the call came to nothing."""
         status, cause = response.status, cause_of_refusal(response.status)
-        if self._ended_here:
-            cause = Cause.ENDED_HERE
+        if self._end_cause is not None:
+            cause = self._end_cause
         elif status == 487:
             cause = Cause.TIMEOUT
         self.finish(cause, status, response.reason)
@@ -381,7 +386,7 @@ class ChatSession:
 
     def dialog_ended(self, reason: EndReason, status: int) -> None:
         """Hear that the dialog is over."""
-        cause = Cause.ENDED_HERE if self._ended_here else cause_of_end(reason)
+        cause = self._end_cause or cause_of_end(reason)
         self.finish(cause, status, reason.value)
 
     # The line (LineUser)
@@ -509,7 +514,7 @@ class ChatSession:
             self,
             accept_types=wish.accept_types,
             max_size=None if wish.streams else wish.max_size,
-            token=self._token,
+            token=self.token,
         )
         return self._line
 

@@ -1,0 +1,97 @@
+"""The applications that are known: those of the settings, then those of the database."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from wigwag.errors import InvalidRequestError, NotFoundError
+from wigwag.protocols.sip import SipError, SipUri, parse_uri
+from wigwag.runtime.agents import ApplicationUris
+from wigwag.ua.config import ApplicationSettings
+
+Load = Callable[[], Awaitable[Sequence[ApplicationSettings]]]
+
+
+class Applications:
+    """Who may start sessions, and whose a call is.
+
+    Args:
+        configured: Those of the settings.
+        load: Reads those of the database; a name of the settings hides one there.
+    """
+
+    def __init__(self, configured: Sequence[ApplicationSettings], load: Load) -> None:
+        self._configured = tuple(configured)
+        self._load = load
+        self._known: Mapping[str, ApplicationSettings] = {}
+        self._uris = ApplicationUris()
+        self._use(())
+
+    async def reload(self) -> int:
+        """Read the database again; on an error what was known stays.
+
+        Returns:
+            How many applications there are.
+
+        Raises:
+            DatabaseError: It can't be read.
+            ValueError: A URI of an application is none.
+        """
+        self._use(await self._load())
+        return len(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of all applications."""
+        return list(self._known)
+
+    def get(self, name: str) -> ApplicationSettings:
+        """Return an application.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        found = self._known.get(name)
+        if found is None:
+            raise NotFoundError(f"there is no application {name!r}")
+        return found
+
+    def find(self, name: str) -> ApplicationSettings | None:
+        """Return an application; None: there is none of that name."""
+        return self._known.get(name)
+
+    def owner(self, uri: str) -> ApplicationSettings | None:
+        """Return the application whose address this is; None: nobody's."""
+        try:
+            parsed = parse_uri(uri)
+        except SipError:
+            return None
+        name = self._uris.owner(parsed) if isinstance(parsed, SipUri) else None
+        return self._known.get(name) if name is not None else None
+
+    def caller_uri(self, application: ApplicationSettings, wanted: str) -> str:
+        """Return the address that an application calls as.
+
+        Args:
+            application: It.
+            wanted: What it asks for; empty: its first address that is no pattern.
+
+        Raises:
+            InvalidRequestError: That is not its own, or it has none.
+        """
+        if not wanted:
+            for uri in application.uris:
+                if "*" not in uri:
+                    return uri
+            raise InvalidRequestError("from_uri: the application has no address of its own, so it has to name one")
+        owner = self.owner(wanted)
+        if owner is None or owner.name != application.name:
+            raise InvalidRequestError(f"from_uri: {wanted!r} is no address of the application {application.name}")
+        return wanted
+
+    def _use(self, loaded: Sequence[ApplicationSettings]) -> None:
+        known = {each.name: each for each in (*loaded, *self._configured)}
+        ordered = [known[name] for name in dict.fromkeys(each.name for each in (*self._configured, *loaded))]
+        self._uris = ApplicationUris((each.name, each.uris) for each in ordered)
+        self._known = {each.name: each for each in ordered}

@@ -1,0 +1,523 @@
+"""The life of sessions: started, offered, answered, ended; and how their applications learn of it.
+
+Theory of operation. The endpoint tells what happens on the wire; here it becomes the record that is stored and the
+events that applications see. A session that is being set up belongs to this pod for better or worse: another pod that
+finds it in the store can only say that it is over. An open one can be gone on with anywhere (``ownership``).
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from wigwag.api.ua.v1 import event_pb2
+from wigwag.errors import ConflictError, NotFoundError, OverloadedError, StoreError, WigwagError
+from wigwag.store import AgentSession, Store
+from wigwag.ua.applications.registry import Applications
+from wigwag.ua.config import ApplicationSettings, UaSettings
+from wigwag.ua.endpoint.endpoint import Endpoint
+from wigwag.ua.endpoint.model import (
+    CallReceived,
+    Cause,
+    Changed,
+    Ended,
+    EndpointEvent,
+    MediaWish,
+    Opened,
+    OutgoingCall,
+    OutgoingMessage,
+    Ringing,
+)
+from wigwag.ua.endpoint.session import ChatSession, State
+from wigwag.ua.ports import Events
+
+from .owned import Owned, wish_text
+from .ports import Messages
+from .record import SessionRecord, timestamp
+
+DEFAULT_RINGING: Final = 60.0
+LONGEST_RINGING: Final = 180.0
+_GREETING_TYPE: Final = "text/plain;charset=utf-8"
+
+logger = structlog.get_logger("wigwag.ua")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A session that an application wants."""
+
+    application: ApplicationSettings
+    session_id: str
+    from_uri: str
+    to_uri: str
+    display_name: str = ""
+    request_uri: str = ""
+    subject: str = ""
+    timeout: float = DEFAULT_RINGING
+    labels: Mapping[str, str] = field(default_factory=dict)
+    media: MediaWish = field(default_factory=MediaWish)
+    file: str = ""
+    """Id of the file transfer that it is for; empty: a chat."""
+
+
+class SessionLife:
+    """All sessions of this pod.
+
+    Args:
+        settings: Of the user agent.
+        pod: Id of this pod.
+        store: Where sessions are.
+        endpoint: Makes them on the wire; what it tells has to come to ``happened``.
+        applications: Whose they are.
+        events: Hears what applications are to know.
+        wall: Seconds since 1970, by the store's clock.
+
+    Attributes:
+        messages: The message side; set before anything happens.
+        draining: Whether nothing new is taken.
+        counters: What happened, by name.
+    """
+
+    def __init__(
+        self,
+        settings: UaSettings,
+        *,
+        pod: str,
+        store: Store,
+        endpoint: Endpoint,
+        applications: Applications,
+        events: Events,
+        wall: Callable[[], float],
+    ) -> None:
+        self.messages: Messages
+        self.draining = False
+        self.counters = {"started": 0, "offered": 0, "opened": 0, "ended": 0, "taken_over": 0, "lost": 0}
+        self._settings = settings
+        self._pod = pod
+        self._store = store
+        self._endpoint = endpoint
+        self._applications = applications
+        self._events = events
+        self._wall = wall
+        self._owned: dict[str, Owned] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # For the message side
+
+    @property
+    def pod(self) -> str:
+        """Id of this pod."""
+        return self._pod
+
+    @property
+    def all_owned(self) -> Mapping[str, Owned]:
+        """The sessions of this pod, by id."""
+        return self._owned
+
+    def owned(self, session_id: str) -> Owned | None:
+        """Return a session of this pod; None: it is another's, or nobody's."""
+        return self._owned.get(session_id)
+
+    async def find(self, session_id: str) -> SessionRecord:
+        """Return a session wherever it is.
+
+        Raises:
+            NotFoundError: There is none.
+            StoreError: The store is away and it is not ours.
+        """
+        own = self._owned.get(session_id)
+        return own.record if own is not None else (await self.stored(session_id))[0]
+
+    async def stored(self, session_id: str) -> tuple[SessionRecord, AgentSession]:
+        """Return a session as the store has it.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        found = (await self._store.find_agent_sessions([session_id])).get(session_id)
+        if found is None:
+            raise NotFoundError(f"there is no session {session_id!r}")
+        return SessionRecord.from_bytes(found.content), found
+
+    async def owner_of(self, session_id: str) -> str:
+        """Return the pod that owns it; empty: none."""
+        if session_id in self._owned:
+            return self._pod
+        found = (await self._store.find_agent_sessions([session_id])).get(session_id)
+        return found.pod if found is not None and not found.ended else ""
+
+    def active(self, session_id: str) -> None:
+        """Note that something was said."""
+        own = self._owned.get(session_id)
+        if own is not None:
+            # Written with the next change: whoever takes over begins the idle time anew.
+            own.record = own.record.changed(last_activity=self._wall())
+
+    def send(self, session_id: str, message: OutgoingMessage) -> None:
+        """Send in a session of this pod.
+
+        Raises:
+            ConflictError: It is not ours, or over.
+        """
+        own = self._owned.get(session_id)
+        if own is None:
+            raise ConflictError("the session is another pod's")
+        own.chat.send(message)
+
+    # What applications do
+
+    async def start(self, wanted: Start) -> SessionRecord:
+        """Call a SIP user; returns once the session is written down.
+
+        Raises:
+            ConflictError: There is a session of that id.
+            OverloadedError: There are as many sessions as may be, or the pod is about to end.
+            StoreError: The store is away.
+        """
+        self._admit()
+        now = self._wall()
+        record = SessionRecord(
+            id=wanted.session_id,
+            application=wanted.application.name,
+            direction="outbound",
+            state="starting",
+            local_uri=wanted.from_uri,
+            remote_uri=wanted.to_uri,
+            created=now,
+            last_activity=now,
+            subject=wanted.subject,
+            labels=dict(wanted.labels),
+            file=wanted.file,
+            wish=wish_text(wanted.media),
+        )
+        created = await self._create(record)
+        if created is None:
+            raise ConflictError(f"there is a session {record.id} already")
+        call = OutgoingCall(
+            session_id=record.id,
+            from_uri=wanted.from_uri,
+            to_uri=wanted.to_uri,
+            display_name=wanted.display_name,
+            request_uri=wanted.request_uri,
+            media=wanted.media,
+            subject=wanted.subject,
+            timeout=min(wanted.timeout, LONGEST_RINGING),
+        )
+        chat = self._endpoint.start(call, token=created.token)
+        self._take(record, created.token, chat, wanted.application)
+        self.counters["started"] += 1
+        self._tell_changed(self._owned[record.id])
+        return record
+
+    def answer(self, session_id: str, wish: MediaWish | None, labels: Mapping[str, str]) -> SessionRecord:
+        """Take a session that was offered.
+
+        Raises:
+            NotFoundError: It is not one of this pod.
+            ConflictError: It is not offered (any more).
+        """
+        own = self._of_ours(session_id)
+        if own.record.state != "offered" or own.chat.state is not State.OFFERED:
+            raise ConflictError("the session is not offered")
+        wish = wish or wish_for(own.application, self._settings)
+        if own.timer is not None:
+            own.timer.cancel()
+        own.chat.accept(wish)
+        own.change(labels={**own.record.labels, **labels}, wish=wish_text(wish), answer_by=0.0)
+        return own.record
+
+    def reject(self, session_id: str, status: int, reason: str) -> None:
+        """Turn a session away that was offered; errors as ``answer``."""
+        own = self._of_ours(session_id)
+        if own.record.state != "offered":
+            raise ConflictError("the session is not offered")
+        own.chat.reject(status, reason)
+
+    def end(self, session_id: str, reason: str = "") -> SessionRecord:
+        """End a session; NotFoundError as ``answer``."""
+        own = self._of_ours(session_id)
+        own.chat.end(reason)
+        return own.record
+
+    def hold(self, session_id: str, *, on: bool) -> SessionRecord:
+        """Stop what the peer sends, or let it come again; errors as ``answer``."""
+        own = self._of_ours(session_id)
+        own.chat.hold(on=on)
+        return own.record
+
+    def _of_ours(self, session_id: str) -> Owned:
+        own = self._owned.get(session_id)
+        if own is None:
+            raise NotFoundError(f"there is no session {session_id!r} on this pod")
+        return own
+
+    def _admit(self) -> None:
+        if self.draining:
+            raise OverloadedError("this pod is about to end")
+        if len(self._owned) >= self._settings.limits.sessions:
+            raise OverloadedError("there are as many sessions as may be")
+
+    # What the endpoint tells
+
+    def happened(self, event: EndpointEvent) -> None:
+        """Take what happens on the wire."""
+        if isinstance(event, CallReceived):
+            self._spawn(self._called(event))
+            return
+        own = self._owned.get(event.session.id)
+        if own is None or own.chat is not event.session:
+            return
+        match event:
+            case Ringing(status=status, reason=reason):
+                progress = event_pb2.Progress(sip_status=status, sip_reason=reason)
+                self._events.tell(self._event(own, progress=progress))
+            case Opened():
+                self._opened(own)
+            case Changed():
+                self._changed(own)
+            case Ended():
+                self._ended(own, event)
+            case _:
+                self.messages.receive(own, event)
+
+    async def _called(self, call: CallReceived) -> None:
+        """Decide about a call that came."""
+        chat = call.session
+        assert isinstance(chat, ChatSession)
+        application = self._applications.owner(call.to_uri)
+        try:
+            if application is None:
+                chat.reject(404, "Not Found")
+                return
+            if application.answer == "reject":
+                chat.reject(application.reject_status, "Rejected")
+                return
+            self._admit()
+            await self._offer(call, chat, application)
+        except (OverloadedError, StoreError) as error:
+            logger.info("a call is refused", session=chat.id, reason=str(error))
+            if chat.state is State.OFFERED:
+                chat.reject(503, "Service Unavailable")
+
+    async def _offer(self, call: CallReceived, chat: ChatSession, application: ApplicationSettings) -> None:
+        now = self._wall()
+        asks = application.answer == "ask"
+        record = SessionRecord(
+            id=chat.id,
+            application=application.name,
+            direction="inbound",
+            state="offered",
+            local_uri=call.to_uri,
+            remote_uri=call.from_uri,
+            display_name=call.display_name,
+            subject=call.subject,
+            created=now,
+            last_activity=now,
+            answer_by=now + application.answer_timeout if asks else 0.0,
+            accept_types=call.accept_types,
+            call_id=chat.call_id,
+        )
+        created = await self._create(record)
+        if created is None or chat.state is not State.OFFERED:
+            if created is not None:
+                await self._store.end_agent_session(
+                    record.id, created.token, record.changed(state="ended", cause="cancelled").to_bytes(), keep=60.0
+                )
+            return
+        chat.token = created.token
+        own = self._take(record, created.token, chat, application)
+        self.counters["offered"] += 1
+        self._tell_changed(own)
+        if not asks:
+            self.answer(chat.id, self._wish_of_call(call, application), {})
+            return
+        chat.ring()
+        own.timer = asyncio.get_running_loop().call_later(application.answer_timeout, self._not_answered, own, call)
+
+    def _not_answered(self, own: Owned, call: CallReceived) -> None:
+        if own.chat.state is not State.OFFERED:
+            return
+        if own.application.fallback == "answer":
+            self.answer(own.record.id, self._wish_of_call(call, own.application), {})
+        else:
+            own.chat.reject(own.application.reject_status, "No Answer")
+
+    def _wish_of_call(self, call: CallReceived, application: ApplicationSettings) -> MediaWish:
+        return wish_for(application, self._settings)
+
+    def _opened(self, own: Owned) -> None:
+        chat, now = own.chat, self._wall()
+        own.change(
+            state="open",
+            opened=now,
+            last_activity=now,
+            accept_types=chat.accept_types,
+            accept_wrapped_types=chat.accept_wrapped_types,
+            max_size=chat.max_size or 0,
+            held=chat.held,
+            call_id=chat.call_id,
+            stored=chat.to_state(),
+        )
+        self.counters["opened"] += 1
+        self._tell_changed(own)
+        if own.application.greeting and own.record.direction == "inbound":
+            self._greet(own)
+        self._spawn(self.messages.opened(own))
+
+    def _greet(self, own: Owned) -> None:
+        chat = own.chat
+        greeting = OutgoingMessage(
+            message_id=secrets.token_hex(10),
+            content_type=_GREETING_TYPE,
+            body=own.application.greeting.encode(),
+            success_report=False,
+        )
+        chat.send(greeting)
+
+    def _changed(self, own: Owned) -> None:
+        chat = own.chat
+        own.change(
+            accept_types=chat.accept_types,
+            accept_wrapped_types=chat.accept_wrapped_types,
+            max_size=chat.max_size or 0,
+            held=chat.held,
+            stored=chat.to_state() if chat.state is State.OPEN else own.record.stored,
+        )
+        self._tell_changed(own)
+
+    def _ended(self, own: Owned, event: Ended) -> None:
+        self._owned.pop(own.record.id, None)
+        self.counters["ended"] += 1
+        self._spawn(self._write_end(own, event.cause, event.status, event.reason))
+
+    async def _write_end(self, own: Owned, cause: Cause, status: int, reason: str) -> None:
+        await self.messages.ended(own, reason or cause.value)
+        own.record = own.record.changed(
+            state="ended", cause=cause.value, sip_status=status, sip_reason=reason, ended=self._wall()
+        )
+        self._tell_changed(own)
+        await own.end()
+
+    # Time
+
+    def tick(self) -> None:
+        """End what is idle or has lasted too long; to be called every second or so."""
+        now = self._wall()
+        for own in list(self._owned.values()):
+            policy, record = own.application, own.record
+            if record.state != "open":
+                continue
+            if policy.max_duration and now - record.opened >= policy.max_duration:
+                self._end_by_policy(own, Cause.TOO_LONG)
+            elif policy.idle_timeout and now - record.last_activity >= policy.idle_timeout:
+                self._end_by_policy(own, Cause.IDLE)
+
+    def _end_by_policy(self, own: Owned, cause: Cause) -> None:
+        own.chat.end_because(cause)
+
+    # For ownership
+
+    def adopt(self, record: SessionRecord, token: int, chat: ChatSession, application: ApplicationSettings) -> Owned:
+        """Take up a session that was restored here."""
+        self.counters["taken_over"] += 1
+        return self._take(record, token, chat, application)
+
+    def lose(self, session_id: str) -> None:
+        """Let go of a session that is another pod's by now."""
+        own = self._owned.pop(session_id, None)
+        if own is not None:
+            self.counters["lost"] += 1
+            own.chat.let_go()
+            self._spawn(own.stop_writing())
+
+    async def announce_lost(self, record: SessionRecord, found: AgentSession, cause: Cause, reason: str) -> None:
+        """Write down, and tell, that a session of a lost pod is over."""
+        ended = record.changed(state="ended", cause=cause.value, sip_reason=reason, ended=self._wall(), stored="")
+        await self._store.end_agent_session(
+            record.id, found.token, ended.to_bytes(), keep=self._settings.ownership.keep_ended
+        )
+        self._events.tell(self.event_of(ended, session_changed=ended.message(self._pod)))
+
+    async def close(self) -> None:
+        """Wait for what is being written."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(own.stop_writing() for own in self._owned.values()), return_exceptions=True)
+
+    # Inside
+
+    async def _create(self, record: SessionRecord) -> AgentSession | None:
+        session = AgentSession(
+            session_id=record.id,
+            application=record.application,
+            content=record.to_bytes(),
+            pod=self._pod,
+            expires_at=self._wall() + self._keep(record),
+        )
+        return await self._store.create_agent_session(session, lease=self._settings.ownership.lease)
+
+    def _keep(self, record: SessionRecord) -> float:
+        application = self._applications.find(record.application)
+        longest = application.max_duration if application is not None else 0.0
+        return max(longest, 86_400.0) + self._settings.ownership.keep_ended
+
+    def _take(self, record: SessionRecord, token: int, chat: ChatSession, application: ApplicationSettings) -> Owned:
+        own = Owned(
+            record,
+            token,
+            chat,
+            application,
+            store=self._store,
+            keep=self._keep(record),
+            wall=self._wall,
+            on_lost=lambda lost: self.lose(lost.record.id),
+        )
+        self._owned[record.id] = own
+        return own
+
+    def _tell_changed(self, own: Owned) -> None:
+        self._events.tell(self._event(own, session_changed=own.record.message(self._pod)))
+
+    def _event(self, own: Owned, **what: Any) -> event_pb2.Event:
+        return self.event_of(own.record, **what)
+
+    def event_of(self, record: SessionRecord, **what: Any) -> event_pb2.Event:
+        """Return an event of a session."""
+        return event_pb2.Event(
+            event_id=secrets.token_hex(12),
+            occurred_at=timestamp(self._wall()),
+            application=record.application,
+            session_id=record.id,
+            **what,
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            level = logger.warning if isinstance(error, WigwagError) else logger.error
+            level("work on a session failed", reason=repr(error))
+
+
+def wish_for(application: ApplicationSettings, settings: UaSettings, accept_types: tuple[str, ...] = ()) -> MediaWish:
+    """Return what an application wants of MSRP.
+
+    Args:
+        application: It.
+        settings: Of the user agent.
+        accept_types: Instead of the application's.
+    """
+    return MediaWish(
+        accept_types=accept_types or application.accept_types,
+        accept_wrapped_types=application.accept_wrapped_types,
+        max_size=settings.limits.message_bytes,
+        way=application.way,
+    )
