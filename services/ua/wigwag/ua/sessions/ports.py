@@ -1,10 +1,14 @@
 """What the message side and the life of sessions ask of each other."""
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from wigwag.api.ua.v1 import message_pb2, ua_pb2
+from wigwag.database.ledger import LedgerRow
 from wigwag.ua.config import ApplicationSettings
 from wigwag.ua.endpoint.model import EndpointEvent, OutgoingMessage
 from wigwag.ua.endpoint.session import ChatSession
+from wigwag.ua.ports import Outcome
 
 from .record import SessionRecord
 
@@ -66,3 +70,35 @@ class Messages(Protocol):
 
     async def ended(self, session: OwnedSession, reason: str) -> None:
         """Settle what waits: the session is over. Outcomes of what was on its way were told before."""
+
+
+class MessageSide(Messages, Protocol):
+    """What the use cases ask of the message side."""
+
+    async def accept(
+        self, record: SessionRecord, application: ApplicationSettings, messages: Sequence[ua_pb2.OutboundMessage]
+    ) -> Sequence[Outcome]:
+        """Accept messages of one session, in order; returns when each is durable or refused.
+
+        Raises:
+            OverloadedError: Too much waits.
+            DatabaseError: They may or may not be there: sending again under the same keys tells.
+        """
+
+    def set_composing(self, session: OwnedSession, *, active: bool, content_type: str) -> None:
+        """Tell the peer that the application's user types, or has stopped (RFC 3994)."""
+
+    async def mark_displayed(self, row: LedgerRow) -> None:
+        """Tell the sender of an inbound message of a session of this pod that it was shown, if he asked; once."""
+
+
+class FileSide(Protocol):
+    """Files in sessions of their own (RFC 5547)."""
+
+    async def send(
+        self, application: ApplicationSettings, file: ua_pb2.FileDescription, data: AsyncIterator[bytes]
+    ) -> message_pb2.File:
+        """Keep a file and offer it; returns once it is durable and the session is written down."""
+
+    async def fetch(self, application: ApplicationSettings, request: ua_pb2.FetchFileRequest) -> message_pb2.File:
+        """Ask a SIP user for a file."""

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from wigwag.api.ua.v1 import session_pb2
 
-_STATES = {
+STATES = {
     "starting": session_pb2.SESSION_STATE_STARTING,
     "offered": session_pb2.SESSION_STATE_OFFERED,
     "open": session_pb2.SESSION_STATE_OPEN,
@@ -76,6 +76,10 @@ class SessionRecord:
         """Return it as it is stored."""
         return msgspec.json.encode(self)
 
+    def to_uri_differs(self, uri: str) -> bool:
+        """Tell whether the session is with somebody else."""
+        return self.remote_uri != uri
+
     def changed(self, **changes: Any) -> Self:
         """Return it with changes."""
         return replace(self, **changes)
@@ -86,7 +90,7 @@ class SessionRecord:
             session_id=self.id,
             application=self.application,
             direction=_DIRECTIONS[self.direction],
-            state=_STATES[self.state],
+            state=STATES[self.state],
             local_uri=self.local_uri,
             remote_uri=self.remote_uri,
             remote_display_name=self.display_name,

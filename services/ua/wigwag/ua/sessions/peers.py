@@ -1,0 +1,66 @@
+"""Control calls between the pods of the user agent (``UaPodService.Control``)."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+import grpc.aio
+
+from wigwag.api.ua.v1 import owner_pb2, owner_pb2_grpc
+from wigwag.errors import OverloadedError
+from wigwag.runtime.rpc import ClientTls, open_channel, service_error
+
+
+class PodChannels:
+    """One channel to each other pod, opened when it is first needed.
+
+    Args:
+        address: Returns where the gRPC of a pod is reached; empty: nowhere.
+        tls: How channels are encrypted; None: plain.
+        token: Bearer token that the pods know each other by; None: none.
+    """
+
+    def __init__(
+        self, address: Callable[[str], str], *, tls: ClientTls | None = None, token: str | None = None
+    ) -> None:
+        self._address = address
+        self._tls = tls
+        self._token = token
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the channels."""
+        await self._stack.aclose()
+
+    def stub(self, pod: str) -> owner_pb2_grpc.UaPodServiceStub:
+        """Return what calls a pod.
+
+        Raises:
+            OverloadedError: It is not known where it is.
+        """
+        address = self._address(pod)
+        if not address:
+            raise OverloadedError(f"it is not known where pod {pod} is reached")
+        channel = self._channels.get(address)
+        if channel is None:
+            channel = self._channels[address] = open_channel(address, tls=self._tls, token=self._token)
+            self._stack.push_async_callback(channel.close)
+        return owner_pb2_grpc.UaPodServiceStub(channel)
+
+    async def control(self, pod: str, request: owner_pb2.ControlRequest) -> None:
+        """Have the owner of a session do something.
+
+        Raises:
+            ServiceError: What it answered; OverloadedError when it is not reached.
+        """
+        try:
+            await self.stub(pod).Control(request)
+        except grpc.aio.AioRpcError as error:
+            raise service_error(error) from error
