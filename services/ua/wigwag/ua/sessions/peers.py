@@ -51,7 +51,7 @@ class PodChannels:
         channel = self._channels.get(address)
         if channel is None:
             channel = self._channels[address] = open_channel(address, tls=self._tls, token=self._token)
-            self._stack.push_async_callback(channel.close)
+            self._stack.push_async_callback(channel.close, None)
         return owner_pb2_grpc.UaPodServiceStub(channel)
 
     async def control(self, pod: str, request: owner_pb2.ControlRequest) -> None:
