@@ -53,7 +53,7 @@ class AgentPod(SipClient):
 
     def registration(self, expires: int = 600, **more: str) -> Request:
         """Make its REGISTER."""
-        contact = f'<sip:{self.pod}@{AGENTS}>;+sip.instance="{pod_instance(self.pod)}";reg-id=1'
+        contact = f'<sip:{self.pod}@{AGENTS}>;+sip.instance="<{pod_instance(self.pod)}>";reg-id=1'
         fields = [("Contact", more.get("contact", contact)), ("Expires", str(expires)), ("Supported", "outbound")]
         pods = f"sip:pods@{AGENTS}"
         request = self.request("REGISTER", f"sip:{AGENTS}", fields, to=more.get("to", pods), call_id=f"reg-{self.pod}")

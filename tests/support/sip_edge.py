@@ -119,7 +119,7 @@ class EdgeUnderTest:
             bus=bus,
             pusher=pusher,
             ledger=ledger,
-            directory=AgentDirectory(sessions, applications or ApplicationUris()),
+            directory=AgentDirectory(sessions=sessions, applications=applications or ApplicationUris()),
         )
         self.edge: Edge = self.parts.edge
         self.others: list[EdgeUnderTest] = []

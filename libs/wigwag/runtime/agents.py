@@ -25,8 +25,8 @@ def pods_aor(domain: str) -> str:
 
 
 def pod_instance(pod: str) -> str:
-    """Return the ``+sip.instance`` of a ua pod, with its angle brackets, without quotes."""
-    return f"<urn:uuid:{uuid5(_NAMESPACE, pod)}>"
+    """Return the URN that is the ``+sip.instance`` of a ua pod, without quotes and angle brackets."""
+    return f"urn:uuid:{uuid5(_NAMESPACE, pod)}"
 
 
 class ApplicationUris:

@@ -35,7 +35,7 @@ from .ledger import ledger_readings, open_ledger
 from .messages_api import messages_router
 from .mi import mi_router
 from .mi_core import core_commands, statistics_commands
-from .modules import CONSTRUCTORS, Module, Surroundings
+from .modules import CONSTRUCTORS, UA, Module, Surroundings
 from .node_status import BUS, STORE, Availability, NodeStatus
 from .observing import Observing
 from .server import AdminServer
@@ -96,7 +96,7 @@ class Node:
             store = await stack.enter_async_context(open_store(self.settings.redis, self.status.availability(STORE)))
             bus = await self._open_bus(stack)
             telemetry.register(lambda: bus_readings(bus))
-            ledger = await stack.enter_async_context(open_ledger(self.settings, database, bus, self.pod, self.status))
+            ledger = await stack.enter_async_context(self._open_ledger(database, bus))
             telemetry.register(lambda: ledger_readings(ledger))
             surroundings = Surroundings(
                 self.settings,
@@ -108,6 +108,8 @@ class Node:
                 observing.tracing,
                 shares_ports=self._worker is not None,
                 ledger=ledger,
+                services=tuple(self._services),
+                modules=self.modules,
             )
             for name in self._services:
                 module: Module = self._constructors[name](surroundings)
@@ -123,6 +125,10 @@ class Node:
             self._stack = stack.pop_all()
         logger.info("node is running", services=list(self.modules), admin=self.admin_url, rpc=self.rpc_target)
         return self
+
+    def _open_ledger(self, database: Database, bus: Bus) -> AbstractAsyncContextManager[Ledger]:
+        writes = bool(self.settings.relay.sip.listeners) or UA in self._services
+        return open_ledger(database, bus, self.pod, self.status, sweeps=writes)
 
     async def _open_bus(self, stack: AsyncExitStack) -> Bus:
         servers = self.settings.kafka.bootstrap_servers

@@ -14,7 +14,6 @@ from wigwag.runtime.names import LEDGER_COUNTERS, LEDGER_WAITING
 from wigwag.runtime.telemetry import Reading
 
 from .node_status import LEDGER, NodeStatus
-from .settings import Settings
 
 LOOK = 1.0
 """Seconds between two looks at how the sweep is."""
@@ -22,19 +21,19 @@ LOOK = 1.0
 
 @asynccontextmanager
 async def open_ledger(
-    settings: Settings, database: Database, bus: Bus, pod: str, status: NodeStatus
+    database: Database, bus: Bus, pod: str, status: NodeStatus, *, sweeps: bool
 ) -> AsyncIterator[Ledger]:
-    """Open the ledger until the context ends; its events go to the bus if a service here writes messages.
+    """Open the ledger until the context ends.
 
     Args:
-        settings: All settings.
         database: Where its rows are.
         bus: Where its events go.
         pod: Id of this process.
         status: Shows how the sweep is.
+        sweeps: Whether events of its rows are sent to the bus: a service of this process writes messages.
     """
     async with Ledger(database, clock=wall) as ledger:
-        if not settings.relay.sip.listeners:
+        if not sweeps:
             yield ledger
             return
         sweeper = LedgerSweeper(ledger, LedgerEvents(bus, pod), holder=pod)

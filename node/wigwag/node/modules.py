@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import StoredCredentials
@@ -73,18 +73,25 @@ class Surroundings:
     """Whether other processes of this host listen on the same ports."""
     ledger: "Ledger | None" = None
     """Accepted messages; None: none are accepted."""
+    services: Sequence[str] = ()
+    """Names of all services of this process."""
+    modules: "Mapping[str, Module]" = field(default_factory=dict)
+    """Those that serve already; the relay does before the user agent is made."""
 
 
 def _relay(surroundings: Surroundings) -> Module:
     from wigwag.relay.module import RelayModule
+
+    from .agents import directory, is_embedded, with_internal_listeners
 
     settings = surroundings.settings
     if not settings.relay.listeners and not settings.relay.sip.listeners:
         raise ConfigurationError(
             "relay.listeners is empty, and relay.sip.listeners too: the relay needs a listener, or run with --demo"
         )
+    is_for_agent = UA in surroundings.services and is_embedded(settings)
     return RelayModule(
-        settings.relay,
+        with_internal_listeners(settings) if is_for_agent else settings.relay,
         database=surroundings.database,
         file_credentials=file_credentials(settings),
         data_dir=settings.node.data_dir,
@@ -100,6 +107,7 @@ def _relay(surroundings: Surroundings) -> Module:
         reuse_port=surroundings.shares_ports,
         shutdown_grace=settings.node.shutdown_grace,
         ledger=surroundings.ledger,
+        directory=directory(settings, surroundings.store),
     )
 
 
@@ -108,12 +116,14 @@ def _hep(settings: TraceSettings) -> HepSender | None:
     return HepSender(*server, capture_id=settings.hep_capture_id, node="wigwag") if server is not None else None
 
 
+UA: Final = "ua"
+"""Name of the user agent's service."""
 CONSTRUCTORS: Mapping[str, Callable[[Surroundings], Module]] = {"relay": _relay}
 GROUPS: Mapping[str, tuple[str, ...]] = {"all": tuple(CONSTRUCTORS)}
 
 
 def chosen(names: Sequence[str]) -> list[str]:
-    """Return the services meant by the names, groups spelled out, each once; no name means all.
+    """Return the services meant by the names, groups spelled out, each once, as they are started; no name means all.
 
     Raises:
         ConfigurationError: A name is unknown; lists the known ones.
@@ -124,7 +134,7 @@ def chosen(names: Sequence[str]) -> list[str]:
             known = ", ".join([*CONSTRUCTORS, *GROUPS])
             raise ConfigurationError(f"there is no service {name!r}; known are: {known}")
         found.update(dict.fromkeys(GROUPS.get(name, (name,))))
-    return list(found)
+    return [name for name in CONSTRUCTORS if name in found]
 
 
 def file_credentials(settings: Settings) -> list[StoredCredentials]:

@@ -24,7 +24,7 @@ def uri(text: str) -> SipUri:
 
 def test_instance_is_the_same_for_one_pod_and_another_for_any_other() -> None:
     assert pod_instance("ua-0.1") == pod_instance("ua-0.1") != pod_instance("ua-0.2")
-    assert pod_instance("ua-0.1") == "<urn:uuid:3f2befce-c05a-5cc0-9f1e-8cfc0719d375>"
+    assert pod_instance("ua-0.1") == "urn:uuid:3f2befce-c05a-5cc0-9f1e-8cfc0719d375"
 
 
 def test_pods_register_at_the_domain_whatever_its_case() -> None:

@@ -43,6 +43,7 @@ from .route_hook import HttpRouteHook
 from .routing import RoutingTable
 from .service import Relay
 from .session_journal import SessionJournal
+from .sip.agents import NOBODYS, AgentDirectory
 from .sip.module import SipModule
 from .sip.routing.config import SipRouteHookSettings
 from .status import RelayStatus
@@ -87,6 +88,7 @@ class RelayModule:
         drain_control: What operators drain with; None: they drain the relay alone.
         status: Where it tells how it is.
         ledger: Where SIP messages for services and absent users are kept; None: none are.
+        directory: Knows whose sessions and addresses of the user agent are.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class RelayModule:
         shutdown_grace: float = 30.0,
         drain_control: DrainControl | None = None,
         ledger: Ledger | None = None,
+        directory: AgentDirectory = NOBODYS,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -126,6 +129,7 @@ class RelayModule:
         self._shutdown_grace = shutdown_grace
         self._drain_control = drain_control
         self._ledger = ledger
+        self._directory = directory
         self._status = RelayStatus(status)
         self._status_tree = status
         self._stack = AsyncExitStack()
@@ -391,6 +395,7 @@ class RelayModule:
             database=self._database,
             hook=hook,
             bus=self._bus,
+            directory=self._directory,
         )
         self.sip = await stack.enter_async_context(sip)
         self.router = routers(self.router, sip.router)

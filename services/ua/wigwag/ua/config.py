@@ -1,5 +1,6 @@
 """Settings of the user agent, frozen; the node reads them from the environment and the TOML file."""
 
+from dataclasses import dataclass
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -18,6 +19,20 @@ class UaEdgeSettings(Section):
     same process."""
     certificate: tuple[str, str] | None = None
     """PEM files (chain, key) that prove us to both; needed when they are in another process."""
+    ca_file: str | None = None
+    """Authorities of their certificates; None: the system's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeAddresses:
+    """Where the edge is, as the user agent uses it: that of ``ua.edge``, or the one of the same process."""
+
+    sip: tuple[str, ...]
+    """SIP URIs, tried in order; all SIP goes over a connection to one of them, whatever a Route says."""
+    relay: str
+    """MSRP URI; empty: there is no relay of ours."""
+    certificate: tuple[str, str] | None = None
+    """PEM files (chain, key)."""
     ca_file: str | None = None
     """Authorities of their certificates; None: the system's."""
 
@@ -151,7 +166,7 @@ class ApplicationSettings(Section):
 class UaSettings(Section):
     """The user agent."""
 
-    domain: str = "agents.invalid"
+    domain: Annotated[str, Field(min_length=1)] = "agents.invalid"
     """Host of our Contact, known to the edge only: ``sip:<session>@<domain>``."""
     edge: UaEdgeSettings = UaEdgeSettings()
     relays: tuple[UaForeignRelaySettings, ...] = ()

@@ -73,7 +73,7 @@ async def test_each_pod_has_a_binding_named_by_its_instance(edge: EdgeUnderTest)
     await pods(edge)
     found = await edge.store.find_registrations([f"sip:pods@{AGENTS}"])
     bindings = found[f"sip:pods@{AGENTS}"].bindings
-    assert {binding.instance for binding in bindings} == {pod_instance(f"ua-{n}") for n in (1, 2, 3)}
+    assert {binding.instance for binding in bindings} == {f"<{pod_instance(f'ua-{n}')}>" for n in (1, 2, 3)}
     assert all(binding.flow is not None and binding.flow.listener == "peer" for binding in bindings)
 
 
@@ -85,7 +85,7 @@ async def test_more_pods_register_than_a_user_may_have_devices(edge: EdgeUnderTe
 async def test_nobody_without_a_certificate_registers_as_a_pod(edge: EdgeUnderTest, kind: str) -> None:
     mallory = SipClient(edge, "alice", kind=kind)
     for uri in (f"sip:{AGENTS}", f"sip:{DOMAIN}"):
-        fields = [("Contact", f'<{mallory.contact}>;+sip.instance="{pod_instance("ua-1")}";reg-id=1')]
+        fields = [("Contact", f'<{mallory.contact}>;+sip.instance="<{pod_instance("ua-1")}>";reg-id=1')]
         mallory.send(mallory.request("REGISTER", uri, fields, to=f"sip:pods@{AGENTS}"))
         await edge.settle()
         assert mallory.response().status == 403

@@ -42,6 +42,8 @@ class SessionOwners(Protocol):
 class AgentDirectory:
     """Who knows what belongs to the user agent."""
 
+    domain: str = "agents.invalid"
+    """Host of the user agent's Contacts, which only the edge knows."""
     sessions: SessionOwners | None = None
     """Knows which pod owns a session; None: nobody does."""
     applications: Applications = field(default_factory=ApplicationUris)
@@ -58,7 +60,6 @@ class UserAgents:
     Args:
         edge: The edge.
         locating: Knows their bindings.
-        domain: Host of their Contacts.
         directory: Knows whose sessions and addresses are.
         wall: The store's clock.
 
@@ -71,11 +72,10 @@ class UserAgents:
         edge: "Edge",
         locating: Locating,
         *,
-        domain: str,
         directory: AgentDirectory,
         wall: Callable[[], float],
     ) -> None:
-        self.aor = pods_aor(domain)
+        self.aor = pods_aor(directory.domain)
         self._edge = edge
         self._locating = locating
         self._directory = directory
@@ -144,12 +144,12 @@ class UserAgents:
         if session is None:
             # A store that came back empty knows of no session until its owner has written it again.
             known = self._owners.get(session_id, "")
-            return (pod_instance(known) if known else ""), ""
+            return (_instance(known) if known else ""), ""
         if not session.pod:
             self._owners.pop(session_id, None)
             return "", ""
         self._remember(session_id, session.pod)
-        instance = pod_instance(session.pod)
+        instance = _instance(session.pod)
         return (instance, "") if session.lease_until > self._wall() else ("", instance)
 
     def _remember(self, session_id: str, pod: str) -> None:
@@ -186,6 +186,11 @@ class UserAgents:
         ]
         first.others = others
         return [[first]]
+
+
+def _instance(pod: str) -> str:
+    """Return a pod's instance as a binding has it."""
+    return f"<{pod_instance(pod)}>"
 
 
 def _rank(instance: str, key: str) -> bytes:

@@ -125,7 +125,7 @@ def assemble(
         directory: Knows whose sessions and addresses of the user agent are.
     """
     sip = settings.sip
-    edge = _edge(settings, addresses, runtime, keys, next_hops, pod, clustered=clustered)
+    edge = _edge(settings, addresses, runtime, keys, next_hops, pod, directory.domain, clustered=clustered)
     edge.sockets = dict(sockets)
     locations = Locations(store, runtime.now, wall)
     authenticator = _authenticator(settings, edge, runtime, keys, source, pod)
@@ -153,6 +153,7 @@ def _edge(
     keys: SigningKeys,
     next_hops: NextHops,
     pod: str,
+    agents: str,
     *,
     clustered: bool,
 ) -> Edge:
@@ -174,7 +175,7 @@ def _edge(
     edge = Edge(
         sip,
         pod=pod,
-        names=OwnNames(sip.domains or settings.domains, addresses, sip.aliases, agents=sip.agent_domain),
+        names=OwnNames(sip.domains or settings.domains, addresses, sip.aliases, agents=agents),
         transactions=transactions,
         proxy=proxy,
         now=runtime.now,
@@ -224,7 +225,7 @@ def _registrar(
 
 
 def _agents(edge: Edge, locations: Locations, directory: AgentDirectory, wall: Callable[[], float]) -> UserAgents:
-    agents = UserAgents(edge, locations, domain=edge.settings.agent_domain, directory=directory, wall=wall)
+    agents = UserAgents(edge, locations, directory=directory, wall=wall)
     edge.proxy.lead_to_agents(agents.aor, list(edge.addresses.values()))
     return agents
 

@@ -186,8 +186,6 @@ class SipSettings(Section):
     """Domains whose users register here; empty: those of the relay (``relay.domains``)."""
     aliases: tuple[str, ...] = ()
     """More names and addresses by which clients know the listeners, such as in their outbound proxy's setting."""
-    agent_domain: Annotated[str, Field(min_length=1)] = "agents.invalid"
-    """Host of the user agent's Contacts, which only this edge knows; the node sets it to ``ua.domain``."""
     trusted_networks: tuple[str, ...] = ()
     """Networks of neighbours whose requests are taken without digest, and whose P-Asserted-Identity is believed."""
     routes: tuple[SipRouteSettings, ...] = ()

@@ -28,7 +28,7 @@ class OwnNames:
         agents: str,
     ) -> None:
         aliases = tuple(aliases)
-        self._agents = agents.lower()
+        self._agents = agents.lower() or "\0"  # Not that of a tel URI, which has no host.
         self.domains = frozenset(domain.lower() for domain in domains)
         self._hostports: set[tuple[str, int | None]] = set()
         sent_by = set()
