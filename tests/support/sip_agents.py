@@ -51,6 +51,11 @@ class AgentPod(SipClient):
         self.pod = pod
         self.aor = application
 
+    def connect(self) -> None:
+        """Open a new connection, with a certificate."""
+        super().connect()
+        self.connection.certificate_names = (AGENTS,)
+
     def registration(self, expires: int = 600, **more: str) -> Request:
         """Make its REGISTER."""
         contact = f'<sip:{self.pod}@{AGENTS}>;+sip.instance="<{pod_instance(self.pod)}>";reg-id=1'

@@ -196,8 +196,8 @@ class RelaySettings(Section):
     drain_pace: PositiveCount = 200
     """Connections closed per second when the relay drains, at random, so that clients don't come back all at once."""
     agents: tuple[str, ...] = ("agents.invalid",)
-    """Names in client certificates by which our own ua pods are known on ``peer`` listeners: their AUTH needs no digest
-    and carries ``Fencing-Token``."""
+    """Names in client certificates by which our own ua pods are known on ``peer`` listeners, of MSRP and of SIP: their
+    AUTH needs no digest and carries ``Fencing-Token``; they register and call for applications."""
     agent_listener: str | None = None
     """Listener whose address stands in the URIs that ua pods get, so that their peers can connect; None: the first
     ``tls``, else ``tcp``, else ``wss``, else ``ws``."""

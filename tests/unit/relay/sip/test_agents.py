@@ -81,9 +81,11 @@ async def test_more_pods_register_than_a_user_may_have_devices(edge: EdgeUnderTe
     await pods(edge, *(f"ua-{n}" for n in range(edge.settings.sip.registrar.contacts + 5)))
 
 
-@pytest.mark.parametrize("kind", ["udp", "tcp", "tls", "wss"])
-async def test_nobody_without_a_certificate_registers_as_a_pod(edge: EdgeUnderTest, kind: str) -> None:
-    mallory = SipClient(edge, "alice", kind=kind)
+@pytest.mark.parametrize(
+    ("kind", "host"), [("udp", ""), ("tcp", ""), ("tls", ""), ("wss", ""), ("peer", ""), ("udp", TRUSTED)]
+)
+async def test_nobody_without_a_pods_certificate_registers_as_one(edge: EdgeUnderTest, kind: str, host: str) -> None:
+    mallory = SipClient(edge, "alice", kind=kind, host=host or "203.0.113.1")
     for uri in (f"sip:{AGENTS}", f"sip:{DOMAIN}"):
         fields = [("Contact", f'<{mallory.contact}>;+sip.instance="<{pod_instance("ua-1")}>";reg-id=1')]
         mallory.send(mallory.request("REGISTER", uri, fields, to=f"sip:pods@{AGENTS}"))

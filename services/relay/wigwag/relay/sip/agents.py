@@ -8,7 +8,7 @@ a dialog outlives both the pod's connection and the pod.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -60,6 +60,7 @@ class UserAgents:
     Args:
         edge: The edge.
         locating: Knows their bindings.
+        names: Names in client certificates by which ua pods are known.
         directory: Knows whose sessions and addresses are.
         wall: The store's clock.
 
@@ -72,12 +73,14 @@ class UserAgents:
         edge: "Edge",
         locating: Locating,
         *,
+        names: Iterable[str],
         directory: AgentDirectory,
         wall: Callable[[], float],
     ) -> None:
         self.aor = pods_aor(directory.domain)
         self._edge = edge
         self._locating = locating
+        self._names = frozenset(map(str.lower, names))
         self._directory = directory
         self._wall = wall
         self._owners: dict[str, str] = {}
@@ -89,22 +92,30 @@ class UserAgents:
         """Tell whether an address belongs to an application."""
         return self._directory.applications.owner(uri) is not None
 
+    def is_pod(self, flow: Flow) -> bool:
+        """Tell whether a flow is a ua pod's: over mutual TLS, with a certificate that says so.
+
+        Another neighbour's certificate makes him a neighbour, not one who takes the calls of applications.
+        """
+        if not isinstance(flow, StreamFlow) or not flow.address.trusted or flow.channel is None:
+            return False
+        return not self._names.isdisjoint(flow.channel.certificate_names)
+
     def identify(self, incoming: Incoming) -> Identity:
         """Return who sent a request over a neighbour's flow.
 
-        A ua pod speaks for applications; they may do what users may. Another neighbour's word does not make one.
+        A ua pod speaks for applications; they may do what users may.
         """
-        flow = incoming.flow
-        if isinstance(flow, StreamFlow) and any(aor == self.aor for aor, _ in flow.bindings):
+        if self.is_pod(incoming.flow):
             sender = parse_uri(incoming.request.from_.uri)
             if isinstance(sender, SipUri) and self.serves(sender):
                 return Identity(aor=sender.aor, trusted=True)
         return NEIGHBOUR
 
     def is_caller(self, incoming: Incoming) -> bool:
-        """Tell whether a request comes from a session of a ua pod: its Contact says so, over a trusted flow."""
+        """Tell whether a request comes from a session of a ua pod: its Contact says so."""
         contacts = incoming.request.items("contact")
-        if len(contacts) != 1 or not self._edge.is_trusted(incoming.flow):
+        if len(contacts) != 1 or not self.is_pod(incoming.flow):
             return False
         uri = parse_uri(parse_name_address(contacts[0]).uri)
         return isinstance(uri, SipUri) and self._edge.names.is_agents(uri)

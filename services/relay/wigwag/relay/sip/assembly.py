@@ -141,7 +141,7 @@ def assemble(
         routing=router,
         screening=block_lists,
         services=pager,
-        agents=_agents(edge, locations, directory, wall),
+        agents=_agents(settings, edge, locations, directory, wall),
     )
     return SipParts(edge, locations, registrar, authenticator, registrations, block_lists, pager)
 
@@ -224,8 +224,10 @@ def _registrar(
     )
 
 
-def _agents(edge: Edge, locations: Locations, directory: AgentDirectory, wall: Callable[[], float]) -> UserAgents:
-    agents = UserAgents(edge, locations, directory=directory, wall=wall)
+def _agents(
+    settings: RelaySettings, edge: Edge, locations: Locations, directory: AgentDirectory, wall: Callable[[], float]
+) -> UserAgents:
+    agents = UserAgents(edge, locations, names=settings.agents, directory=directory, wall=wall)
     edge.proxy.lead_to_agents(agents.aor, list(edge.addresses.values()))
     return agents
 

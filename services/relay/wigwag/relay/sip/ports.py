@@ -9,7 +9,7 @@ from wigwag.protocols.sip.digest import Role
 from wigwag.store import Registration
 
 if TYPE_CHECKING:
-    from .flows.flow import StreamFlow
+    from .flows.flow import Flow, StreamFlow
     from .incoming import Identity, Incoming
     from .proxy.forwarding import Fallback
     from .proxy.targets import Groups
@@ -111,6 +111,9 @@ class Agents(Protocol):
 
     def serves(self, uri: SipUri) -> bool:
         """Tell whether an address belongs to an application."""
+
+    def is_pod(self, flow: "Flow") -> bool:
+        """Tell whether a flow is one of theirs."""
 
     def identify(self, incoming: "Incoming") -> "Identity":
         """Return who sent a request over a neighbour's flow: an application, or the neighbour."""

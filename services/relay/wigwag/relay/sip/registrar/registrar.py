@@ -101,10 +101,12 @@ class Registrar:
         return names.is_domain(user) and bool(user.user)
 
     async def _check_sender(self, incoming: Incoming, user: SipUri) -> None:
+        if self._edge.names.is_agents(user):
+            if not self._edge.neighbours.agents.is_pod(incoming.flow):
+                raise SipError("Forbidden", status=403)
+            return
         if self._edge.is_trusted(incoming.flow):
             return
-        if self._edge.names.is_agents(user):
-            raise SipError("Forbidden", status=403)
         identity = self._edge.neighbours.authentication.authenticate(incoming, Role.USER_AGENT, user)
         incoming.identity = await identity if isinstance(identity, Coroutine) else identity
 
