@@ -267,7 +267,55 @@ async def test_outcome_may_be_waited_for_until_the_message_expires(ledger: Ledge
     assert await state_of(ledger, message.id) is State.UNCONFIRMED
 
 
+async def test_message_that_is_claimed_as_it_is_accepted_is_as_if_claimed_afterwards(ledger: Ledger) -> None:
+    at_once, later = new_message(claim=("pod-1", 7)), new_message()
+    assert await ledger.accept_one(at_once) == Verdict(at_once.id, None, State.ACCEPTED, 1, attempt=1)
+    await ledger.accept_one(later)
+    assert await claimed(ledger, later.id, token=7) == Verdict(later.id, None, State.ACCEPTED, 1, attempt=1)
+    found = await ledger.find_many([at_once.id, later.id])
+    row = found[at_once.id]
+    assert (row.owner, row.token, row.attempt, row.doubts) == ("pod-1", 7, 1, 1)
+    assert row == replace(found[later.id], id=row.id, position=row.position)
+    assert (await claimed(ledger, at_once.id, token=6)).refusal is Refusal.FENCED
+    assert (await ledger.apply_one(Release(id=at_once.id, token=7, attempt=1))).done
+    assert (await claimed(ledger, at_once.id, token=8, owner="pod-2")).attempt == 2
+
+
+async def test_message_that_was_claimed_as_it_was_accepted_is_unconfirmed_after_a_minute(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    message = new_message(claim=("pod-1", 7))
+    await ledger.accept_one(message)
+    clock.now += 60
+    assert await ledger.end_overdue() == 1
+    assert await state_of(ledger, message.id) is State.UNCONFIRMED
+
+
+@pytest.mark.parametrize("claim", [("", 1), ("pod\n", 1), ("p" * 129, 1), ("pod", -1), ("pod", 2**63)])
+async def test_claim_that_can_not_be_stored_is_refused(ledger: Ledger, claim: tuple[str, int]) -> None:
+    with pytest.raises(ConflictError):
+        await ledger.accept_one(new_message(claim=claim))
+
+
 # Reading
+
+
+async def test_many_are_found_by_their_ids(ledger: Ledger) -> None:
+    messages = [new_message() for _ in range(1_100)]
+    await asyncio.gather(*ledger.accept(messages))
+    ids = [message.id for message in messages]
+    found = await ledger.find_many([*reversed(ids), "unknown", "no such id", ids[0]])
+    assert {name: row.id for name, row in found.items()} == {name: name for name in ids}
+    assert await ledger.find_many([]) == {}
+
+
+async def test_who_takes_a_conversation_over_finds_what_was_claimed_too_in_order(ledger: Ledger) -> None:
+    first, second, third = (new_message(conversation="session:s1") for _ in range(3))
+    first = replace(first, claim=("pod-1", 7))
+    await asyncio.gather(*ledger.accept([first, second, third]))
+    await claimed(ledger, third.id, token=7)
+    found = await ledger.undelivered(conversation="session:s1")
+    assert [(row.id, row.owner) for row in found] == [(first.id, "pod-1"), (second.id, ""), (third.id, "pod-1")]
 
 
 async def test_conversation_is_read_in_order_page_by_page(ledger: Ledger) -> None:

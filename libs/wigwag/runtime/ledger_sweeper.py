@@ -19,7 +19,7 @@ from wigwag.database.ledger import Ledger, LedgerEvent
 from wigwag.errors import WigwagError
 
 LEASE: Final = "ledger sweep"
-MOST_EVENTS: Final = 100
+MOST_EVENTS: Final = 250
 """Messages whose events are published together."""
 
 _logger = structlog.get_logger(__name__)

@@ -12,10 +12,9 @@ from typing import Final, assert_never
 
 from wigwag.errors import ConflictError
 
-from .messages import LONGEST, Refusal, Verdict
+from .messages import LONGEST, Refusal, Verdict, check_claim
 from .states import FIRST_VERSION, State, may_become, overdue_state
 
-LARGEST_TOKEN: Final = 2**63 - 1
 LARGEST_STATUS: Final = 2**31 - 1
 
 
@@ -85,10 +84,7 @@ def check_edit(edit: Edit) -> None:
     """
     match edit:
         case Claim(owner=owner, token=token):
-            if not (0 < len(owner) <= LONGEST["owner"] and owner.isprintable()):
-                raise ConflictError("the owner is empty, too long, or holds characters that the ledger does not")
-            if not 0 <= token <= LARGEST_TOKEN:
-                raise ConflictError(f"the token is not between 0 and {LARGEST_TOKEN}")
+            check_claim(owner, token)
         case Postpone(until=until) if not math.isfinite(until):
             raise ConflictError("the outcome would be waited for without an end")
         case Change(status=int(status)) if not 0 <= status <= LARGEST_STATUS:
@@ -97,7 +93,7 @@ def check_edit(edit: Edit) -> None:
             pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Standing:
     """The part of a row that edits read and write; the names are the columns'."""
 

@@ -117,6 +117,14 @@ class Ledger:
         """
         return await reads.find(self._database, message_id)
 
+    async def find_many(self, message_ids: Iterable[str]) -> dict[str, LedgerRow]:
+        """Return those messages with these ids that there are, by id.
+
+        Raises:
+            DatabaseError: As ``find``.
+        """
+        return await reads.find_many(self._database, message_ids)
+
     async def conversation(self, key: str, *, after: int = 0, limit: int = 100) -> list[LedgerRow]:
         """Return messages of a conversation in the order of their acceptance.
 
@@ -134,6 +142,8 @@ class Ledger:
         self, *, recipient: str | None = None, conversation: str | None = None, after: int = 0, limit: int = 100
     ) -> list[LedgerRow]:
         """Return messages without an outcome whose time has not run out, in the order of their acceptance.
+
+        Those that somebody has claimed are among them: who takes over from a dead owner claims them again.
 
         Args:
             recipient: Only those that wait for him; None: for anybody.

@@ -28,6 +28,8 @@ LONGEST: Final = {
 }
 """Characters that the columns hold; a database without strict mode would cut the rest off silently."""
 
+LARGEST_TOKEN: Final = 2**63 - 1
+
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -56,9 +58,12 @@ class NewMessage:
     """Reference of a body that is stored elsewhere, in place of ``body``."""
     publish: bool = True
     """Whether the acceptance itself is an event; its later states always are."""
+    claim: tuple[str, int] | None = None
+    """Owner and fencing token of the first attempt to deliver it, which begins with the acceptance; None: it waits for
+    a ``Claim``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LedgerRow:
     """A message as the ledger holds it; times are seconds since 1970."""
 
@@ -163,10 +168,24 @@ def check(message: NewMessage) -> None:
         raise ConflictError("the message never expires")
     if message.body is not None and message.blob is not None:
         raise ConflictError("the message has both a body and a reference to one")
+    if message.claim is not None:
+        check_claim(*message.claim)
     if len(message.body or b"") > MAX_BODY:
         raise ConflictError(f"the body is longer than {MAX_BODY} bytes: it has to be a blob")
     if len(headers_text(message.headers)) > MAX_HEADERS:
         raise ConflictError(f"the headers are longer than {MAX_HEADERS} bytes")
+
+
+def check_claim(owner: str, token: int) -> None:
+    """Refuse a claim that the table can't hold.
+
+    Raises:
+        ConflictError: The owner or the token is out of its range.
+    """
+    if not (0 < len(owner) <= LONGEST["owner"] and owner.isprintable()):
+        raise ConflictError("the owner is empty, too long, or holds characters that the ledger does not")
+    if not 0 <= token <= LARGEST_TOKEN:
+        raise ConflictError(f"the token is not between 0 and {LARGEST_TOKEN}")
 
 
 def storable_id(text: str) -> bool:

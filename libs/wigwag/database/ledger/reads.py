@@ -1,5 +1,6 @@
 """Reading the ledger, in bounded pages."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import Row, Select, func, select
@@ -14,21 +15,36 @@ MAX_PAGE: Final = 1_000
 """Rows of one page."""
 
 _COLUMNS: Final = wigwag_ledger.c
+_NAMES: Final = list(LedgerRow.__dataclass_fields__)
+_STATE: Final = _NAMES.index("state")
+_HEADERS: Final = _NAMES.index("headers")
+_ROWS: Final = select(*(_COLUMNS[name] for name in _NAMES))
 
 
 async def find(database: Database, message_id: str) -> LedgerRow | None:
     """Return the message with this id."""
     if not storable_id(message_id):
         return None
-    found = await _page(database, select(wigwag_ledger).where(_COLUMNS.id == message_id))
+    found = await _page(database, _ROWS.where(_COLUMNS.id == message_id))
     return found[0] if found else None
+
+
+async def find_many(database: Database, message_ids: Iterable[str]) -> dict[str, LedgerRow]:
+    """Return those messages with these ids that there are, by id."""
+    ids = [message_id for message_id in dict.fromkeys(message_ids) if storable_id(message_id)]
+    found: list[LedgerRow] = []
+    for begin in range(0, len(ids), MAX_PAGE):
+        some = ids[begin : begin + MAX_PAGE]
+        query = _ROWS.where(_COLUMNS.id.in_(some)).order_by(_COLUMNS.position)
+        found += await _page(database, query)
+    return {row.id: row for row in found}
 
 
 async def conversation(database: Database, key: str, after: int, limit: int) -> list[LedgerRow]:
     """Return messages of a conversation behind a position, in the order of their acceptance."""
     if not key.isprintable():
         return []
-    query = select(wigwag_ledger).where(_COLUMNS.conversation == key, _COLUMNS.position > after)
+    query = _ROWS.where(_COLUMNS.conversation == key, _COLUMNS.position > after)
     return await _page(database, query.order_by(_COLUMNS.position).limit(_bounded(limit)))
 
 
@@ -36,7 +52,7 @@ async def undelivered(
     database: Database, recipient: str | None, conversation: str | None, now: float, after: int, limit: int
 ) -> list[LedgerRow]:
     """Return messages without an outcome whose time has not run out, in the order of their acceptance."""
-    query = select(wigwag_ledger).where(_COLUMNS.state == State.ACCEPTED.value, _COLUMNS.expires > now)
+    query = _ROWS.where(_COLUMNS.state == State.ACCEPTED.value, _COLUMNS.expires > now)
     for column, wanted in ((_COLUMNS.recipient, recipient), (_COLUMNS.conversation, conversation)):
         if wanted is not None and not wanted.isprintable():
             return []
@@ -62,7 +78,7 @@ async def waiting(database: Database, recipient: str | None, conversation: str |
 
 async def pending(database: Database, limit: int) -> list[LedgerRow]:
     """Return messages with states that were not published, in the order of their acceptance."""
-    query = select(wigwag_ledger).where(_COLUMNS.event_pending == True)  # noqa: E712 - IS TRUE uses no index
+    query = _ROWS.where(_COLUMNS.event_pending == True)  # noqa: E712 - IS TRUE uses no index
     return await _page(database, query.order_by(_COLUMNS.position).limit(_bounded(limit)))
 
 
@@ -117,5 +133,8 @@ async def _page(database: Database, query: Select[Any]) -> list[LedgerRow]:
 
 
 def _row(row: Row[Any]) -> LedgerRow:
-    values = dict(row._mapping)
-    return LedgerRow(**{**values, "state": State(row.state), "headers": headers_from(row.headers)})
+    # By position: this is done for every message several times.
+    values = list(row)
+    values[_STATE] = State(values[_STATE])
+    values[_HEADERS] = headers_from(values[_HEADERS])
+    return LedgerRow(*values)

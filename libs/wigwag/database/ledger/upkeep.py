@@ -18,7 +18,7 @@ PURGE_STEP: Final = 200
 _COLUMNS: Final = wigwag_ledger.c
 _PUBLISHED: Final = (
     update(wigwag_ledger)
-    .where(_COLUMNS.position == bindparam("row"), _COLUMNS.published < bindparam("sent"))
+    .where(_COLUMNS.position.in_(bindparam("rows", expanding=True)), _COLUMNS.published < bindparam("sent"))
     .values(published=bindparam("sent"), event_pending=_COLUMNS.version > bindparam("sent"))
 )
 
@@ -31,14 +31,16 @@ async def mark_published(writer: Writer, events: Iterable[LedgerEvent]) -> None:
     highest: dict[int, int] = {}
     for event in events:
         highest[event.row.position] = max(event.version, highest.get(event.row.position, 0))
-    # In the order in which edits lock rows, or the two would wait for each other.
-    values = [{"row": position, "sent": version} for position, version in sorted(highest.items())]
+    rows: dict[int, list[int]] = {}
+    for position, version in sorted(highest.items()):
+        rows.setdefault(version, []).append(position)
 
     async def work() -> None:
         async with writer.transaction() as connection:
-            await connection.execute(_PUBLISHED, values)
+            for version, positions in rows.items():
+                await connection.execute(_PUBLISHED, {"rows": positions, "sent": version})
 
-    if values:
+    if rows:
         await again_after_deadlock(work)
 
 

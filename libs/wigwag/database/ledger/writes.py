@@ -28,11 +28,13 @@ _FIND: Final = (
     select(_COLUMNS.id, *_STANDING).where(_COLUMNS.id.in_(bindparam("ids", expanding=True))).order_by(_COLUMNS.position)
 )
 _LOCK: Final = _FIND.with_for_update()
-_EDITED: Final = [name for name in Standing.__dataclass_fields__ if name not in ("position", "expires")]
+_EDITED: Final = [
+    (f"new_{name}", name) for name in Standing.__dataclass_fields__ if name not in ("position", "expires")
+]
 _UPDATE: Final = (
     update(wigwag_ledger)
     .where(_COLUMNS.position == bindparam("row"))
-    .values({name: bindparam(f"new_{name}") for name in _EDITED})
+    .values({name: bindparam(parameter) for parameter, name in _EDITED})
 )
 
 Result = TypeVar("Result")
@@ -84,12 +86,14 @@ class Writer:
             if _refuses_a_value(error):
                 return await self._halves(messages, error)
             return {message.id: error for message in messages}
-        return {message.id: Verdict(message.id, None, State.ACCEPTED, FIRST_VERSION) for message in messages}
+        return {message.id: _accepted_verdict(message) for message in messages}
 
     async def _insert(self, messages: list[NewMessage]) -> None:
         now = self._clock()
         async with self.transaction() as connection:
-            await connection.execute(insert(wigwag_ledger), [_values(message, now) for message in messages])
+            await connection.execute(
+                insert(wigwag_ledger), [_values(message, now, self._outcome_timeout) for message in messages]
+            )
 
     async def _without_duplicates(
         self, messages: list[NewMessage], conflict: WigwagError
@@ -187,16 +191,23 @@ async def _standings(connection: AsyncConnection, ids: list[str], *, lock: bool)
 
 
 def _standing(row: Row[Any]) -> Standing:
-    values = {name: value for name, value in row._mapping.items() if name != "id"}
-    return Standing(**{**values, "state": State(row.state)})
+    _, position, state, *rest = row
+    return Standing(position, State(state), *rest)
 
 
 def _new_values(standing: Standing) -> dict[str, Any]:
-    values = {f"new_{name}": getattr(standing, name) for name in _EDITED}
-    return {**values, "new_state": standing.state.value, "row": standing.position}
+    values = {parameter: getattr(standing, name) for parameter, name in _EDITED}
+    values["new_state"], values["row"] = standing.state.value, standing.position
+    return values
 
 
-def _values(message: NewMessage, now: float) -> dict[str, Any]:
+def _accepted_verdict(message: NewMessage) -> Verdict:
+    return Verdict(message.id, None, State.ACCEPTED, FIRST_VERSION, attempt=0 if message.claim is None else 1)
+
+
+def _values(message: NewMessage, now: float, outcome_timeout: float) -> dict[str, Any]:
+    owner, token = message.claim or ("", 0)
+    attempts = 0 if message.claim is None else 1
     return {
         "id": message.id,
         "conversation": message.conversation,
@@ -210,14 +221,14 @@ def _values(message: NewMessage, now: float) -> dict[str, Any]:
         "blob": message.blob,
         "state": State.ACCEPTED.value,
         "version": FIRST_VERSION,
-        "attempt": 0,
-        "owner": "",
-        "token": 0,
-        "doubts": 0,
+        "attempt": attempts,
+        "owner": owner,
+        "token": token,
+        "doubts": attempts,
         "created": now,
         "updated": now,
         "expires": message.expires,
-        "due": message.expires,
+        "due": now + outcome_timeout if attempts else message.expires,
         "published": 0 if message.publish else FIRST_VERSION,
         "event_pending": message.publish,
         "reason": "",
