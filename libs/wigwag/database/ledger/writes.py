@@ -191,7 +191,7 @@ async def _standings(connection: AsyncConnection, ids: list[str], *, lock: bool)
 
 
 def _standing(row: Row[Any]) -> Standing:
-    _, position, state, *rest = row
+    _, position, state, *rest = tuple(row)
     return Standing(position, State(state), *rest)
 
 
