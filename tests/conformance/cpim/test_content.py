@@ -3,7 +3,7 @@
 import pytest
 
 from wigwag.errors import LocalProtocolError
-from wigwag.protocols.cpim import ContentHeader, CpimAddress, CpimError, CpimMessage
+from wigwag.protocols.cpim import ContentHeader, CpimAddress, CpimError, CpimLimits, CpimMessage, head_length
 
 ALICE = CpimAddress("sip:alice@example.com")
 
@@ -83,3 +83,20 @@ def test_what_is_not_separated_has_its_type_first() -> None:
         else:
             with pytest.raises(LocalProtocolError):
                 bytes(message)
+
+
+@pytest.mark.parametrize("separator", [b"\r\n\r\n", b"\r\n"])
+def test_of_a_message_in_pieces_the_end_of_its_headers_is_found(separator: bytes) -> None:
+    head = b"From: <sip:alice@example.com>" + separator + b"Content-Type: text/plain\r\nContent-ID: <1>\r\n\r\n"
+    for end in range(len(head)):
+        assert head_length(head[:end]) is None
+    for body in (b"", b"H", b"Hello\r\n\r\n"):
+        assert head_length(head + body) == len(head)
+
+
+def test_headers_in_pieces_that_have_no_end_or_break_the_grammar_are_an_error() -> None:
+    with pytest.raises(CpimError) as caught:
+        head_length(b"X: " + b"x" * 2000, CpimLimits(largest_head=1000))
+    assert caught.value.status == 413
+    with pytest.raises(CpimError):
+        head_length(b"nonsense\r\n\r\nContent-Type: text/plain\r\n\r\n")

@@ -15,7 +15,7 @@ from .error import CpimError
 from .header import CpimHeader
 from .message import CpimMessage
 from .namespaces import CPIM_NAMESPACE, QualifiedName
-from .sections import CpimLimits
+from .sections import CpimLimits, head_length
 
 CPIM_TYPE: Final = "message/cpim"
 """The media type."""
@@ -32,6 +32,7 @@ __all__ = [
     "CpimMessage",
     "QualifiedName",
     "format_date_time",
+    "head_length",
     "parse_date_time",
 ]
 

@@ -30,6 +30,31 @@ class Sections(NamedTuple):
     """Whether a blank line parts the two blocks of headers."""
 
 
+class _TruncatedError(CpimError):
+    """The headers have no end."""
+
+
+def head_length(data: bytes, limits: CpimLimits | None = None) -> int | None:
+    """Return how many octets of a message are headers, for one that comes in pieces.
+
+    ``CpimMessage.parse`` of so many octets is the message without its content, which begins there.
+
+    Args:
+        data: The message's beginning.
+        limits: What its headers may take up; the usual ones if None.
+
+    Returns:
+        None when the headers have not come to their end yet.
+
+    Raises:
+        CpimError: They break the grammar or a limit.
+    """
+    try:
+        return len(data) - len(split(data, limits or CpimLimits()).body)
+    except _TruncatedError:
+        return None
+
+
 def split(data: bytes, limits: CpimLimits) -> Sections:
     """Cut a message apart.
 
@@ -60,7 +85,7 @@ def _block(data: bytes, start: int, limits: CpimLimits) -> tuple[list[str], int]
     if end < 0:
         if len(data) > limits.largest_head:
             raise CpimError("headers too long", status=413)
-        raise CpimError("no blank line after the headers")
+        raise _TruncatedError("no blank line after the headers")
     try:
         text = data[start:end].decode()
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@
 from wigwag.protocols.specification import Spec
 
 from .authentication import Authenticated, AuthenticationFailed, RelayAuthentication
+from .body_part import BodyPart
 from .connection import Connection, ConnectionLimits
 from .events import (
     ConnectionGivenUp,
@@ -52,6 +53,7 @@ __all__ = [
     "SPECIFICATIONS",
     "Authenticated",
     "AuthenticationFailed",
+    "BodyPart",
     "BodyReceived",
     "BodySource",
     "ByteRange",
@@ -105,6 +107,7 @@ _TESTS = "tests/conformance/msrp"
 
 SPECIFICATIONS = (
     Spec("RFC 4975", "5.4", "Sessions and connections", f"{_TESTS}/test_sessions.py"),
+    Spec("RFC 4975", "5.4", "Sessions that go on over another connection", f"{_TESTS}/test_resumption.py"),
     Spec("RFC 4975", "6.1", "URI comparison", f"{_TESTS}/test_sessions.py"),
     Spec("RFC 4975", "7.1", "Requests, chunks, end-lines", f"{_TESTS}/test_framing.py"),
     Spec("RFC 4975", "7.1.1", "Byte-Range, interruptible chunks, 30 s timers", f"{_TESTS}/test_byte_range.py"),
@@ -120,5 +123,6 @@ SPECIFICATIONS = (
     Spec("RFC 4975", "10", "Status codes", f"{_TESTS}/test_reports.py"),
     Spec("RFC 4976", "5.1", "AUTH as a client", "tests/unit/protocols/msrp/test_authentication.py"),
     Spec("RFC 4976", "6.4.1", "Reports summed up over ranges that relays cut", f"{_TESTS}/test_reports.py"),
+    Spec("RFC 5547", "8.7", "Ranges of files as messages of their own", f"{_TESTS}/test_files.py"),
 )
 """What this package conforms to, and the tests that prove it."""

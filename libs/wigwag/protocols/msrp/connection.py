@@ -102,7 +102,9 @@ class Connection:
         """Take up a session.
 
         We are the active side of one that is not ``passive``: it is bound to this connection, and a SEND goes out at
-        once, without a body if there is nothing to say (RFC 4975 section 5.4).
+        once, without a body if there is nothing to say (RFC 4975 section 5.4). A session whose connection was lost,
+        here or in a process that is gone, goes on in the same way; a message that is sent again under its former
+        ``message_id`` is the same for the peer.
 
         Raises:
             ConflictError: Its URI is in use.

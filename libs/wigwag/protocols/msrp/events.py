@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .authentication import Authenticated, AuthenticationFailed
-from .grammar import ByteRange, FailureReport, Path, Status
+from .grammar import ByteRange, FailureReport, Path, Status, first_value
 from .session import Session
 
 
@@ -22,6 +22,10 @@ class MessageReceived:
     fields: tuple[tuple[str, str], ...]
     """All headers of the first chunk after From-Path."""
 
+    def get(self, name: str) -> str | None:
+        """Return the value of the first of these headers called ``name``, such as Content-Disposition."""
+        return first_value(self.fields, name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageStarted:
@@ -36,6 +40,10 @@ class MessageStarted:
     success_report: bool
     failure_report: FailureReport
     fields: tuple[tuple[str, str], ...]
+
+    def get(self, name: str) -> str | None:
+        """Return the value of the first of these headers called ``name``, such as Content-Disposition."""
+        return first_value(self.fields, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,7 +160,7 @@ class RequestHead:
 
     def get(self, name: str) -> str | None:
         """Return the value of the first header called ``name`` after From-Path, in any case of letters."""
-        return _first(self.fields, name)
+        return first_value(self.fields, name)
 
     def get_all(self, name: str) -> list[str]:
         """Return the values of all headers called ``name`` after From-Path, in order."""
@@ -183,14 +183,15 @@ class ResponseHead:
 
     def get(self, name: str) -> str | None:
         """Return the value of the first header called ``name`` after From-Path, in any case of letters."""
-        return _first(self.fields, name)
+        return first_value(self.fields, name)
 
     def get_all(self, name: str) -> list[str]:
         """Return the values of all headers called ``name`` after From-Path, in order."""
         return _all(self.fields, name)
 
 
-def _first(fields: tuple[tuple[str, str], ...], name: str) -> str | None:
+def first_value(fields: tuple[tuple[str, str], ...], name: str) -> str | None:
+    """Return the value of the first header called ``name``, in any case of letters."""
     wanted = name.lower()
     return next((value for field_name, value in fields if field_name.lower() == wanted), None)
 
