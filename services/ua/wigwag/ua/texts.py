@@ -8,7 +8,7 @@ from wigwag.errors import InvalidRequestError
 from wigwag.protocols.sip import SipError, SipUri, parse_uri
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_MEDIA_RANGE = re.compile(r"(?:\*|[!#-'*+\-.0-9A-Z^-~]+/(?:\*|[!#-'*+\-.0-9A-Z^-~]+))")
+_MEDIA_RANGE = re.compile(r"\*|[!#-'+\-.0-9A-Z^-~]+/(?:\*|[!#-'+\-.0-9A-Z^-~]+)")
 _LONGEST_URI: Final = 512
 _MOST_LABELS: Final = 32
 _LONGEST_LABEL: Final = 255
