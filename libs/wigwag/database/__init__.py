@@ -1,5 +1,7 @@
 """SQL: tables (with OpenSIPS names where it has them), sessions, migrations."""
 
+from .applications import ApiKeyRow, ApplicationRow, Applications
+from .blobs import Blob, BlobStore, BlobWriter
 from .blocks import BlockRow, Blocks, normal_pattern
 from .engine import Database
 from .profiles import TcpProfileRow, tcp_profiles
@@ -8,6 +10,12 @@ from .sip_routes import SipPoolMemberRow, SipRouteRow, sip_pool_members, sip_rou
 from .subscribers import Subscribers
 
 __all__ = [
+    "ApiKeyRow",
+    "ApplicationRow",
+    "Applications",
+    "Blob",
+    "BlobStore",
+    "BlobWriter",
     "BlockRow",
     "Blocks",
     "Database",

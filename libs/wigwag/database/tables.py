@@ -225,3 +225,63 @@ wigwag_block = Table(
     sqlite_autoincrement=True,
 )
 """From whom users want nothing."""
+
+wigwag_application = Table(
+    "wigwag_application",
+    metadata,
+    Column("name", _exact(63), primary_key=True),
+    Column("uris", String(4096), nullable=False, server_default=""),
+    Column("answer", String(16), nullable=False, server_default="ask"),
+    Column("answer_timeout", Double, nullable=False, server_default=text("20.0")),
+    Column("fallback", String(16), nullable=False, server_default="reject"),
+    Column("reject_status", Integer, nullable=False, server_default=text("480")),
+    Column("accept_types", String(1024)),
+    Column("accept_wrapped_types", String(1024)),
+    Column("greeting", String(1024), nullable=False, server_default=""),
+    Column("idle_timeout", Double, nullable=False, server_default=text("0.0")),
+    Column("max_duration", Double, nullable=False, server_default=text("43200.0")),
+    Column("message_expires", Double, nullable=False, server_default=text("86400.0")),
+    Column("outcome_timeout", Double, nullable=False, server_default=text("60.0")),
+    Column("way", String(64), nullable=False, server_default="relay"),
+    Column("webhook_url", String(1024)),
+    Column("webhook_secret", String(255)),
+    Column("comment", String(255)),
+)
+"""Programs that chat with SIP users, and their policies; lists are separated by white space."""
+
+wigwag_api_key = Table(
+    "wigwag_api_key",
+    metadata,
+    _id(),
+    Column("application", _exact(63), nullable=False),
+    Column("sha256", _exact(64), nullable=False),
+    Column("prefix", String(16), nullable=False),
+    Column("scopes", String(255), nullable=False),
+    Column("created", Double, nullable=False),
+    Column("comment", String(255), nullable=False, server_default=""),
+    UniqueConstraint("sha256", name="wigwag_api_key_sha256_idx"),
+    sqlite_autoincrement=True,
+)
+"""Keys of applications, by their hash: the key itself is nowhere."""
+
+wigwag_blob = Table(
+    "wigwag_blob",
+    metadata,
+    Column("id", _exact(64), primary_key=True),
+    Column("created", Double, nullable=False),
+    Column("expires", Double, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Index("wigwag_blob_expires_idx", "expires"),
+)
+"""Bodies that are too large for a row of the ledger, and files."""
+
+wigwag_blob_chunk = Table(
+    "wigwag_blob_chunk",
+    metadata,
+    Column("blob", _exact(64), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb"), nullable=False),
+)
+"""Their pieces, all but the last of the same size."""

@@ -9,7 +9,7 @@ sweep: it waits a little longer each time and tries again.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -38,6 +38,16 @@ class Publisher(Protocol):
         """
 
 
+class Blobs(Protocol):
+    """Bodies that are stored elsewhere."""
+
+    async def delete(self, blob_ids: Sequence[str]) -> None:
+        """Delete these; those that are gone already are no error."""
+
+    async def sweep(self) -> int:
+        """Delete some of those whose time has come; return how many."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepTimes:
     """When the sweep does what; all in seconds."""
@@ -64,7 +74,7 @@ class LedgerSweeper:
         publisher: Where events go.
         holder: This process, unique among those that sweep the same ledger, such as its pod id.
         times: When to do what.
-        delete_blobs: Deletes the bodies of purged messages that are stored elsewhere.
+        blobs: The bodies that rows refer to: those of purged messages go, and those that nobody needs.
     """
 
     def __init__(
@@ -74,13 +84,13 @@ class LedgerSweeper:
         *,
         holder: str,
         times: SweepTimes | None = None,
-        delete_blobs: Callable[[Sequence[str]], Awaitable[None]] | None = None,
+        blobs: Blobs | None = None,
     ) -> None:
         self._ledger = ledger
         self._publisher = publisher
         self._holder = holder
         self._times = times or SweepTimes()
-        self._delete_blobs = delete_blobs
+        self._blobs = blobs
         self._next_purge = 0.0
         self.published = 0
         """Events published so far, repeated ones included."""
@@ -140,7 +150,10 @@ class LedgerSweeper:
             return False
         # Set before it is tried: a blob store that is away must not slow down what is published.
         self._next_purge = now + self._times.purge_interval
-        more = bool(await self._ledger.purge(keep=self._times.keep, delete_blobs=self._delete_blobs))
+        delete_blobs = self._blobs.delete if self._blobs is not None else None
+        more = bool(await self._ledger.purge(keep=self._times.keep, delete_blobs=delete_blobs))
+        if self._blobs is not None:
+            more = bool(await self._blobs.sweep()) or more
         if more:
             self._next_purge = now
         return more

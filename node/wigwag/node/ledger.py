@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from wigwag.bus import Bus
-from wigwag.database import Database
+from wigwag.database import BlobStore, Database
 from wigwag.database.ledger import Ledger
 from wigwag.runtime.clock import wall
 from wigwag.runtime.ledger_events import LedgerEvents
@@ -36,7 +36,8 @@ async def open_ledger(
         if not sweeps:
             yield ledger
             return
-        sweeper = LedgerSweeper(ledger, LedgerEvents(bus, pod), holder=pod)
+        blobs = BlobStore(database, clock=wall)
+        sweeper = LedgerSweeper(ledger, LedgerEvents(bus, pod), holder=pod, blobs=blobs)
         tasks = [asyncio.create_task(sweeper.run()), asyncio.create_task(_show(sweeper, status))]
         try:
             yield ledger

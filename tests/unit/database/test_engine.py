@@ -157,7 +157,8 @@ async def test_errors_do_not_show_statements_or_values(tmp_path: Path) -> None:
 def test_sql_for_an_empty_database_can_be_had_without_one(dialect: str) -> None:
     script = sql_script(dialect)
     ours = ("wigwag_subscriber", "wigwag_relay_route", "wigwag_ledger", "wigwag_lease", "wigwag_alembic_version")
-    for table in ("subscriber", "tcp_mgm", *ours, "wigwag_sip_route", "wigwag_sip_pool_member"):
+    newer = ("wigwag_sip_route", "wigwag_sip_pool_member", "wigwag_application", "wigwag_api_key", "wigwag_blob_chunk")
+    for table in ("subscriber", "tcp_mgm", *ours, *newer):
         assert f"CREATE TABLE {table}" in script
 
 

@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from tests.support.ledger import LIFETIME, ManualClock, RecordingPublisher, eventually, new_message
 from tests.support.waiting import until
-from wigwag.database import Database
+from wigwag.database import BlobStore, Database
+from wigwag.database.blobs import UNFINISHED
 from wigwag.database.ledger import Change, Claim, Ledger, State
-from wigwag.errors import BusError, DatabaseError
+from wigwag.database.tables import wigwag_blob
+from wigwag.errors import BusError, DatabaseError, NotFoundError
 from wigwag.runtime.ledger_sweeper import MOST_EVENTS, LedgerSweeper, SweepTimes
 
 QUICK = SweepTimes(interval=0.01, longest_pause=0.02, publish_timeout=0.2)
@@ -206,3 +209,28 @@ async def test_error_of_the_publisher_is_raised_by_a_single_sweep(
     await ledger.accept_one(new_message("m"))
     with pytest.raises(BusError):
         await LedgerSweeper(ledger, publisher, holder="a").sweep()
+
+
+async def test_bodies_go_with_their_messages_and_those_that_nobody_needs_go_too(
+    database: Database, ledger: Ledger, publisher: RecordingPublisher, clock: ManualClock
+) -> None:
+    blobs = BlobStore(database, clock=clock)
+    await blobs.create()
+    writer = await blobs.create()
+    blob = await writer.commit(expires=clock.now + 1e6)
+    await ledger.accept_one(new_message("m", body=None, blob=blob.id))
+    await ledger.apply_one(Change(id="m", version=1, state=State.DELIVERED))
+    times = SweepTimes(interval=0.01, keep=100, purge_interval=0.0)
+    async with running(LedgerSweeper(ledger, publisher, holder="a", times=times, blobs=blobs)):
+        await until(lambda: len(publisher.events) == 2)
+        assert (await blobs.info(blob.id)).size == 0
+        clock.now += UNFINISHED
+        await eventually(lambda: is_gone(ledger, "m"))
+        with pytest.raises(NotFoundError):
+            await blobs.info(blob.id)
+        await eventually(lambda: is_swept(database))
+
+
+async def is_swept(database: Database) -> bool:
+    async with database.transaction() as connection:
+        return (await connection.execute(select(wigwag_blob.c.id))).first() is None

@@ -1,0 +1,177 @@
+"""What the store of blobs has to do on every database."""
+
+import asyncio
+import hashlib
+import random
+import tracemalloc
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.ledger import START, ManualClock, new_message
+from tests.support.sql import execute
+from wigwag.database import BlobStore, Database
+from wigwag.database.blobs import DELETE_STEP, PIECE, UNFINISHED
+from wigwag.database.ledger import Change, Ledger, State
+from wigwag.errors import ConflictError, NotFoundError
+
+LATER = START + 1e6
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    async with Database(url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def blobs(database: Database, clock: ManualClock) -> BlobStore:
+    return BlobStore(database, clock=clock)
+
+
+def octets(length: int) -> bytes:
+    return random.Random(length).randbytes(length)
+
+
+async def stored(blobs: BlobStore, data: bytes, *, step: int = 100_000, expires: float = LATER) -> str:
+    writer = await blobs.create()
+    for begin in range(0, len(data), step):
+        await writer.append(data[begin : begin + step])
+    return (await writer.commit(expires=expires)).id
+
+
+async def read(blobs: BlobStore, blob_id: str, offset: int = 0) -> bytes:
+    return b"".join([piece async for piece in blobs.read(blob_id, offset)])
+
+
+@pytest.mark.parametrize("length", [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 77])
+async def test_blob_is_read_as_it_was_written_from_any_offset(blobs: BlobStore, length: int) -> None:
+    data = octets(length)
+    blob_id = await stored(blobs, data)
+    assert await blobs.size(blob_id) == length
+    assert (await blobs.info(blob_id)).sha256 == hashlib.sha256(data).hexdigest()
+    for offset in {0, 1, PIECE - 1, PIECE, PIECE + 1, length - 1, length, length + 1}:
+        assert await read(blobs, blob_id, offset) == data[max(offset, 0) :]
+
+
+async def test_blob_is_not_there_before_it_is_committed(blobs: BlobStore) -> None:
+    writer = await blobs.create()
+    await writer.append(octets(PIECE))
+    with pytest.raises(NotFoundError):
+        await blobs.info(writer.id)
+    with pytest.raises(NotFoundError):
+        await read(blobs, writer.id)
+    for unknown in ("unknown", "", "\x00", "ü" * 100):
+        with pytest.raises(NotFoundError):
+            await blobs.size(unknown)
+
+
+async def test_blob_with_another_hash_than_was_said_is_not_committed(blobs: BlobStore) -> None:
+    writer = await blobs.create()
+    await writer.append(b"hello")
+    with pytest.raises(ConflictError, match="SHA-256"):
+        await writer.commit(expires=LATER, sha256="00" * 32)
+    with pytest.raises(NotFoundError):
+        await blobs.info(writer.id)
+    assert (await writer.commit(expires=LATER, sha256=hashlib.sha256(b"hello").hexdigest().upper())).size == 5
+
+
+async def test_unfinished_blob_is_gone_on_with_where_its_last_piece_ends(blobs: BlobStore, database: Database) -> None:
+    data = octets(3 * PIECE + 99)
+    first = await blobs.create()
+    await first.append(data[: 2 * PIECE + 500])
+    again = await blobs.reopen(first.id)
+    assert again.size == 2 * PIECE
+    await again.append(data[again.size :])
+    blob = await again.commit(expires=LATER, sha256=hashlib.sha256(data).hexdigest())
+    assert await read(blobs, blob.id) == data
+    with pytest.raises(ConflictError):
+        await blobs.reopen(blob.id)
+    with pytest.raises(NotFoundError):
+        await blobs.reopen("unknown")
+
+
+async def test_blob_whose_commit_was_cut_off_is_gone_on_with(blobs: BlobStore, url: str) -> None:
+    data = octets(PIECE + 99)
+    blob_id = await stored(blobs, data)
+    await execute(url, f"UPDATE wigwag_blob SET complete = false WHERE id = '{blob_id}'")
+    again = await blobs.reopen(blob_id)
+    assert again.size == PIECE
+    await again.append(data[PIECE:])
+    await again.commit(expires=LATER)
+    assert await read(blobs, blob_id) == data
+
+
+async def test_blobs_that_nobody_needs_are_swept(
+    blobs: BlobStore, database: Database, url: str, clock: ManualClock
+) -> None:
+    unfinished = await blobs.create()
+    await unfinished.append(octets((DELETE_STEP + 2) * PIECE))
+    short = await stored(blobs, octets(PIECE + 1), expires=START + 10)
+    kept = await stored(blobs, b"kept")
+    assert await blobs.sweep() == 0
+    clock.now += 10
+    assert await blobs.sweep() == 1
+    with pytest.raises(NotFoundError):
+        await blobs.size(short)
+    clock.now = START + UNFINISHED
+    assert await blobs.sweep() == 1
+    assert await execute(url, "SELECT count(*) FROM wigwag_blob_chunk") == [(1,)]
+    assert await read(blobs, kept) == b"kept"
+    with pytest.raises(NotFoundError):
+        await unfinished.commit(expires=LATER)
+
+
+async def test_blob_that_is_deleted_while_it_is_read_ends_with_an_error(blobs: BlobStore) -> None:
+    blob_id = await stored(blobs, octets(3 * PIECE))
+    pieces = blobs.read(blob_id)
+    await anext(pieces)
+    await blobs.delete([blob_id, "unknown", "\x00"])
+    with pytest.raises(NotFoundError):
+        await anext(pieces)
+
+
+async def test_blobs_go_with_the_rows_that_refer_to_them(
+    blobs: BlobStore, database: Database, clock: ManualClock
+) -> None:
+    blob_id, other = await stored(blobs, b"body"), await stored(blobs, b"other")
+    async with Ledger(database, clock=clock) as ledger:
+        message = new_message(body=None, blob=blob_id)
+        await ledger.accept_one(message)
+        await ledger.apply_one(Change(id=message.id, version=1, state=State.DELIVERED))
+        await ledger.mark_published(await ledger.pending_events())
+        clock.now += 100
+        assert await ledger.purge(keep=50, delete_blobs=blobs.delete) == 1
+    with pytest.raises(NotFoundError):
+        await blobs.size(blob_id)
+    assert await read(blobs, other) == b"other"
+
+
+async def test_several_are_written_at_once(blobs: BlobStore) -> None:
+    bodies = [octets(PIECE * 2 + number) for number in range(6)]
+    ids = await asyncio.gather(*(stored(blobs, body) for body in bodies))
+    assert [await read(blobs, blob_id) for blob_id in ids] == bodies
+
+
+async def test_large_blob_takes_little_memory(blobs: BlobStore) -> None:
+    part = octets(PIECE)
+    await stored(blobs, part)  # what is loaded once is no part of it
+    tracemalloc.start()
+    try:
+        writer = await blobs.create()
+        for _ in range(64):
+            await writer.append(part)
+        blob = await writer.commit(expires=LATER)
+        size = 0
+        async for piece in blobs.read(blob.id):
+            size += len(piece)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size == 64 * PIECE
+    assert peak < 16 * PIECE
