@@ -1,11 +1,11 @@
 """How the user agent reaches the edge: that of the settings, or the one in the same process by listeners of its own."""
 
 import datetime
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from wigwag.errors import ConfigurationError
 from wigwag.relay.config import ListenerSettings, RelaySettings
-from wigwag.relay.sip.agents import AgentDirectory, SessionOwners
+from wigwag.relay.sip.agents import AgentDirectory
 from wigwag.relay.sip.config import SipListenerSettings
 from wigwag.runtime.agents import ApplicationUris
 from wigwag.store import Store
@@ -32,7 +32,7 @@ def directory(settings: Settings, store: Store) -> AgentDirectory:
         applications = ApplicationUris((each.name, each.uris) for each in settings.ua.applications)
     except ValueError as error:
         raise ConfigurationError(f"ua.applications: {error}") from error
-    return AgentDirectory(domain=settings.ua.domain, sessions=cast("SessionOwners", store), applications=applications)
+    return AgentDirectory(domain=settings.ua.domain, sessions=store, applications=applications)
 
 
 def certificates(settings: Settings) -> InternalCertificates:
