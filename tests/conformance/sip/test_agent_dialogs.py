@@ -132,7 +132,7 @@ class Story:
     async def ask(self) -> None:
         """Let the device send a request of the dialog, and an application's pod another."""
         self.device.send(self.within(self.device, CONTACT, self.routes))
-        refused = set()
+        refused: set[str] = set()
         while True:
             await self.settle()
             answered = await self.statuses(self.device)

@@ -1,7 +1,7 @@
 """Settings of the user agent, frozen; the node reads them from the environment and the TOML file."""
 
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -57,7 +57,7 @@ class UaDirectSettings(Section):
     """Port to bind; 0 lets the system choose."""
     advertised_host: str | None = None
     """None: ``host``."""
-    kind: Annotated[str, Field(pattern="^(tcp|tls|ws|wss)$")] = "tcp"
+    kind: Literal["tcp", "tls", "ws", "wss"] = "tcp"
     certificates: tuple[tuple[str, str], ...] = ()
     cema: bool = False
     """Whether ``a=msrp-cema`` is offered (RFC 6714)."""

@@ -52,7 +52,7 @@ class MediaSide:
     """
 
     def __init__(self, ways: Mapping[str, Way], random: Callable[[int], bytes]) -> None:
-        self.ways = ways
+        self.ways = dict(ways)
         self.random = random
 
     def way(self, name: str) -> Way:
