@@ -1,20 +1,24 @@
 """Kafka that is away, hangs, comes back, comes back empty, or wants to know who we are."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.cluster import ClusterMetadata
 from structlog.testing import capture_logs
 
-from tests.support.buses import PATIENCE, Adapter, Collector, new_topic, replayed
+from tests.support.buses import PATIENCE, Adapter, Collector, new_topic, numbered, replayed
 from tests.support.certificates import Authority
 from tests.support.kafka_broker import HOST, Broker, running_kafka
 from tests.support.waiting import until
 from wigwag.bus import Bus, BusError, Earliest, Topic
 from wigwag.bus.kafka import KafkaBus
+from wigwag.bus.kafka_consumer import KafkaConsumer
 from wigwag.bus.kafka_options import KafkaOptions
 
 pytestmark = pytest.mark.peer("kafka")
@@ -207,6 +211,65 @@ async def test_topics_are_made_as_declared_and_left_alone_when_they_exist(broker
             await bus.publish(topic.name, b"value", key="key")
         (warning,) = (log for log in logs if log["event"] == "topic has another number of partitions")
         assert (warning["topic"], warning["found"], warning["wanted"]) == (topic.name, 5, 3)
+
+
+@dataclass(slots=True)
+class View:
+    """What clients see of a topic's partitions in the cluster; a broker may know later of a topic than who made it."""
+
+    topic: Topic
+    is_behind: bool = True
+    hidden: int = 0
+    """Answers in which the topic was missing."""
+
+    def see(self, update: Callable[[Any, Any], None], cluster: Any, answer: Any) -> None:
+        """Take an answer, as it is or without the topic."""
+        rows = [row for row in answer.topics if self.topic.name not in row[:2]]
+        if self.is_behind and len(rows) < len(answer.topics):
+            answer.topics = rows
+            self.hidden += 1
+        update(cluster, answer)
+
+
+async def test_topic_that_a_broker_does_not_know_of_yet_is_consumed_as_soon_as_it_does(
+    adapter: Adapter, topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever leads the group without seeing the topic would give partitions to nobody, and not look again for long."""
+    topic = Topic(topic.name, partitions=4)
+    view, update = View(topic), ClusterMetadata.update_metadata
+    monkeypatch.setattr(ClusterMetadata, "update_metadata", lambda cluster, answer: view.see(update, cluster, answer))
+    assigned: list[int] = []
+    assign = KafkaConsumer.on_partitions_assigned
+
+    async def note(consumer: KafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
+        assigned.append(len(partitions))
+        await assign(consumer, partitions)
+
+    monkeypatch.setattr(KafkaConsumer, "on_partitions_assigned", note)
+    collector = Collector()
+    async with adapter.opened(topic) as bus, bus.consume("group", [topic.name], collector):
+        await until(lambda: view.hidden >= 10 or assigned, PATIENCE)
+        view.is_behind = False
+        await bus.publish(topic.name, b"value", key="key")
+        await collector.until_has(b"value")
+    assert assigned == [4]
+
+
+async def test_partitions_that_a_topic_is_given_later_are_consumed(
+    adapter: Adapter, broker: Broker, topic: Topic
+) -> None:
+    collector = Collector()
+    async with adapter.opened(Topic(topic.name, partitions=1)) as bus, bus.consume("group", [topic.name], collector):
+        await bus.publish(topic.name, b"before", key="key")
+        await collector.until_has(b"before")
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
+        await admin.start()
+        await admin.create_partitions({topic.name: NewPartitions(total_count=8)})
+        await admin.close()
+        async with adapter.opened(Topic(topic.name, partitions=8)) as other:
+            positions = [await other.publish(topic.name, value, key=value.decode()) for value in numbered(30)]
+        assert len({position.partition for position in positions}) > 1
+        await collector.until_has(*numbered(30))
 
 
 # Who may connect

@@ -1,8 +1,9 @@
 """A member of a group that consumes topics of Kafka.
 
-Theory of operation. One loop fetches for the partitions that have room, one commits what is finished. A rebalance takes
-all partitions away: before they are given up, the handlers that run are awaited and what is finished is committed,
-while heartbeats go on; nothing else begins. When the connection fails for good the consumer is made anew.
+Theory of operation. A member joins once it sees the topics: the one that leads the group hands out the partitions that it
+sees. One loop fetches for the partitions that have room, one commits what is finished. A rebalance takes all partitions
+away: before they are given up, the handlers that run are awaited and what is finished is committed, while heartbeats go
+on; nothing else begins. When the connection fails for good the consumer is made anew.
 """
 
 import asyncio
@@ -29,6 +30,8 @@ _REQUEST_TIMEOUT_MS: Final = 35_000
 """Has to be longer than a rebalance: the answer to a join comes at its end."""
 _MAX_POLL_INTERVAL_MS: Final = 86_400_000
 """Nothing is fetched while handlers wait for a database that is away; that must not cost the membership."""
+_METADATA_AGE_MS: Final = 10_000
+"""How long partitions that the group's leader does not see stay unread at most; nothing else tells him of them."""
 _FETCH_MS: Final = 500
 _FETCH_SOME_MS: Final = 50
 """The same while a partition has no room: it may get some meanwhile."""
@@ -101,12 +104,15 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
             max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
+            metadata_max_age_ms=_METADATA_AGE_MS,
         )
         self._consumer = consumer
         committing = asyncio.create_task(self._commit_for_ever(consumer))
         try:
-            await self._until_stopped(consumer.start())
+            # Before it starts, so that it joins no earlier than it sees the topics: a broker may not know yet of one that
+            # was just made, and the group's leader would hand out none of its partitions.
             consumer.subscribe(self._topics, listener=self)
+            await self._until_stopped(consumer.start())
             while not self._stopping.is_set():
                 await self._fetch(consumer)
         finally:
