@@ -1,6 +1,6 @@
 """A member of a group that consumes topics of Kafka.
 
-Theory of operation. A member joins once it sees the topics: the one that leads the group hands out the partitions that it
+Theory of operation. A member joins once it sees the topics: whoever leads the group hands out the partitions that he
 sees. One loop fetches for the partitions that have room, one commits what is finished. A rebalance takes all partitions
 away: before they are given up, the handlers that run are awaited and what is finished is committed, while heartbeats go
 on; nothing else begins. When the connection fails for good the consumer is made anew.
@@ -109,8 +109,8 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         self._consumer = consumer
         committing = asyncio.create_task(self._commit_for_ever(consumer))
         try:
-            # Before it starts, so that it joins no earlier than it sees the topics: a broker may not know yet of one that
-            # was just made, and the group's leader would hand out none of its partitions.
+            # Before it starts, so that it joins no earlier than it sees the topics: a broker may not know yet of one
+            # that was just made, and the group's leader would hand out none of its partitions.
             consumer.subscribe(self._topics, listener=self)
             await self._until_stopped(consumer.start())
             while not self._stopping.is_set():

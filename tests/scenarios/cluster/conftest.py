@@ -1,6 +1,6 @@
 """Clusters for scenarios: pods as processes, a real Redis, all on loopback."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,18 @@ from tests.support.kafka_broker import Broker, running_kafka
 from tests.support.redis_server import RedisServer, running_redis
 
 PODS = 3
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have the ends of the pods' logs told with what went wrong: the test's exception does not pass its fixtures."""
+    report = yield
+    if report.when == "call" and report.failed:
+        clusters = [value for value in item.funcargs.values() if isinstance(value, Cluster)]
+        report.sections += [("logs of the pods", cluster.logs()) for cluster in clusters]
+    return report
 
 
 @pytest.fixture

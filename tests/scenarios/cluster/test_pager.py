@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.cluster import DOMAIN, HOST, Cluster, Pod, running
@@ -92,8 +93,30 @@ def claimant(pods: Cluster, row: str) -> Pod:
     return next(pod for pod in pods.pods if owner.startswith(f"{pod.name}."))
 
 
+def ledger(pods: Cluster) -> list[str]:
+    """Return what the ledger holds of the attempts, as the first pod that lives tells it."""
+    names = ("id", "state", "attempt", "owner", "status", "reason", "created", "updated")
+    for pod in pods.pods:
+        try:
+            pages = [pod.ask(f"/v1/messages?conversation=conversation {number}") for number in range(CONVERSATIONS)]
+        except httpx.HTTPError:
+            continue
+        return [" ".join(f"{name}={row[name]}" for name in names) for page in pages for row in page["messages"]]
+    return ["nobody tells"]
+
+
+@contextmanager
+def explained(pods: Cluster) -> Iterator[None]:
+    """Have the ledger told with what goes wrong in the block."""
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note("\n".join(["the ledger:", *ledger(pods)]))
+        raise
+
+
 def test_message_of_a_killed_pod_is_sent_again_as_the_same_message_by_another(pods: Cluster, kafka: Broker) -> None:
-    with DatagramPeer(address(pods.pods[0]), ALICE) as device:
+    with explained(pods), DatagramPeer(address(pods.pods[0]), ALICE) as device:
         device.register()
         asyncio.run(ask(kafka))
         identities: dict[bytes, set[str]] = defaultdict(set)

@@ -110,6 +110,21 @@ async def test_datagrams_to_a_client_of_a_pod_that_died_go_on_from_another(clust
     assert alice.response().status == 200
 
 
+async def test_datagrams_to_a_client_of_a_pod_that_is_heard_but_not_reached_go_from_here(
+    cluster: SipCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the two links between pods one is missed first."""
+    alice = await registered(cluster.edges["pod-a"], "alice", "tcp")
+    bob = await registered(cluster.edges["pod-b"], "bob")
+    links = cluster.links["pod-a"]
+    links.cut.add("pod-b")
+    monkeypatch.setattr(links, "hears", lambda pod: True)
+    await send(alice, alice.message("bob"))
+    bob.under_test = alice.under_test
+    bob.answer(bob.incoming())
+    assert alice.response().status == 200
+
+
 @pytest.mark.parametrize("where", [0, 1])
 async def test_answer_that_names_a_pod_that_died_reaches_the_pod_that_has_taken_over(
     cluster: SipCluster, where: int
