@@ -56,12 +56,17 @@ def envelope(payload: Payload, *, event_id: str, at: float, pod: str, version: i
         pod: Where.
         version: Of two events about the same thing the higher one is the later; 0: not counted.
     """
-    occurred_at = Timestamp()
-    occurred_at.FromMicroseconds(round(at * 1e6))
+    occurred_at = moment(at)
     field, name = _FIELDS[type(payload)]
     found = Envelope(event_id=event_id, type=name, occurred_at=occurred_at, pod=pod, version=version)
     getattr(found, field).CopyFrom(payload)
     return found.SerializeToString()
+
+
+def moment(seconds: float) -> Timestamp:
+    """Return seconds since the epoch as protobuf has them, to the microsecond."""
+    whole, micros = divmod(round(seconds * 1e6), 1_000_000)
+    return Timestamp(seconds=whole, nanos=micros * 1_000)
 
 
 _FIELDS: Final[dict[type, tuple[str, str]]] = {

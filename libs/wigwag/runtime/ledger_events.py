@@ -29,7 +29,7 @@ _logger = structlog.get_logger(__name__)
 
 
 class LedgerEvents:
-    """A ``Publisher`` for ``LedgerSweeper``.
+    """A ``Publisher`` for ``LedgerSweeper``. States of messages of sessions are told as events of the session only.
 
     Args:
         bus: The bus; its topics are declared here.
@@ -55,8 +55,11 @@ class LedgerEvents:
             await self._publish(topic, pairs)
 
     def _records(self, event: LedgerEvent) -> Iterator[tuple[str, Message]]:
+        if event.row.service == UA:
+            yield from ua_records(event, self._pod)
+            return
         # First what has to be done, then what others may want to know; an attempt to send is no message of its own.
-        yield from ua_records(event, self._pod) if event.row.service == UA else pager_records(event, self._pod)
+        yield from pager_records(event, self._pod)
         if event.row.direction != OUTBOUND:
             yield MESSAGE_STATES.name, self._message(event)
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from wigwag.api.ua.v1 import message_pb2
 from wigwag.database.ledger import Headers, LedgerEvent, LedgerRow, State
 from wigwag.database.ledger.states import FIRST_VERSION
+
+from .events import moment
 
 SERVICE: Final = "ua"
 """Service of these rows."""
@@ -97,15 +97,18 @@ def _headers(fields: SessionFields) -> Iterator[tuple[str, str]]:
 def fields_of(headers: Headers) -> SessionFields:
     """Return what the headers of a row say; names that are not known are passed over."""
     single = dict(headers)
-    cpim = (value.partition(": ") for name, value in headers if name == CPIM)
+    cpim: list[tuple[str, str]] = []
+    if CPIM in single:
+        parts = (value.partition(": ") for name, value in headers if name == CPIM)
+        cpim = [(name, value) for name, _, value in parts]
     size = single.get(SIZE, "")
     return SessionFields(
         session_id=single.get(SESSION, ""),
         application=single.get(APPLICATION, ""),
         msrp_message_id=single.get(MSRP_MESSAGE_ID, ""),
         imdn_message_id=single.get(IMDN_MESSAGE_ID, ""),
-        notifications=notifications_of(single.get(NOTIFICATIONS, "")),
-        cpim=tuple((name, value) for name, _, value in cpim),
+        notifications=notifications_of(single[NOTIFICATIONS]) if NOTIFICATIONS in single else frozenset(),
+        cpim=tuple(cpim),
         size=int(size) if size.isascii() and size.isdigit() else None,
     )
 
@@ -125,15 +128,18 @@ def names_of(notifications: message_pb2.Notifications) -> frozenset[str]:
     return frozenset(name for name in _NOTIFICATIONS if getattr(notifications, name.replace("-", "_")))
 
 
-def message_of(row: LedgerRow, event: LedgerEvent | None = None, *, body: bool = True) -> message_pb2.Message:
+def message_of(
+    row: LedgerRow, event: LedgerEvent | None = None, *, fields: SessionFields | None = None, body: bool = True
+) -> message_pb2.Message:
     """Return a row as an application sees it.
 
     Args:
         row: Of service ``SERVICE``.
         event: As it stood then; None: as it is now.
+        fields: What ``fields_of`` makes of its headers, if the caller knows it.
         body: Whether the body goes with it; its size always does.
     """
-    fields = fields_of(row.headers)
+    fields = fields_of(row.headers) if fields is None else fields
     version, state = (row.version, row.state) if event is None else (event.version, event.state)
     message = message_pb2.Message(
         message_id=row.id,
@@ -145,7 +151,7 @@ def message_of(row: LedgerRow, event: LedgerEvent | None = None, *, body: bool =
         size=len(row.body or b"") if fields.size is None else fields.size,
         state=STATES[state],
         version=version,
-        accepted_at=_moment(row.created),
+        accepted_at=moment(row.created),
         cpim_headers=[message_pb2.CpimHeader(name=_text(name), value=_text(value)) for name, value in fields.cpim],
         imdn_message_id=_text(fields.imdn_message_id),
     )
@@ -160,13 +166,7 @@ def _add_outcome(message: message_pb2.Message, row: LedgerRow) -> None:
     message.status = row.status or 0
     message.reason = _text(row.reason)
     if row.settled is not None:
-        message.settled_at.CopyFrom(_moment(row.settled))
-
-
-def _moment(seconds: float) -> Timestamp:
-    found = Timestamp()
-    found.FromMicroseconds(round(seconds * 1e6))
-    return found
+        message.settled_at.CopyFrom(moment(row.settled))
 
 
 def _text(value: str) -> str:

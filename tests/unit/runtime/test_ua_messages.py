@@ -9,7 +9,7 @@ from tests.support.ledger import new_message
 from tests.unit.runtime.test_pager_events import RecordingBus, swept
 from wigwag.api.ua.v1 import event_pb2, message_pb2
 from wigwag.database.ledger import Change, Claim, State
-from wigwag.runtime.events import MESSAGE_STATES, PAGER_INBOUND, SESSIONS_EVENTS, SESSIONS_OUTBOUND
+from wigwag.runtime.events import PAGER_INBOUND, SESSIONS_EVENTS, SESSIONS_OUTBOUND
 from wigwag.runtime.ua_messages import (
     INBOUND,
     OUTBOUND,
@@ -70,10 +70,7 @@ def test_notifications_are_known_by_name_in_any_case_and_order() -> None:
 
 async def test_message_that_came_is_told_once_with_all_of_it(tmp_path: Path) -> None:
     bus = await swept(tmp_path, row(INBOUND, FIELDS, body=None, blob="b1", content_type="image/png"))
-    assert [(topic, key) for topic, key, _ in bus.records] == [
-        (SESSIONS_EVENTS.name, "s1"),
-        (MESSAGE_STATES.name, "session:s1"),
-    ]
+    assert [(topic, key) for topic, key, _ in bus.records] == [(SESSIONS_EVENTS.name, "s1")]
     (event,) = events(bus)
     message = event.message_received
     assert (event.event_id, event.application, event.session_id) == ("m-1:1", "helpdesk", "s1")
@@ -106,11 +103,7 @@ async def test_body_of_a_message_that_came_is_told_and_that_of_one_that_changed_
 async def test_message_of_an_application_is_put_out_and_each_state_told(tmp_path: Path) -> None:
     fields = SessionFields(session_id="s1", application="helpdesk")
     bus = await swept(tmp_path, row(OUTBOUND, fields, body=b"hi"))
-    assert [topic for topic, _, _ in bus.records] == [
-        SESSIONS_OUTBOUND.name,
-        SESSIONS_EVENTS.name,
-        MESSAGE_STATES.name,
-    ]
+    assert [topic for topic, _, _ in bus.records] == [SESSIONS_OUTBOUND.name, SESSIONS_EVENTS.name]
     (outbound,) = bus.of(SESSIONS_OUTBOUND.name)
     assert (outbound.event_id, outbound.type) == ("m-1", "wigwag.session.message_accepted")
     assert (outbound.session_outbound.session_id, outbound.session_outbound.ledger_id) == ("s1", "m-1")
