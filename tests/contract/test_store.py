@@ -84,6 +84,13 @@ async def test_the_generation_is_the_same_while_nothing_is_lost(store: Store, ot
     assert len(generations) == 1
 
 
+async def test_what_is_kept_grows_old_while_nothing_is_lost(store: Store, other: Store, clock: WallClock) -> None:
+    await store.beat(Pod(id="relay-0.1", address=""))
+    before = await store.held_for("sip:a@example.com")
+    clock.now += 30
+    assert await other.held_for("sip:a@example.com") >= before + 30
+
+
 async def test_statuses_of_all_pods_are_seen_by_each(store: Store, other: Store) -> None:
     await store.put_status("relay-0.1", b"{}")
     await other.put_status("relay-1.1", b"\x00\xfe")

@@ -35,6 +35,7 @@ class FakeRuntime:
         self.later: list[tuple[float, Callable[[], None]]] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.lines: list[tuple[str, dict[str, object]]] = []
+        self.on_sleep: Callable[[float], None] = lambda seconds: None
 
     def now(self) -> float:
         return self.time
@@ -47,6 +48,11 @@ class FakeRuntime:
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
         self.later.append((self.time + delay, callback))
+
+    async def sleep(self, seconds: float) -> None:
+        """Only the test turns the clock on, here too."""
+        self.on_sleep(seconds)
+        await asyncio.sleep(0)
 
     def spawn(self, work: Awaitable[None]) -> None:
         self.tasks.append(asyncio.ensure_future(cast("asyncio.Future[None]", work)))

@@ -212,6 +212,13 @@ class Store(Registrations, AgentSessions, Protocol):
     async def leave(self, pod_id: str) -> None:
         """Forget a pod that ends in good order."""
 
+    async def held_for(self, aor: str) -> float:
+        """Return for how many seconds that has been kept which is written about an address-of-record.
+
+        Since then nothing was lost; what was written before may be. So what is not there proves that it is nowhere only
+        when the pods have had time to write again what is their own. Infinite: nothing is lost as long as a pod lives.
+        """
+
     # Sessions of the relay
 
     async def claim_owner(

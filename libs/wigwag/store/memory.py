@@ -1,5 +1,6 @@
 """The store of a process that is alone: plain dictionaries."""
 
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -88,6 +89,10 @@ class MemoryStore(MemoryRegistrations, MemoryAgentSessions):
         """See ``Store.leave``."""
         for kept in (self._pods, self._seen, self._statuses):
             kept.pop(pod_id, None)
+
+    async def held_for(self, aor: str) -> float:
+        """See ``Store.held_for``."""
+        return math.inf
 
     async def put_status(self, pod_id: str, document: bytes) -> None:
         """See ``Store.put_status``."""

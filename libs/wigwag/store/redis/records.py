@@ -73,9 +73,9 @@ class Keys:
         """The record of such a session."""
         return f"{self._prefix}:{{agents-{bucket}}}:{_escaped(session_id)}:agent"
 
-    def generation(self, tag: str) -> str:
-        """What tells that a server lost what it held."""
-        return self._tagged(tag, "generation")
+    def generation(self, tag: str) -> tuple[str, str]:
+        """What tells that a server lost what it held, and when."""
+        return self._tagged(tag, "generation"), self._tagged(tag, "since")
 
     def _tagged(self, tag: str, kind: str) -> str:
         return f"{self._prefix}:{{{_escaped(tag)}}}:{kind}"

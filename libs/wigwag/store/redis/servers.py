@@ -39,6 +39,13 @@ class Servers(Protocol):
             call_for: Makes the call from a hash tag that lies on the server.
         """
 
+    async def tag_beside(self, key: str) -> str:
+        """Return a hash tag that lies on the server which has the key.
+
+        Raises:
+            StoreError: It can't be found out.
+        """
+
     async def present(self) -> Sequence[Server]:
         """Return the servers that hold keys.
 
@@ -66,6 +73,10 @@ class SingleServer:
     async def run_on_each(self, call_for: Callable[[str], Call]) -> Mapping[str, Answer]:
         """See ``Servers.run_on_each``."""
         return await run_on_each({self._server: "0"}, call_for, _now() + self._timeout)
+
+    async def tag_beside(self, key: str) -> str:
+        """See ``Servers.tag_beside``."""
+        return "0"
 
     async def present(self) -> Sequence[Server]:
         """See ``Servers.present``."""
@@ -154,6 +165,11 @@ class Cluster:
     async def run_on_each(self, call_for: Callable[[str], Call]) -> Mapping[str, Answer]:
         """See ``Servers.run_on_each``."""
         return await run_on_each(self._tags, call_for, _now() + self._timeout)
+
+    async def tag_beside(self, key: str) -> str:
+        """See ``Servers.tag_beside``."""
+        await self._find_slots(_now() + self._timeout)
+        return self._tags[self._server_of(key)]
 
     def _server_of(self, key: str) -> Server:
         slot = key_slot(key.encode())

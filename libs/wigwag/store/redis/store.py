@@ -134,13 +134,20 @@ class RedisStore(RedisRegistrations, RedisAgentSessions):
 
     async def _generation(self) -> str:
         """Return the markers of all servers; one that does not answer has lost nothing as far as one knows."""
-        answers = await self._servers.run_on_each(
-            lambda tag: self._call(_GENERATION, (self._keys.generation(tag),), secrets.token_hex(8))
-        )
-        self._markers |= {name: text(marker) for name, marker in answers.items()}
+        answers = await self._servers.run_on_each(self._generation_call)
+        self._markers |= {name: text(marker) for name, (marker, _) in answers.items()}
         present = [server.name for server in await self._servers.present()]
         self._markers = {name: marker for name, marker in self._markers.items() if name in present}
         return " ".join(self._markers[name] for name in sorted(self._markers))
+
+    async def held_for(self, aor: str) -> float:
+        """See ``Store.held_for``."""
+        tag = await self._servers.tag_beside(self._keys.registration(aor))
+        [(_, seconds)] = await self._servers.run([self._generation_call(tag)])
+        return float(seconds)
+
+    def _generation_call(self, tag: str) -> Call:
+        return self._call(_GENERATION, self._keys.generation(tag), secrets.token_hex(8))
 
     async def leave(self, pod_id: str) -> None:
         """See ``Store.leave``."""

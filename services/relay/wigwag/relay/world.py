@@ -35,6 +35,10 @@ class AsyncioRuntime(Runtime):
         """Call back after ``delay`` seconds."""
         self._loop.call_later(delay, callback)
 
+    async def sleep(self, seconds: float) -> None:
+        """Let so much time pass."""
+        await asyncio.sleep(seconds)
+
     def spawn(self, work: Awaitable[None]) -> None:
         """Run ``work`` beside; what it raises is logged."""
         task = asyncio.ensure_future(work)

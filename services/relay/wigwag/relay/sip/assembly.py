@@ -46,6 +46,9 @@ class SipRuntime(Protocol):
     def random(self, octets: int) -> bytes:
         """Bytes that nobody can predict."""
 
+    async def sleep(self, seconds: float) -> None:
+        """Let so much time pass."""
+
     def spawn(self, work: Awaitable[None]) -> None:
         """Run ``work`` beside; what it raises is logged."""
 
@@ -127,7 +130,7 @@ def assemble(
     sip = settings.sip
     edge = _edge(settings, addresses, runtime, keys, next_hops, pod, directory.domain, clustered=clustered)
     edge.sockets = dict(sockets)
-    locations = Locations(store, runtime.now, wall)
+    locations = Locations(store, runtime.now, wall, runtime.sleep)
     authenticator = _authenticator(settings, edge, runtime, keys, source, pod)
     registrations = _registrations(sip, edge, store, locations, pod, wall, bus)
     registrar = _registrar(edge, registrations, store, locations, pod, wall)

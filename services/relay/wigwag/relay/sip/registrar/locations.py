@@ -1,7 +1,7 @@
 """Where users are registered, as this pod knows it: a cache in front of the store (RFC 3261 section 16.5)."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from math import inf
 from typing import Final
 
@@ -12,7 +12,12 @@ from wigwag.store import Binding, Gap, Registration, RegistrationChanged, Store,
 LIFETIME: Final = 30.0
 """Seconds for which an entry is believed, in case that a notice of its change was lost."""
 REFILLED: Final = 10.0
-"""Seconds after a gap in the notices within which pods write again what the store may have lost."""
+"""Seconds within which pods write again what the store has lost."""
+AWAY: Final = 3.0
+"""Seconds for which a look-up waits for a store that is away: it may only be restarted."""
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 0.5
+"""Seconds between two look-ups of the same user; twice as many after each."""
 MOST: Final = 100_000
 """Entries; the oldest goes when there are more."""
 
@@ -20,19 +25,32 @@ MOST: Final = 100_000
 class Locations:
     """Looks up bindings; what was found is believed until a notice, or for ``LIFETIME``.
 
-    While the store is away, what was known last goes on to be used until the bindings expire; so does what a store that
-    was away knows nothing of, since it may have come back empty. (What is removed, the store remembers for a while.)
+    While the store is away, what was known last goes on to be used until the bindings expire. When nothing is known,
+    the look-up waits for it, though not for long.
+
+    A store that came back empty knows nothing of users until the pods have written again what is their own, which they
+    begin only when they notice. So for ``REFILLED`` seconds absence proves nothing: what was known last is used, and
+    when nothing is, the look-up waits until the user is found or that time is over. The store tells how long it has
+    held what it holds: a notice of its loss comes too late, and not at all to a pod that starts then.
 
     Args:
         store: The store.
         now: Seconds, monotonic.
         wall: The store's clock.
+        sleep: Lets seconds pass.
     """
 
-    def __init__(self, store: Store, now: Callable[[], float], wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
         self._store = store
         self._now = now
         self._wall = wall
+        self._sleep = sleep
         self._known: dict[str, tuple[float, Registration, float]] = {}
         """By AOR: until when it is believed, what is registered, and when the first binding expires."""
         self._running: dict[str, asyncio.Future[Registration]] = {}
@@ -83,7 +101,6 @@ class Locations:
     def changed(self, notice: RegistrationChanged | Gap) -> None:
         """Another pod has changed something, or may have."""
         if isinstance(notice, Gap):
-            self._refilled_at = self._now() + REFILLED
             self._overtaken.update(self._running)
             self._known = {aor: (0.0, registration, 0.0) for aor, (_, registration, _) in self._known.items()}
             return
@@ -94,6 +111,11 @@ class Locations:
             # It is not forgotten: should the store go away now, the old bindings are better than none.
             self._known[notice.aor] = (0.0, known[1], 0.0)
 
+    def emptied(self) -> None:
+        """The store has lost what it held, or another one answers that never had it."""
+        self._refilled_at = self._now() + REFILLED
+        self.changed(Gap())
+
     async def _look_up(self, aor: str) -> Registration:
         running = self._running.get(aor)
         if running is None:
@@ -102,16 +124,44 @@ class Locations:
         return await asyncio.shield(running)
 
     async def _ask(self, aor: str) -> Registration:
-        try:
-            found = (await self._store.find_registrations([aor])).get(aor)
-        except StoreError as error:
-            return self._last_known(aor, error)
-        if found is None and self._now() < self._refilled_at and self.peek(aor):
-            return self._last_known(aor, None)
+        """Look until it is known where the user is, or that he is nowhere.
+
+        Raises:
+            SipError: 503: the store is away for too long and nothing is known.
+        """
+        waited, pause = 0.0, _FIRST_PAUSE
+        while True:
+            try:
+                registration = await self._look(aor)
+            except StoreError as error:
+                registration = self._last_known(aor)
+                if registration is None and waited >= AWAY:
+                    reason = "Registrations Are Not Available"
+                    raise SipError(reason, status=503, headers=(("Retry-After", "5"),)) from error
+            if registration is not None:
+                return registration
+            await self._sleep(pause)
+            waited, pause = waited + pause, min(2 * pause, _LONGEST_PAUSE)
+
+    async def _look(self, aor: str) -> Registration | None:
+        """Look once; None: he may be registered, by a pod that has not written that again.
+
+        Raises:
+            StoreError: The store is away.
+        """
+        self._overtaken.discard(aor)
+        found = (await self._store.find_registrations([aor])).get(aor)
+        if found is None and not await self._is_complete(aor):
+            last = self._last_known(aor)
+            return last if last is not None and last.bindings else None
         registration = found or Registration(aor, (), 0)
         if aor not in self._overtaken:
             self._keep(registration)
         return registration
+
+    async def _is_complete(self, aor: str) -> bool:
+        """Tell whether what the store does not know of is nowhere; asked afterwards, of that very server."""
+        return self._now() >= self._refilled_at and await self._store.held_for(aor) >= REFILLED
 
     def _asked(self, aor: str, done: "asyncio.Future[Registration]") -> None:
         del self._running[aor]
@@ -119,12 +169,15 @@ class Locations:
         if not done.cancelled():
             done.exception()  # Whoever waited has it; that nobody did is no error.
 
-    def _last_known(self, aor: str, error: StoreError | None) -> Registration:
+    def _last_known(self, aor: str) -> Registration | None:
+        """Return what holds of what was known last; None: nothing was, or all of it was to be refreshed meanwhile."""
         known = self._known.get(aor)
         if known is None:
-            raise SipError("Registrations Are Not Available", status=503, headers=(("Retry-After", "5"),)) from error
+            return None
         registration, wall = known[1], self._wall()
         bindings = tuple(binding for binding in registration.bindings if binding.expires_at > wall)
+        if registration.bindings and not bindings:
+            return None
         return Registration(aor, bindings, registration.version)
 
     def _keep(self, registration: Registration) -> None:

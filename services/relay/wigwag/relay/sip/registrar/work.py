@@ -145,7 +145,7 @@ class RegistrationWork:
     def _compare(self, before: str | None, now: str | None) -> str | None:
         """Write everything again when the store has lost it, which it does not tell of by itself."""
         if now is not None and before not in (None, now):
-            self._locations.changed(Gap())
+            self._locations.emptied()
             self._registrations.upkeep.write_again()
         return now or before
 
