@@ -65,8 +65,12 @@ class EdgePods:
         ]
         self.cluster = Cluster(
             directory, pods, redis_url=redis_url, kafka=kafka, node=node, workers=True,
-            relay={"domains": [DOMAIN], "sip": {"listeners": listeners, **(sip or {})}},
-            # Where more runs than there are processors a pod may get its turn late: that is no outage of Redis.
+            # Where more runs than there are processors a pod may get its turn late: that is no overload of the edge, ...
+            relay={
+                "domains": [DOMAIN],
+                "sip": {"listeners": listeners, "overload": {"target_delay": 4.0}, **(sip or {})},
+            },
+            # ... and no outage of Redis.
             sections=cast("dict[str, dict[str, Any]]", {"users": users, "redis": {"timeout": 10.0}}),
         )  # fmt: skip
 
