@@ -65,7 +65,7 @@ class EdgePods:
         ]
         self.cluster = Cluster(
             directory, pods, redis_url=redis_url, kafka=kafka, node=node, workers=True,
-            # Where more runs than there are processors a pod may get its turn late: that is no overload of the edge, ...
+            # Where more runs than there are processors a pod may get its turn late: that is no overload of the edge ...
             relay={
                 "domains": [DOMAIN],
                 "sip": {"listeners": listeners, "overload": {"target_delay": 4.0}, **(sip or {})},
