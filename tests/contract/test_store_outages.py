@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.support.redis_server import RedisCluster, RedisServer, running_redis, running_redis_cluster
-from tests.support.stores import ALICE, FLOW, WallClock, agent_session, binding, claim, record
+from tests.support.stores import ALICE, FLOW, agent_session, binding, claim, record
 from tests.support.waiting import until
 from wigwag.errors import StoreError
 from wigwag.store import MARGIN, Change, Gap, MissingError, PeerBinding, Pod, Registration, RegistrationChanged, Store
@@ -19,7 +19,6 @@ from wigwag.store.registration_rules import REMEMBERED
 pytestmark = pytest.mark.peer("redis-server")
 POD = Pod(id="relay-0.1", address="10.0.0.1:2857")
 TIMEOUT = 0.5
-HOUR = 3600.0
 HERE = PeerBinding("pod-a", 1)
 
 
@@ -281,41 +280,6 @@ async def test_a_store_that_is_flushed_shows_another_generation(store: RedisStor
     assert (await store.beat(POD)).generation != before
 
 
-@pytest.mark.parametrize("empty", [True, False])
-async def test_what_a_restarted_server_holds_is_young_whoever_asks_first(server: RedisServer, empty: bool) -> None:
-    clock = WallClock()
-    async with RedisStore(server.url, timeout=TIMEOUT, clock=clock) as store:
-        await store.beat(POD)
-        clock.now += HOUR
-        assert await store.held_for("a") >= HOUR
-        server.restart(empty=empty)  # the last writes may be missing in its file
-        await until_done(lambda: store.find_registrations(["a"]))
-        assert await store.held_for("a") == 0
-        clock.now += 7
-        async with RedisStore(server.url, timeout=TIMEOUT, clock=clock) as late:
-            assert await late.held_for("a") == pytest.approx(7)
-
-
-async def test_what_a_flushed_server_holds_is_young(server: RedisServer) -> None:
-    clock = WallClock()
-    async with RedisStore(server.url, timeout=TIMEOUT, clock=clock) as store:
-        await store.beat(POD)
-        clock.now += HOUR
-        with server.admin() as admin:
-            admin.flushall()
-        assert await store.held_for("a") == 0
-
-
-async def test_what_is_held_does_not_look_older_when_the_clock_is_set_back(server: RedisServer) -> None:
-    clock = WallClock()
-    async with RedisStore(server.url, timeout=TIMEOUT, clock=clock) as store:
-        await store.beat(POD)
-        clock.now -= HOUR
-        assert await store.held_for("a") == 0
-        clock.now += 5
-        assert await store.held_for("a") == pytest.approx(5)
-
-
 async def test_scripts_that_the_server_forgot_are_sent_again(store: RedisStore, server: RedisServer) -> None:
     now = time.time()
     claimed = [await claim(store, record(f"s{number}", now=now)) for number in range(3)]
@@ -525,18 +489,6 @@ async def test_a_master_that_lost_everything_shows_in_the_generation(
         after = (await clustered.beat(POD)).generation
         assert after != before
         before = after
-
-
-async def test_only_what_the_emptied_master_of_a_cluster_held_is_young(cluster: RedisCluster) -> None:
-    clock = WallClock()
-    async with RedisStore(cluster.url, timeout=TIMEOUT, clock=clock) as store:
-        await store.beat(POD)
-        clock.now += HOUR
-        with cluster.masters[1].admin() as admin:
-            admin.flushall()
-        ages = [await store.held_for(f"sip:user{number}@example.com") for number in range(30)]
-        assert 0 < ages.count(0) < 30
-        assert all(age >= HOUR for age in ages if age)
 
 
 async def test_a_slot_that_moves_is_followed(clustered: RedisStore, cluster: RedisCluster) -> None:
