@@ -9,7 +9,7 @@ from wigwag.protocols.sdp import Agreement
 from wigwag.transport.connector import Connector
 from wigwag.transport.msrp_client import MsrpClient
 
-_UNREACHABLE_PORT: Final = 9
+UNREACHABLE_PORT: Final = 9
 """In the URI of who listens nowhere (RFC 6135 section 4.2.2)."""
 
 
@@ -70,7 +70,7 @@ class DirectWay:
             host = f"[{uri.host}]" if ":" in uri.host else uri.host
             return MsrpUri.parse(f"{uri.scheme}://{host}:{uri.port}/{session_id};{uri.transport}")
         scheme = "msrps" if self._secure else "msrp"
-        return MsrpUri.parse(f"{scheme}://agents.invalid:{_UNREACHABLE_PORT}/{session_id};tcp")
+        return MsrpUri.parse(f"{scheme}://agents.invalid:{UNREACHABLE_PORT}/{session_id};tcp")
 
     def accepted(self) -> MsrpClient:
         """Return the receiver of a connection that a peer opens: what a ``Listener`` asks for."""

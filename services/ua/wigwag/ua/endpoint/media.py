@@ -8,7 +8,7 @@ from wigwag.errors import ConfigurationError
 from wigwag.protocols.msrp import MsrpUri
 from wigwag.transport.connector import Connector
 
-from .direct import DirectWay
+from .direct import UNREACHABLE_PORT, DirectWay
 
 FENCING_TOKEN: Final = "Fencing-Token"  # noqa: S105 - a header's name
 """Header of our AUTH at our own relay: an AUTH with a lower number is refused (DESIGN.md section 6)."""
@@ -36,8 +36,8 @@ class RelayWay:
     listens = True
 
     def own_uri(self, session_id: str) -> MsrpUri:
-        """Return our own URI, the same on every pod: the relay knows a session that moves by it."""
-        return MsrpUri.parse(f"{self.uri.scheme}://{self.own_host}:{self.uri.port or 2855}/{session_id};tcp")
+        """Return our own URI, the same on every pod, whatever port it finds the relay at: a session is known by it."""
+        return MsrpUri.parse(f"{self.uri.scheme}://{self.own_host}:{UNREACHABLE_PORT}/{session_id};tcp")
 
 
 Way = RelayWay | DirectWay
