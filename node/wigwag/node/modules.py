@@ -111,6 +111,28 @@ def _relay(surroundings: Surroundings) -> Module:
     )
 
 
+def _ua(surroundings: Surroundings) -> Module:
+    # Stands in CONSTRUCTORS as soon as the module is there.
+    from wigwag.ua.module import UaModule  # type: ignore[import-untyped]
+
+    from .agents import edge_addresses
+
+    settings = surroundings.settings
+    module: Module = UaModule(
+        settings.ua,
+        edge=edge_addresses(settings, surroundings.modules.get("relay")),  # type: ignore[arg-type]
+        store=surroundings.store,
+        bus=surroundings.bus,
+        ledger=surroundings.ledger,
+        database=surroundings.database,
+        status=surroundings.status,
+        pod=surroundings.pod,
+        tracing=surroundings.tracing,
+        data_dir=settings.node.data_dir,
+    )
+    return module
+
+
 def _hep(settings: TraceSettings) -> HepSender | None:
     server = settings.hep_server
     return HepSender(*server, capture_id=settings.hep_capture_id, node="wigwag") if server is not None else None
@@ -135,6 +157,20 @@ def chosen(names: Sequence[str]) -> list[str]:
             raise ConfigurationError(f"there is no service {name!r}; known are: {known}")
         found.update(dict.fromkeys(GROUPS.get(name, (name,))))
     return [name for name in CONSTRUCTORS if name in found]
+
+
+def without_idle(names: Sequence[str], asked: Sequence[str], settings: Settings) -> list[str]:
+    """Return the services to host: without the user agent where there is no SIP for it and nobody asked for it by name.
+
+    Args:
+        names: What ``chosen`` returned.
+        asked: What it was given.
+        settings: All settings.
+    """
+    from .agents import is_embedded
+
+    has_no_edge = is_embedded(settings) and not settings.relay.sip.listeners
+    return [name for name in names if name != UA or UA in asked or not has_no_edge]
 
 
 def file_credentials(settings: Settings) -> list[StoredCredentials]:

@@ -11,11 +11,12 @@ from wigwag.database import Database
 from wigwag.relay.config import ListenerSettings
 from wigwag.runtime import logging
 
+from .agents import certificates, is_embedded
 from .application import Node, run_in_loop, serve
 from .configuration import load
 from .data_directory import make_data_directory
 from .demo_data import DOMAIN, DemoData, ensure_demo_data
-from .modules import chosen
+from .modules import UA, chosen, without_idle
 from .settings import Settings
 from .terminal import console
 from .workers import Worker, check, supervise
@@ -41,6 +42,7 @@ def run_node(services: Sequence[str], *, config: Path | None, demo: bool, worker
         data = ensure_demo_data(configuration.settings.node.data_dir)
         configuration = load(os.environ, file=config, demo=data.layer())
     settings = configuration.settings
+    names = without_idle(names, services, settings)
     # gRPC's native part writes lines of its own to standard error, which are no JSON.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     logging.configure(level=settings.node.log_level, style=settings.node.log_format)
@@ -57,6 +59,8 @@ def _run_workers(settings: Settings, services: Sequence[str], *, config: Path | 
     """Prepare what workers would make at the same time, then let them run."""
     check(settings, count)
     make_data_directory(settings.node.data_dir)
+    if UA in without_idle(chosen(services), services, settings) and is_embedded(settings):
+        certificates(settings)
     arguments = ["run", *services, *(["--config", str(config)] if config is not None else [])]
     run_in_loop(_prepare_and_supervise(settings, [*arguments, *(["--demo"] if demo else [])], count))
 

@@ -17,7 +17,7 @@ from wigwag.node.agents import LISTENER, directory, edge_addresses, with_interna
 from wigwag.node.application import Node
 from wigwag.node.certificates import AUTHORITY_DAYS, RENEW_DAYS, ensure_internal_certificates
 from wigwag.node.demo_data import ensure_demo_data
-from wigwag.node.modules import CONSTRUCTORS, Surroundings
+from wigwag.node.modules import CONSTRUCTORS, Surroundings, without_idle
 from wigwag.node.settings import Settings
 from wigwag.protocols.sip import parse_uri
 from wigwag.protocols.sip.uri import SipUri
@@ -186,3 +186,14 @@ def test_internal_certificates_are_renewed_before_they_end_and_when_the_name_is_
     later = NOW + datetime.timedelta(days=AUTHORITY_DAYS - RENEW_DAYS + 1)
     ensure_internal_certificates(tmp_path / "i", "other.invalid", later)
     assert edge != files[0].certificate.read_bytes()
+
+
+def test_user_agent_that_has_no_edge_is_left_out_unless_it_is_asked_for(tmp_path: Path) -> None:
+    with_sip, everything = settings_in(tmp_path), ["relay", "ua"]
+    sip = with_sip.relay.sip.model_copy(update={"listeners": ()})
+    without = with_sip.model_copy(update={"relay": with_sip.relay.model_copy(update={"sip": sip})})
+    assert without_idle(everything, [], with_sip) == everything
+    assert without_idle(everything, ["all"], without) == ["relay"]
+    assert without_idle(everything, ["relay", "ua"], without) == everything
+    elsewhere = without.model_copy(update={"ua": settings_in(tmp_path, ua={"edge": ELSEWHERE}).ua})
+    assert without_idle(everything, [], elsewhere) == everything
