@@ -1,0 +1,354 @@
+"""Messages of applications become durable: only then are they answered."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from wigwag.api.ua.v1 import message_pb2, ua_pb2
+from wigwag.database.ledger import MAX_BODY, Ledger, LedgerRow, NewMessage, Refusal, State, Verdict
+from wigwag.errors import ConflictError, InvalidRequestError, OverloadedError, WigwagError
+from wigwag.runtime.ua_messages import OUTBOUND, SERVICE, STATES, SessionFields, conversation_of, headers_of, names_of
+from wigwag.ua.config import ApplicationSettings, UaLimits
+from wigwag.ua.ports import Outcome
+from wigwag.ua.sessions.ports import Sessions
+from wigwag.ua.sessions.record import SessionRecord
+
+from .checking import check, message_id_of
+from .delivery import Delivery
+from .flow import Flow, Outgoing, Stage
+from .staging import Blobs
+from .wrapping import check_wrapping
+
+_BLOB_SPARE: Final = 30 * 86_400.0
+"""Seconds for which a body stays beyond its message's expiry: longer than rows are kept."""
+_LONGEST_ADDRESS: Final = 255
+_ACCEPTED: Final = message_pb2.DELIVERY_STATE_ACCEPTED
+
+
+@dataclass(slots=True, eq=False)
+class _New:
+    """A message between its check and its outcome."""
+
+    index: int
+    message: NewMessage
+    fields: SessionFields
+    outgoing: Outgoing | None = None
+    """Its place in the queue; None: this pod does not send it, or it is there already."""
+    future: "asyncio.Future[Verdict] | None" = None
+
+
+class Outbound:
+    """Accepts messages.
+
+    Args:
+        sessions: Whose they are.
+        ledger: Makes them durable.
+        blobs: Likewise, large bodies.
+        delivery: Sends those of sessions of this pod.
+        limits: What a message, and a session, may take.
+        wall: Seconds since 1970, by the store's clock.
+        hand_over: Told session and id of each message that another pod has to send.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        ledger: Ledger,
+        blobs: Blobs,
+        delivery: Delivery,
+        *,
+        limits: UaLimits,
+        wall: Callable[[], float],
+        hand_over: Callable[[str, str], None],
+    ) -> None:
+        self.uncertain: dict[str, tuple[Flow, Outgoing]] = {}
+        """Messages of which nobody knows whether they were committed, by id."""
+        self.counters = {"accepted": 0, "duplicates": 0, "refused": 0}
+        self._sessions = sessions
+        self._ledger = ledger
+        self._blobs = blobs
+        self._delivery = delivery
+        self._limits = limits
+        self._wall = wall
+        self._hand_over = hand_over
+
+    async def accept(
+        self, record: SessionRecord, application: ApplicationSettings, messages: Sequence[ua_pb2.OutboundMessage]
+    ) -> list[Outcome]:
+        """Accept messages of one session, in order (``MessageSide.accept``)."""
+        own = self._sessions.owned(record.id)
+        flow = self._delivery.flow(own) if own is not None else None
+        if flow is not None and own is not None:
+            record = own.record
+            if flow.waiting + len(messages) > self._limits.unsent:
+                raise OverloadedError(f"{flow.waiting} messages of the session wait already")
+        large = any(len(message.body) > MAX_BODY for message in messages)
+        outcomes: list[Outcome] = [Outcome()] * len(messages)
+        if large or (flow is not None and flow.lock.locked()):
+            good = self._checked(record, application, messages, outcomes, None)
+            work = self._accept_large(record.id, flow, messages, good, outcomes)
+        else:
+            good = self._checked(record, application, messages, outcomes, flow)
+            self._submit(flow, good)
+            work = self._await(record.id, flow, good, outcomes)
+        # A caller who goes in the middle must not leave us in doubt about what was committed.
+        await asyncio.shield(asyncio.ensure_future(work))
+        return outcomes
+
+    async def _accept_large(
+        self,
+        session_id: str,
+        flow: Flow | None,
+        messages: Sequence[ua_pb2.OutboundMessage],
+        good: list[_New],
+        outcomes: list[Outcome],
+    ) -> None:
+        async with flow.lock if flow is not None else contextlib.nullcontext():
+            good = await self._without_bodies(messages, good, outcomes)
+            try:
+                self._submit(flow, good)
+            except WigwagError as error:
+                for new in good:
+                    outcomes[new.index] = Outcome(error=error)
+                return
+        await self._await(session_id, flow, good, outcomes)
+
+    # Checks
+
+    def _checked(
+        self,
+        record: SessionRecord,
+        application: ApplicationSettings,
+        messages: Sequence[ua_pb2.OutboundMessage],
+        outcomes: list[Outcome],
+        flow: Flow | None,
+    ) -> list[_New]:
+        now = self._wall()
+        ahead = self._delivery.claims_ahead(flow) if flow is not None else 0
+        claim = (self._sessions.pod, flow.own.token) if flow is not None else None
+        good: list[_New] = []
+        for index, message in enumerate(messages):
+            try:
+                new = self._new(index, record, application, message, now, claim if len(good) < ahead else None)
+            except WigwagError as error:
+                self.counters["refused"] += 1
+                outcomes[index] = Outcome(error=error)
+            else:
+                good.append(new)
+        return good
+
+    def _new(
+        self,
+        index: int,
+        record: SessionRecord,
+        application: ApplicationSettings,
+        message: ua_pb2.OutboundMessage,
+        now: float,
+        claim: tuple[str, int] | None,
+    ) -> _New:
+        check(message, record, self._limits.message_bytes)
+        body = message.body
+        fields = SessionFields(
+            session_id=record.id,
+            application=record.application,
+            notifications=names_of(message.notifications) if message.HasField("notifications") else frozenset(),
+            cpim=tuple((header.name, header.value) for header in message.cpim_headers),
+            size=len(body) if len(body) > MAX_BODY else None,
+        )
+        if fields.cpim:
+            check_wrapping(record, fields, message.content_type)
+        new = NewMessage(
+            id=message_id_of(record.id, message.idempotency_key),
+            conversation=conversation_of(record.id),
+            service=SERVICE,
+            direction=OUTBOUND,
+            sender=record.local_uri[:_LONGEST_ADDRESS],
+            recipient=record.remote_uri[:_LONGEST_ADDRESS],
+            content_type=message.content_type,
+            headers=headers_of(fields),
+            body=body if len(body) <= MAX_BODY else None,
+            expires=_expires(message, application, now),
+            claim=claim,
+        )
+        return _New(index, new, fields)
+
+    # Bodies
+
+    async def _without_bodies(
+        self, messages: Sequence[ua_pb2.OutboundMessage], good: list[_New], outcomes: list[Outcome]
+    ) -> list[_New]:
+        """Write large bodies to the blob store; return the messages that are to go into the ledger."""
+        kept = []
+        for new in good:
+            body = messages[new.index].body
+            try:
+                if len(body) > MAX_BODY and not await self._is_known(messages[new.index], new, outcomes):
+                    new.message = replace(new.message, blob=await self._written(body, new.message.expires))
+                if not outcomes[new.index].message_id:
+                    kept.append(new)
+            except WigwagError as error:
+                outcomes[new.index] = Outcome(error=error)
+        return kept
+
+    async def _is_known(self, message: ua_pb2.OutboundMessage, new: _New, outcomes: list[Outcome]) -> bool:
+        """Tell whether a message with a key was accepted before: then its body is not written again."""
+        row = await self._ledger.find(new.message.id) if message.idempotency_key else None
+        if row is None:
+            return False
+        outcomes[new.index] = await self._duplicate(new.message, message.body, row)
+        return True
+
+    async def _written(self, body: bytes, expires: float) -> str:
+        writer = await self._blobs.create()
+        await writer.append(body)
+        return (await writer.commit(expires=expires + _BLOB_SPARE)).id
+
+    # The ledger
+
+    def _submit(self, flow: Flow | None, good: list[_New]) -> None:
+        """Hand messages to the ledger, and take their places in the queue, in one step: the order is that of both."""
+        if flow is not None:
+            self._queue(flow, good)
+        try:
+            futures = self._ledger.accept([new.message for new in good])
+        except WigwagError:
+            for new in good:
+                if flow is not None and new.outgoing is not None:
+                    flow.forget(new.outgoing)
+            raise
+        for new, future in zip(good, futures, strict=True):
+            new.future = future
+
+    def _queue(self, flow: Flow, good: list[_New]) -> None:
+        now = self._wall()
+        for new in good:
+            message = new.message
+            if message.id in flow.known:
+                continue
+            new.outgoing = Outgoing(
+                id=message.id,
+                content_type=message.content_type,
+                body=message.body,
+                blob=message.blob,
+                fields=new.fields,
+                accepted=now,
+                expires=message.expires,
+                stage=Stage.PENDING,
+                claimed=now if message.claim is not None else 0.0,
+                attempt=0 if message.claim is None else 1,
+            )
+            flow.add(new.outgoing)
+
+    async def _await(self, session_id: str, flow: Flow | None, good: list[_New], outcomes: list[Outcome]) -> None:
+        duplicates: list[_New] = []
+        for new in good:
+            assert new.future is not None
+            try:
+                verdict = await new.future
+            except WigwagError as error:
+                outcomes[new.index] = Outcome(error=error)
+                self._not_committed(flow, new, error)
+                continue
+            if verdict.refusal is Refusal.DUPLICATE:
+                duplicates.append(new)
+                continue
+            outcomes[new.index] = Outcome(message_id=verdict.id, state=_ACCEPTED)
+            self._committed(session_id, flow, new.message.id, new.outgoing)
+        if flow is not None and good:
+            self._sessions.active(session_id)
+        if duplicates:
+            await self._answer_duplicates(flow, duplicates, outcomes)
+
+    def _committed(self, session_id: str, flow: Flow | None, message_id: str, outgoing: Outgoing | None) -> None:
+        self.counters["accepted"] += 1
+        if flow is None:
+            self._hand_over(session_id, message_id)
+        elif outgoing is None:
+            return
+        elif flow.over:
+            self._delivery.never_sent(flow, outgoing)
+        elif outgoing.stage is not Stage.PENDING or not self._delivery.is_ours(flow):
+            self._homeless(session_id, flow, outgoing)
+        else:
+            outgoing.stage = Stage.WAITING
+            self._delivery.pump_soon(flow)
+
+    def _homeless(self, session_id: str, flow: Flow, outgoing: Outgoing) -> None:
+        """Pass on a message whose session went to another pod while it was being written."""
+        if outgoing.claimed:
+            self._delivery.give_back(flow, outgoing)
+        self._hand_over(session_id, outgoing.id)
+
+    def _not_committed(self, flow: Flow | None, new: _New, error: WigwagError) -> None:
+        self.counters["refused"] += 1
+        if flow is None or new.outgoing is None:
+            return
+        if isinstance(error, ConflictError):
+            flow.forget(new.outgoing)
+            self._delivery.pump_soon(flow)
+        else:
+            self.uncertain[new.message.id] = (flow, new.outgoing)
+
+    async def find_out(self) -> None:
+        """Ask the ledger which of the uncertain messages are there.
+
+        Raises:
+            DatabaseError: It is away still.
+        """
+        asked = list(self.uncertain.items())[:500]
+        rows = await self._ledger.find_many(message_id for message_id, _ in asked)
+        for message_id, (flow, outgoing) in asked:
+            self.uncertain.pop(message_id, None)
+            if outgoing.stage is not Stage.PENDING:
+                continue
+            row = rows.get(message_id)
+            if row is not None and row.state is State.ACCEPTED:
+                self._committed(flow.own.record.id, flow, message_id, outgoing)
+            else:
+                flow.forget(outgoing)
+                self._delivery.pump_soon(flow)
+
+    # Duplicates
+
+    async def _answer_duplicates(self, flow: Flow | None, duplicates: list[_New], outcomes: list[Outcome]) -> None:
+        try:
+            rows = await self._ledger.find_many(new.message.id for new in duplicates)
+        except WigwagError as error:
+            for new in duplicates:
+                outcomes[new.index] = Outcome(error=error)
+            return
+        for new in duplicates:
+            self.counters["duplicates"] += 1
+            row = rows.get(new.message.id)
+            if flow is not None and new.outgoing is not None and new.outgoing.stage is Stage.PENDING:
+                flow.forget(new.outgoing)
+            if row is None:
+                outcomes[new.index] = Outcome(error=OverloadedError("the message is being purged; try again"))
+                continue
+            outcomes[new.index] = await self._duplicate(new.message, new.message.body or b"", row)
+        self._delivery.take(list(rows.values()))
+
+    async def _duplicate(self, message: NewMessage, body: bytes, row: LedgerRow) -> Outcome:
+        same = row.conversation == message.conversation and row.content_type == message.content_type
+        if row.blob is None:
+            same = same and row.body == body and row.headers == message.headers
+        elif same:
+            blob = message.blob
+            found = (await self._blobs.info(row.blob)).sha256
+            mine = (await self._blobs.info(blob)).sha256 if blob is not None else hashlib.sha256(body).hexdigest()
+            same = row.headers == message.headers and found == mine
+        if not same:
+            return Outcome(error=ConflictError("idempotency_key: it stands for another message"))
+        return Outcome(message_id=row.id, duplicate=True, state=STATES[row.state])
+
+
+def _expires(message: ua_pb2.OutboundMessage, application: ApplicationSettings, now: float) -> float:
+    if not message.HasField("expires_at"):
+        return now + application.message_expires
+    expires = message.expires_at.seconds + message.expires_at.nanos / 1e9
+    if expires <= now:
+        raise InvalidRequestError("expires_at: has passed")
+    return min(expires, now + 366 * 86_400.0)

@@ -1,0 +1,435 @@
+"""Messages of applications on their way: in order within a session, each with one truthful outcome.
+
+Theory of operation. A row of the ledger is claimed with the session's fencing token before any of its octets can leave:
+from then on it is in doubt, and whoever finds it after a kill sends it again under the same Message-ID, or calls it
+unconfirmed. What the endpoint says of it becomes the row's state by compare-and-set. ``failed`` is said only of what
+was refused or provably never sent, by us and by every owner before us.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from wigwag.database.ledger import (
+    OUTCOME_TIMEOUT,
+    Change,
+    Claim,
+    Edit,
+    Ledger,
+    LedgerRow,
+    Postpone,
+    Refusal,
+    Release,
+    State,
+    Verdict,
+)
+from wigwag.errors import ConflictError, NotFoundError, ProtocolError, WigwagError
+from wigwag.protocols.cpim import CPIM_TYPE
+from wigwag.runtime.ua_messages import OUTBOUND, conversation_of
+from wigwag.ua.endpoint.model import OutgoingMessage, Settled, Settlement
+from wigwag.ua.sessions.ports import OwnedSession, Sessions
+
+from .checking import unacceptable
+from .edits import Edits
+from .flow import Flow, Outgoing, Stage
+from .recent import Recent
+from .staging import Blobs, stage
+from .wrapping import head_of, is_wrapped
+
+_PAGE: Final = 500
+_RETRY: Final = 0.5
+_MARGIN: Final = 1.0
+"""Seconds before the ledger would end a message in which we do it: we know whether it has left."""
+_TOO_LATE: Final = "no outcome in time"
+_STATES: Final = {
+    Settlement.DELIVERED: State.DELIVERED,
+    Settlement.FAILED: State.FAILED,
+    Settlement.UNCONFIRMED: State.UNCONFIRMED,
+}
+
+logger = structlog.get_logger("wigwag.ua")
+
+
+class Delivery:
+    """What the sessions of this pod have to send.
+
+    Args:
+        sessions: Sends.
+        ledger: Where messages are.
+        edits: Writes what becomes of them.
+        blobs: Large bodies.
+        in_flight: Messages of a session that are on their way at once.
+        wall: Seconds since 1970, by the store's clock.
+        spawn: Runs work in the background.
+
+    Attributes:
+        recent: Ids of messages that have an outcome.
+        on_sent: Told the session of each message that was sent.
+        on_rows: Told the rows without an outcome of a session that was opened.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        ledger: Ledger,
+        edits: Edits,
+        blobs: Blobs,
+        *,
+        in_flight: int,
+        wall: Callable[[], float],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self.recent = Recent(20_000)
+        self.on_sent: Callable[[OwnedSession], None] = lambda own: None
+        self.on_rows: Callable[[OwnedSession, list[LedgerRow]], None] = lambda own, rows: None
+        self.counters = {"sent": 0, "delivered": 0, "failed": 0, "unconfirmed": 0, "late": 0, "resent": 0}
+        self._sessions = sessions
+        self._ledger = ledger
+        self._edits = edits
+        self._blobs = blobs
+        self._in_flight = in_flight
+        self._wall = wall
+        self._spawn = spawn
+        self._flows: dict[str, Flow] = {}
+        self._to_pump: dict[str, Flow] = {}
+
+    def flow(self, own: OwnedSession) -> Flow:
+        """Return what a session of this pod has to send."""
+        found = self._flows.get(own.record.id)
+        if found is None or found.own is not own:
+            if found is not None:
+                self._drop(found)
+            found = self._flows[own.record.id] = Flow(own)
+        return found
+
+    def is_ours(self, flow: Flow) -> bool:
+        """Tell whether the session is this pod's still."""
+        return self._sessions.owned(flow.own.record.id) is flow.own
+
+    def claims_ahead(self, flow: Flow) -> int:
+        """Return how many of the next messages may be claimed as they are accepted: nothing unclaimed is before them.
+
+        A few in-flights are claimed ahead, since an edit for each costs more than a doubt that ends with the sending.
+        """
+        own = flow.own
+        if not flow.loaded or flow.over or flow.unclaimed or own.record.state != "open" or own.chat.held:
+            return 0
+        return max(0, 4 * self._in_flight - flow.flying - len(flow.queue))
+
+    # Sending
+
+    def pump_soon(self, flow: Flow) -> None:
+        """Send what may be sent, once in this turn of the loop."""
+        if not self._to_pump:
+            asyncio.get_running_loop().call_soon(self._pump_all)
+        self._to_pump[flow.own.record.id] = flow
+
+    def _pump_all(self) -> None:
+        flows, self._to_pump = self._to_pump, {}
+        for flow in flows.values():
+            self.pump(flow)
+
+    def pump(self, flow: Flow) -> None:
+        """Send what may be sent now, in order."""
+        own = flow.own
+        if not flow.loaded or flow.over or own.record.state != "open" or own.chat.held or not self.is_ours(flow):
+            return
+        now = self._wall()
+        while flow.queue and flow.flying < self._in_flight:
+            message = flow.queue[0]
+            if message.stage is Stage.GONE:
+                flow.queue.popleft()
+            elif message.stage is not Stage.WAITING or (message.claimed and flow.claiming):
+                return
+            elif message.expires <= now:
+                self._expired(flow, message)
+            elif message.blob is not None and message.staged is None:
+                message.stage = Stage.STAGING
+                self._spawn(self._stage(flow, message, message.blob))
+                return
+            elif not self._start(flow, message):
+                return
+
+    def _start(self, flow: Flow, message: Outgoing) -> bool:
+        """Claim it if it is not ours yet, else send it; False: nothing can be sent at this moment."""
+        flow.queue.popleft()
+        flow.flying += 1
+        if message.claimed:
+            return self._send(flow, message)
+        message.stage = Stage.CLAIMING
+        flow.claiming += 1
+        claim = Claim(id=message.id, owner=self._sessions.pod, token=flow.own.token)
+        self._edits.put(claim, partial(self._claimed, flow, message))
+        return True
+
+    def _claimed(self, flow: Flow, message: Outgoing, verdict: Verdict) -> None:
+        flow.claiming -= 1
+        flow.unclaimed -= 1
+        if not verdict.done:
+            # It has an outcome, its time has run out (the sweep ends it), or a newer owner has it.
+            flow.flying -= 1
+            if verdict.refusal is Refusal.TRANSITION:
+                self.recent.add(message.id)
+            flow.forget(message)
+        else:
+            message.claimed, message.attempt = self._wall(), verdict.attempt
+            if flow.over:
+                flow.flying -= 1
+                self.never_sent(flow, message)
+            elif not self.is_ours(flow):
+                flow.flying -= 1
+                self.give_back(flow, message)
+            else:
+                self._send(flow, message)
+        self.pump_soon(flow)
+
+    def give_back(self, flow: Flow, message: Outgoing) -> None:
+        """Take our claim back from a message that was not sent by us."""
+        flow.forget(message)
+        self._edits.put(Release(id=message.id, token=flow.own.token, attempt=message.attempt))
+
+    def _send(self, flow: Flow, message: Outgoing) -> bool:
+        record = flow.own.record
+        problem = unacceptable(record, message.content_type, message.size, headers=bool(message.fields.cpim))
+        if problem is not None:
+            flow.flying -= 1
+            self._outcome(flow, message, State.FAILED, *problem)
+            return True
+        # Behind those that were sent before: the order of ``known`` is that of sending.
+        flow.known.pop(message.id, None)
+        flow.known[message.id] = message
+        message.stage = Stage.SENT
+        try:
+            self._sessions.send(record.id, self._wire(flow, message))
+        except ConflictError:
+            # The session is over, which we are about to hear.
+            return self._put_back(flow, message)
+        except ProtocolError as error:
+            flow.flying -= 1
+            self._outcome(flow, message, State.FAILED, 0, str(error))
+            return True
+        self.counters["sent"] += 1
+        self.on_sent(flow.own)
+        return True
+
+    def _put_back(self, flow: Flow, message: Outgoing) -> bool:
+        flow.flying -= 1
+        message.stage = Stage.WAITING
+        flow.queue.appendleft(message)
+        return False
+
+    def _wire(self, flow: Flow, message: Outgoing) -> OutgoingMessage:
+        record, content_type, head = flow.own.record, message.content_type, b""
+        if is_wrapped(record, message.fields, content_type):
+            head = head_of(record, message.id, message.fields, content_type, message.accepted)
+            content_type = CPIM_TYPE
+        staged = message.staged
+        if staged is None:
+            body = message.body or b""
+            return OutgoingMessage(message_id=message.id, content_type=content_type, body=head + body if head else body)
+        return OutgoingMessage(
+            message_id=message.id,
+            content_type=content_type,
+            body=partial(staged.open, head),
+            total=len(head) + staged.size,
+        )
+
+    async def _stage(self, flow: Flow, message: Outgoing, blob: str) -> None:
+        try:
+            staged = await stage(self._blobs, blob)
+        except NotFoundError as error:
+            if message.stage is Stage.STAGING:
+                self._outcome(flow, message, State.FAILED, 0, str(error))
+        except WigwagError:
+            await asyncio.sleep(_RETRY)
+            if message.stage is Stage.STAGING:
+                message.stage = Stage.WAITING
+        else:
+            if message.stage is not Stage.STAGING:
+                staged.close()
+                return
+            message.stage, message.staged = Stage.WAITING, staged
+        self.pump_soon(flow)
+
+    # Outcomes
+
+    def settled(self, event: Settled) -> None:
+        """Take what the endpoint says of a message; others than those of the ledger are passed over."""
+        flow = self._flows.get(event.session.id)
+        message = flow.known.get(event.message_id) if flow is not None else None
+        if flow is None or message is None or message.stage is not Stage.SENT:
+            return
+        flow.flying -= 1
+        self._outcome(flow, message, _STATES[event.settlement], event.status, event.reason)
+        self.pump_soon(flow)
+
+    def _outcome(self, flow: Flow, message: Outgoing, state: State, status: int, reason: str) -> None:
+        if state is State.FAILED and message.doubted:
+            # What an owner before us sent may have arrived.
+            state = State.UNCONFIRMED
+        flow.forget(message)
+        self.recent.add(message.id)
+        self._change(flow, message, state, status, reason)
+
+    def _change(self, flow: Flow, message: Outgoing, state: State, status: int = 0, reason: str = "") -> None:
+        self.counters[state.value] = self.counters.get(state.value, 0) + 1
+        change = Change(
+            id=message.id, version=1, state=state, token=flow.own.token, status=status or None, reason=reason
+        )
+        self._edits.put(change, self._changed)
+
+    def _changed(self, verdict: Verdict) -> None:
+        if not verdict.done:
+            self.counters["late"] += 1
+
+    def never_sent(self, flow: Flow, message: Outgoing) -> None:
+        """Give an outcome to a message whose session is over before it could be sent."""
+        self._outcome(flow, message, State.FAILED, 0, flow.over)
+
+    def _expired(self, flow: Flow, message: Outgoing) -> None:
+        flow.queue.popleft()
+        flow.forget(message)
+        if message.claimed and not message.doubted:
+            self._change(flow, message, State.EXPIRED)
+        # Else the ledger's sweep ends it: expired, or unconfirmed.
+
+    # Time
+
+    def tick(self) -> None:
+        """Do what time has come for; to be called every second or so."""
+        now = self._wall()
+        for flow in list(self._flows.values()):
+            if not self.is_ours(flow):
+                if not flow.over or not flow.known:
+                    self._drop(flow)
+                continue
+            if flow.known:
+                self._look_at(flow, now)
+                self.pump(flow)
+
+    def _look_at(self, flow: Flow, now: float) -> None:
+        timeout = flow.own.application.outcome_timeout
+        soonest = min(timeout, OUTCOME_TIMEOUT - _MARGIN)
+        overdue = [
+            message for message in flow.known.values() if message.claimed and now - message.claimed >= soonest / 2
+        ]
+        unsent: list[Outgoing] = []
+        for message in overdue:
+            age = now - message.claimed
+            if message.stage is Stage.WAITING:
+                self._unclaim(flow, message)
+            elif message.stage is Stage.SENT and age >= (timeout if message.postponed else soonest):
+                self._end_overdue(flow, message, unsent)
+            elif message.stage is Stage.SENT and timeout > soonest and not message.postponed:
+                message.postponed = True
+                until = message.claimed + timeout + _MARGIN
+                token = flow.own.token
+                self._edits.put(Postpone(id=message.id, token=token, attempt=message.attempt, until=until))
+        flow.to_front(unsent)
+
+    def _unclaim(self, flow: Flow, message: Outgoing) -> None:
+        """Let a message that waits do so without a doubt."""
+        message.claimed = 0.0
+        flow.unclaimed += 1
+        self._edits.put(Release(id=message.id, token=flow.own.token, attempt=message.attempt))
+
+    def _end_overdue(self, flow: Flow, message: Outgoing, unsent: list[Outgoing]) -> None:
+        flow.flying -= 1
+        if flow.own.chat.withdraw(message.id):
+            # Nothing of it has left: the connection is away. It waits on.
+            message.claimed, message.stage = 0.0, Stage.WAITING
+            self._edits.put(Release(id=message.id, token=flow.own.token, attempt=message.attempt))
+            unsent.append(message)
+        else:
+            self._outcome(flow, message, State.UNCONFIRMED, 0, _TOO_LATE)
+
+    # The session's life
+
+    def opened(self, own: OwnedSession) -> None:
+        """Send what waits in a session that was opened or taken over; reads the ledger in the background."""
+        flow = self.flow(own)
+        self._spawn(self._load(flow))
+
+    async def _load(self, flow: Flow) -> None:
+        rows = await self._rows(flow, lambda: self.is_ours(flow))
+        if rows is None:
+            return
+        fresh = [Outgoing.of(row) for row in rows if row.direction == OUTBOUND and row.id not in flow.known]
+        fresh = [message for message in fresh if message.id not in self.recent]
+        self.on_rows(flow.own, rows)
+        self.counters["resent"] += sum(message.doubted for message in fresh)
+        flow.to_front(fresh)
+        flow.loaded = True
+        self.pump(flow)
+
+    async def _rows(self, flow: Flow, wanted: Callable[[], bool]) -> list[LedgerRow] | None:
+        """Return the rows without an outcome, however long the database is away; None: not wanted any more."""
+        rows: list[LedgerRow] = []
+        while wanted():
+            after = rows[-1].position if rows else 0
+            try:
+                page = await self._ledger.undelivered(
+                    conversation=conversation_of(flow.own.record.id), after=after, limit=_PAGE
+                )
+            except WigwagError:
+                await asyncio.sleep(_RETRY)
+                continue
+            rows += page
+            if len(page) < _PAGE:
+                return rows
+        return None
+
+    def take(self, rows: list[LedgerRow]) -> None:
+        """Queue rows that other pods accepted for sessions of this one, or that were given up at their acceptance."""
+        for row in rows:
+            message = Outgoing.of(row)
+            own = self._sessions.owned(message.fields.session_id)
+            if own is None or row.state is not State.ACCEPTED or row.direction != OUTBOUND:
+                continue
+            flow = self.flow(own)
+            if row.id in flow.known or row.id in self.recent:
+                continue
+            flow.add(message)
+            self.pump_soon(flow)
+
+    def knows(self, session_id: str, message_id: str) -> bool:
+        """Tell whether a message is under way here, or was not long ago."""
+        flow = self._flows.get(session_id)
+        return message_id in self.recent or (flow is not None and message_id in flow.known)
+
+    def ended(self, own: OwnedSession, reason: str) -> None:
+        """Settle what waits: the session is over. Outcomes of what was on its way came before."""
+        flow = self.flow(own)
+        flow.over = f"the session is over: {reason}"
+        queue, flow.queue = list(flow.queue), type(flow.queue)()
+        for message in queue:
+            if message.stage in (Stage.WAITING, Stage.STAGING):
+                self.never_sent(flow, message)
+        self._spawn(self._end(flow))
+
+    async def _end(self, flow: Flow) -> None:
+        rows = await self._rows(flow, lambda: True)
+        for row in rows or []:
+            if row.direction == OUTBOUND and row.id not in flow.known and row.id not in self.recent:
+                self.end_row(row, flow.over, flow.own.token)
+        if self._flows.get(flow.own.record.id) is flow and not flow.known:
+            del self._flows[flow.own.record.id]
+
+    def end_row(self, row: LedgerRow, reason: str, token: int | None = None) -> None:
+        """Give an outcome to a row of a session that is over."""
+        state = State.UNCONFIRMED if row.doubts else State.FAILED
+        self.recent.add(row.id)
+        edit: Edit = Change(id=row.id, version=row.version, state=state, token=token, reason=reason)
+        self._edits.put(edit, self._changed)
+
+    def _drop(self, flow: Flow) -> None:
+        """Forget a session that is another pod's by now: it finds the rows in the ledger."""
+        if self._flows.get(flow.own.record.id) is flow:
+            del self._flows[flow.own.record.id]
+        for message in list(flow.known.values()):
+            if message.stage is not Stage.CLAIMING:
+                flow.forget(message)
+        flow.queue.clear()

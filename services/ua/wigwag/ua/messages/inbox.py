@@ -1,0 +1,274 @@
+"""Messages of SIP users: kept, told to their application, and only then answered.
+
+Theory of operation. What comes is looked at and gathered; all that has gathered while the ledger was busy is its next
+batch, over all sessions. A message is answered with 200, and the success REPORT sent, once its row is committed: the
+row's event is its delivery to the application, which the ledger's outbox guarantees. While the database is away the
+peer waits for its answer, for as long as he surely does; then he gets 413. RFC 4975 (section 10) has no status for
+"later": 408 and 481 would end the session, 400, 403, 415 and 423 blame the message, and 413 asks only that this one be
+sent no further, so that the user may try again.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import structlog
+
+from wigwag.database.ledger import MAX_BODY, Change, Ledger, LedgerRow, NewMessage, Refusal, State, Verdict
+from wigwag.errors import ConflictError, WigwagError
+from wigwag.protocols.cpim import CpimMessage
+from wigwag.protocols.imdn import NotificationType, Status
+from wigwag.runtime.ua_messages import INBOUND, SERVICE, conversation_of, fields_of, headers_of
+from wigwag.ua.sessions.ports import OwnedSession, Sessions
+
+from .content import Content, inbound_id, wrapping_of
+from .edits import Edits
+from .notifications import Notice, Notifications
+from .staging import Blobs
+
+TRY_LATER: Final = (413, "Try again later")
+"""Status and comment when a message can't be kept now."""
+_PATIENCE: Final = 10.0
+"""Seconds for which a peer is kept waiting for an answer; he gives up after 30 (RFC 4975 section 7.1.1)."""
+_RETRY: Final = 0.25
+_MOST_WAITING: Final = 5_000
+_BLOB_SPARE: Final = 30 * 86_400.0
+_LONGEST_ADDRESS: Final = 255
+_LONGEST_TYPE: Final = 255
+
+logger = structlog.get_logger("wigwag.ua")
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Arrived:
+    """A message that came and has no answer yet."""
+
+    own: OwnedSession
+    message_id: str
+    """MSRP Message-ID."""
+    content: Content
+    accept: Callable[[], None]
+    refuse: Callable[[int, str], None]
+    at: float
+    """When, monotonic."""
+    blob: str | None = None
+    """Where its body is, if it came in pieces."""
+    row_id: str = field(default="")
+    salt: bytes = b""
+
+
+class Inbox:
+    """Keeps what comes.
+
+    Args:
+        sessions: Whose it is.
+        ledger: Where it goes.
+        blobs: Likewise, large bodies.
+        edits: Notes that it was handed on.
+        notifications: Tells those who asked.
+        now: Seconds, monotonic.
+        wall: Seconds since 1970, by the store's clock.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        ledger: Ledger,
+        blobs: Blobs,
+        edits: Edits,
+        notifications: Notifications,
+        *,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self.counters = {"received": 0, "repeated": 0, "refused": 0}
+        self._sessions = sessions
+        self._ledger = ledger
+        self._blobs = blobs
+        self._edits = edits
+        self._notifications = notifications
+        self._now = now
+        self._wall = wall
+        self._arrived: list[Arrived] = []
+        self._notices: list[Notice] = []
+        self._filled = asyncio.Event()
+
+    def put(self, arrived: Arrived) -> None:
+        """Keep a message, and answer it then."""
+        if len(self._arrived) >= _MOST_WAITING:
+            self.refuse(arrived)
+            return
+        arrived.row_id = inbound_id(arrived.own.record.id, arrived.message_id)
+        self._arrived.append(arrived)
+        self._filled.set()
+
+    def put_notice(self, notice: Notice) -> None:
+        """Do what a notification says, and answer it then."""
+        if len(self._notices) >= _MOST_WAITING:
+            notice.refuse(*TRY_LATER)
+            return
+        self._notices.append(notice)
+        self._filled.set()
+
+    def refuse(self, arrived: Arrived) -> None:
+        """Ask the peer to send a message another time."""
+        self.counters["refused"] += 1
+        arrived.refuse(*TRY_LATER)
+
+    async def run(self) -> None:
+        """Work off what comes until cancelled."""
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            arrived, self._arrived = self._arrived, []
+            notices, self._notices = self._notices, []
+            try:
+                await self._keep(arrived)
+                await self._notify(notices)
+            except WigwagError as error:
+                logger.info("messages that came are not kept yet", reason=str(error), waiting=len(arrived))
+                await asyncio.sleep(_RETRY)
+
+    # Messages
+
+    async def _keep(self, arrived: Sequence[Arrived]) -> None:
+        failed: list[Arrived] = []
+        problem: WigwagError | None = None
+        ready = []
+        for each in arrived:
+            try:
+                await self._store_body(each)
+                ready.append(each)
+            except WigwagError as error:
+                problem = error
+                failed.append(each)
+        try:
+            futures = self._ledger.accept([self._row(each) for each in ready])
+        except WigwagError as error:
+            problem, futures = error, []
+            failed += ready
+            ready = []
+        duplicates = []
+        for each, future in zip(ready, futures, strict=True):
+            try:
+                verdict = await future
+            except ConflictError as error:
+                logger.error("a message that came can't be kept", session=each.own.record.id, reason=str(error))
+                each.refuse(400, "The message can't be kept")
+            except WigwagError as error:
+                problem = error
+                failed.append(each)
+            else:
+                if verdict.refusal is Refusal.DUPLICATE:
+                    duplicates.append(each)
+                else:
+                    self._kept(each, verdict)
+        for session_id in {each.own.record.id for each in ready}:
+            self._sessions.active(session_id)
+        if duplicates:
+            await self._repeated(duplicates)
+        if problem is not None:
+            self._again(failed, problem)
+
+    def _again(self, failed: Sequence[Arrived], problem: WigwagError) -> None:
+        now = self._now()
+        kept = []
+        for each in failed:
+            if now - each.at >= _PATIENCE:
+                self.refuse(each)
+            else:
+                kept.append(each)
+        self._arrived[:0] = kept
+        if kept:
+            self._filled.set()
+        raise problem
+
+    async def _store_body(self, arrived: Arrived) -> None:
+        content = arrived.content
+        if len(content.body) <= MAX_BODY or arrived.blob is not None:
+            return
+        writer = await self._blobs.create()
+        await writer.append(content.body)
+        arrived.blob = (await writer.commit(expires=self._expires(arrived) + _BLOB_SPARE)).id
+        fields = replace(content.fields, size=len(content.body))
+        arrived.content = Content(
+            content_type=content.content_type, body=content.body, fields=fields, message=content.message
+        )
+
+    def _row(self, arrived: Arrived) -> NewMessage:
+        record, content = arrived.own.record, arrived.content
+        return NewMessage(
+            id=arrived.row_id,
+            conversation=conversation_of(record.id),
+            service=SERVICE,
+            direction=INBOUND,
+            sender=record.remote_uri[:_LONGEST_ADDRESS],
+            recipient=record.local_uri[:_LONGEST_ADDRESS],
+            content_type=content.content_type[:_LONGEST_TYPE],
+            headers=headers_of(content.fields),
+            body=content.body if arrived.blob is None else None,
+            blob=arrived.blob,
+            expires=self._expires(arrived),
+        )
+
+    def _expires(self, arrived: Arrived) -> float:
+        return self._wall() + arrived.own.application.message_expires
+
+    def _kept(self, arrived: Arrived, verdict: Verdict) -> None:
+        self.counters["received"] += 1
+        arrived.accept()
+        # Before the row says that it was handed on: a row that does not has to be looked at by whoever takes over.
+        self._delivered(arrived.own, arrived.row_id, verdict.version, arrived.content.message)
+
+    def _delivered(self, own: OwnedSession, row_id: str, version: int, message: CpimMessage | None) -> None:
+        self._notifications.owe(own, row_id, message, NotificationType.DELIVERY, Status.DELIVERED)
+        self._edits.put(Change(id=row_id, version=version, state=State.DELIVERED, token=own.token))
+
+    def resume(self, own: OwnedSession, rows: Sequence[LedgerRow]) -> None:
+        """Do what a pod that was lost had left to do for messages that came to it."""
+        for row in rows:
+            if row.direction == INBOUND:
+                self._delivered(own, row.id, row.version, wrapping_of(row.content_type, fields_of(row.headers)))
+
+    # Repetitions
+
+    async def _repeated(self, duplicates: Sequence[Arrived]) -> None:
+        """Answer what came before; a message of another content under a Message-ID that was used is another one."""
+        try:
+            rows = await self._ledger.find_many(each.row_id for each in duplicates)
+        except WigwagError as error:
+            self._again(duplicates, error)
+            raise
+        for each in duplicates:
+            row = rows.get(each.row_id)
+            if row is not None and not each.salt and await self._differs(each, row):
+                each.salt = each.content.body
+                each.row_id = inbound_id(each.own.record.id, each.message_id, each.salt)
+                self._arrived.append(each)
+                self._filled.set()
+                continue
+            self.counters["repeated"] += 1
+            each.accept()
+            if row is not None and row.state is State.ACCEPTED:
+                self._delivered(each.own, row.id, row.version, each.content.message)
+
+    async def _differs(self, arrived: Arrived, row: LedgerRow) -> bool:
+        if row.blob is None or arrived.blob is None:
+            return row.blob is not arrived.blob or row.body != arrived.content.body
+        found = await self._blobs.info(row.blob)
+        mine = await self._blobs.info(arrived.blob)
+        return found.sha256 != mine.sha256
+
+    # Notifications
+
+    async def _notify(self, notices: Sequence[Notice]) -> None:
+        if not notices:
+            return
+        try:
+            await self._notifications.take(notices)
+        except WigwagError:
+            # The peer's own time limit bounds how long they wait; they are few.
+            self._notices[:0] = notices
+            self._filled.set()
+            raise

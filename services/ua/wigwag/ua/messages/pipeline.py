@@ -1,0 +1,285 @@
+"""The message side of the user agent: what joins its parts (``MessageSide``)."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+import structlog
+
+from wigwag.api.ua.v1 import event_pb2, ua_pb2
+from wigwag.database.ledger import Change, Ledger, LedgerRow, State, Verdict
+from wigwag.errors import ConflictError, WigwagError
+from wigwag.protocols.cpim import CpimMessage
+from wigwag.protocols.imdn import Imdn, NotificationType, Status
+from wigwag.protocols.iscomposing import IsComposing
+from wigwag.runtime.clock import monotonic
+from wigwag.runtime.ua_messages import fields_of
+from wigwag.ua.config import ApplicationSettings, UaSettings
+from wigwag.ua.endpoint.model import (
+    EndpointEvent,
+    Received,
+    Reported,
+    Settled,
+    StreamBegan,
+    StreamEnded,
+    StreamPiece,
+)
+from wigwag.ua.ports import Events, Outcome
+from wigwag.ua.sessions.ports import OwnedSession, Sessions
+from wigwag.ua.sessions.record import SessionRecord
+
+from .accepting import Outbound
+from .composing import Composing
+from .content import RefusedError, content_of, read, wrapping_of
+from .delivery import Delivery
+from .edits import Edits
+from .inbox import Arrived, Inbox
+from .notifications import Notice, Notifications
+from .staging import Blobs
+from .telling import session_event
+
+TICK: Final = 0.25
+_CLOSING: Final = 5.0
+"""Seconds for writing outcomes when the pod ends."""
+
+logger = structlog.get_logger("wigwag.ua")
+
+
+class MessagePipeline:
+    """Implements ``MessageSide``; ``async with`` runs it.
+
+    Args:
+        sessions: The life of sessions.
+        ledger: Open while this runs.
+        blobs: Bodies above 64 KiB.
+        events: Hears what is no state of a message.
+        settings: Of the user agent.
+        wall: Seconds since 1970, by the store's clock.
+        now: Seconds, monotonic.
+        hand_over: Told session and id of each message that this pod accepted and another one has to send; None: the
+            bus alone brings them there.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        ledger: Ledger,
+        blobs: Blobs,
+        events: Events,
+        settings: UaSettings,
+        wall: Callable[[], float],
+        now: Callable[[], float] = monotonic,
+        hand_over: Callable[[str, str], None] | None = None,
+    ) -> None:
+        limits = settings.limits
+        self.edits = Edits(ledger)
+        self.notifications = Notifications(sessions, ledger, self.edits, events, wall=wall)
+        self.composing = Composing(sessions, events, now=now, wall=wall)
+        self.delivery = Delivery(
+            sessions, ledger, self.edits, blobs, in_flight=limits.in_flight, wall=wall, spawn=self._spawn
+        )
+        self.inbox = Inbox(sessions, ledger, blobs, self.edits, self.notifications, now=now, wall=wall)
+        self.outbound = Outbound(
+            sessions,
+            ledger,
+            blobs,
+            self.delivery,
+            limits=limits,
+            wall=wall,
+            hand_over=hand_over or (lambda session_id, message_id: None),
+        )
+        self.delivery.on_sent = self.composing.content_sent
+        self.delivery.on_rows = self.inbox.resume
+        self._sessions = sessions
+        self._events = events
+        self._limits = limits
+        self._wall = wall
+        self._now = now
+        self._types: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        for work in (self.edits.run(), self.inbox.run(), self._tick()):
+            self._spawn(work)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the outcomes that are known, for some seconds; the rest is found in the ledger."""
+        await self.edits.flush(_CLOSING)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # What the use cases ask
+
+    async def accept(
+        self, record: SessionRecord, application: ApplicationSettings, messages: Sequence[ua_pb2.OutboundMessage]
+    ) -> Sequence[Outcome]:
+        """Accept messages of one session, in order; returns when each is durable or refused.
+
+        Raises:
+            OverloadedError: Too much waits.
+            DatabaseError: They may or may not be there: sending again under the same keys tells.
+        """
+        return await self.outbound.accept(record, application, messages)
+
+    def set_composing(self, session: OwnedSession, *, active: bool, content_type: str) -> None:
+        """Tell the peer that the application's user types, or has stopped."""
+        self.composing.set(session, active=active, content_type=content_type)
+
+    async def mark_displayed(self, row: LedgerRow) -> None:
+        """Tell the sender of an inbound message that it was shown, if he asked; once.
+
+        Raises:
+            ConflictError: The session is not this pod's.
+            DatabaseError: It may or may not be written down.
+        """
+        fields = fields_of(row.headers)
+        own = self._sessions.owned(fields.session_id)
+        if own is None:
+            raise ConflictError("the session is another pod's, or over")
+        verdict = await self._displayed(row.id, row.version)
+        if verdict.done:
+            message = wrapping_of(row.content_type, fields)
+            self.notifications.owe(own, row.id, message, NotificationType.DISPLAY, Status.DISPLAYED)
+
+    async def _displayed(self, row_id: str, version: int) -> Verdict:
+        verdict = await self.edits.apply(Change(id=row_id, version=version, state=State.DISPLAYED))
+        if not verdict.done and verdict.state in (State.ACCEPTED, State.DELIVERED):
+            # It was handed on since it was read.
+            return await self.edits.apply(Change(id=row_id, version=verdict.version, state=State.DISPLAYED))
+        return verdict
+
+    # What the life of sessions asks
+
+    def receive(self, session: OwnedSession, event: EndpointEvent) -> None:
+        """Take what happens on the wire in a session of this pod."""
+        match event:
+            case Settled():
+                self.delivery.settled(event)
+            case Received():
+                self._received(session, event)
+            case Reported():
+                self._reported(session, event)
+            case StreamBegan() | StreamPiece() | StreamEnded():
+                self._streamed(session, event)
+            case _:
+                pass
+
+    async def opened(self, session: OwnedSession) -> None:
+        """Send what waits: the session was opened, or taken over from a lost pod."""
+        self.delivery.opened(session)
+
+    async def ended(self, session: OwnedSession, reason: str) -> None:
+        """Settle what waits: the session is over."""
+        self._types.pop(session.record.id, None)
+        self.delivery.ended(session, reason)
+
+    # What comes
+
+    def _received(self, own: OwnedSession, event: Received) -> None:
+        if not event.body and not event.content_type:
+            event.accept()
+            return
+        types, wrapped_types = self._taken(own)
+        try:
+            if len(event.body) > self._limits.message_bytes:
+                raise RefusedError(413, "longer than messages may be")
+            found = read(event.content_type, event.body, types, wrapped_types)
+            self._take(own, event, found)
+        except RefusedError as error:
+            self._refused(own, event, error)
+
+    def _take(self, own: OwnedSession, event: Received, found: CpimMessage | Imdn | IsComposing | None) -> None:
+        if isinstance(found, IsComposing):
+            self.composing.received(own, found)
+            event.accept()
+            return
+        if isinstance(found, Imdn):
+            self.inbox.put_notice(Notice(own=own, imdn=found, accept=event.accept, refuse=event.refuse))
+            return
+        record = own.record
+        content = content_of(record.id, record.application, event.message_id, event.content_type, event.body, found)
+        self.composing.content_received(own)
+        self.inbox.put(
+            Arrived(
+                own=own,
+                message_id=event.message_id,
+                content=content,
+                accept=event.accept,
+                refuse=event.refuse,
+                at=self._now(),
+            )
+        )
+
+    def _refused(self, own: OwnedSession, event: Received, error: RefusedError) -> None:
+        self.inbox.counters["refused"] += 1
+        event.refuse(error.status, error.comment)
+        row_id = f"{own.record.id}\0{event.message_id}"
+        self.notifications.owe(own, row_id, error.message, NotificationType.DELIVERY, Status.FAILED)
+
+    def _taken(self, own: OwnedSession) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the media types that we said we take."""
+        record = own.record
+        known = self._types.get(record.id)
+        if known is None or known[0] != record.wish:
+            known = self._types[record.id] = (record.wish, *_types_of(record.wish, own.application))
+        return known[1], known[2]
+
+    def _reported(self, own: OwnedSession, event: Reported) -> None:
+        """Tell reports that are no outcome by themselves: a part of a message, or something else than success."""
+        whole = event.first_octet <= 1 and event.total and event.last_octet == event.total
+        if event.status == 200 and (whole or not event.last_octet):
+            return
+        report = event_pb2.Report(
+            message_id=event.message_id,
+            status=event.status,
+            reason=event.reason,
+            first_octet=event.first_octet,
+            last_octet=event.last_octet,
+            total=event.total,
+        )
+        self._events.tell(session_event(own.record, self._wall(), report=report))
+
+    def _streamed(self, own: OwnedSession, event: StreamBegan | StreamPiece | StreamEnded) -> None:
+        if isinstance(event, StreamBegan):
+            event.refuse(413, "longer than messages may be")
+
+    # Time
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            try:
+                self.delivery.tick()
+                self.composing.tick()
+                if self.outbound.uncertain:
+                    await self.outbound.find_out()
+            except WigwagError as error:
+                logger.debug("messages are not looked after", reason=str(error))
+            except Exception:
+                logger.exception("messages are not looked after")
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("work on messages failed", reason=repr(error), exc_info=error)
+
+
+def _types_of(wish: str, application: ApplicationSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    try:
+        read_ = json.loads(wish) if wish else {}
+    except ValueError:
+        read_ = {}
+    types = tuple(read_.get("accept_types", application.accept_types))
+    return types, tuple(read_.get("accept_wrapped_types", application.accept_wrapped_types))

@@ -1,0 +1,106 @@
+"""Large bodies on their way from the blob store to MSRP: through a file, so that memory stays small."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from typing import IO, Protocol
+
+from wigwag.protocols.msrp import BodySource
+
+
+class BlobOut(Protocol):
+    """A blob being written (``wigwag.database.BlobWriter``)."""
+
+    id: str
+    size: int
+
+    async def append(self, data: bytes) -> None:
+        """Add bytes; returns when most is durable."""
+
+    async def commit(self, *, expires: float, sha256: str = "") -> "BlobInfo":
+        """Finish it; ConflictError: it has another hash."""
+
+
+class BlobInfo(Protocol):
+    """A blob that was finished."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def size(self) -> int:
+        """Octets."""
+
+    @property
+    def sha256(self) -> str:
+        """Lower-case hexadecimal."""
+
+
+class Blobs(Protocol):
+    """Where large bodies are (``wigwag.database.BlobStore``)."""
+
+    async def create(self) -> BlobOut:
+        """Begin a blob."""
+
+    async def info(self, blob_id: str) -> BlobInfo:
+        """Return what is known of a blob; NotFoundError: there is none."""
+
+    def read(self, blob_id: str, offset: int = 0) -> AsyncIterator[bytes]:
+        """Yield a blob from an offset; NotFoundError: there is none."""
+
+    async def delete(self, blob_ids: Iterable[str]) -> None:
+        """Delete blobs."""
+
+
+class Staged:
+    """A body in a file without a name, which the system takes back whatever happens."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="wigwag-")  # noqa: SIM115 (closed by close)
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Add bytes."""
+        self._file.write(data)
+        self.size += len(data)
+
+    def open(self, head: bytes = b"") -> BodySource:
+        """Return a source that yields ``head``, then the file from its beginning; several may be open."""
+        return _Source(self._file, head)
+
+    def close(self) -> None:
+        """Give it back; sources end with an error."""
+        self._file.close()
+
+
+class _Source:
+    def __init__(self, file: IO[bytes], head: bytes) -> None:
+        self._file = file
+        self._head = head
+        self._position = 0
+
+    def read(self, octets: int, /) -> bytes:
+        if self._head:
+            data, self._head = self._head[:octets], self._head[octets:]
+            return data
+        self._file.seek(self._position)
+        data = self._file.read(octets)
+        self._position += len(data)
+        return data
+
+
+async def stage(blobs: Blobs, blob_id: str, offset: int = 0) -> Staged:
+    """Fetch a blob into a file.
+
+    Raises:
+        NotFoundError: There is none.
+        DatabaseError: The database can't be reached.
+    """
+    staged = Staged()
+    try:
+        async for piece in blobs.read(blob_id, offset):
+            staged.write(piece)
+    except BaseException:
+        staged.close()
+        raise
+    return staged

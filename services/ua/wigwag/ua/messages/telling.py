@@ -1,0 +1,24 @@
+"""Events of a session that are no states of a message."""
+
+import secrets
+from typing import Any
+
+from wigwag.api.ua.v1 import event_pb2
+from wigwag.ua.sessions.record import SessionRecord, timestamp
+
+
+def session_event(record: SessionRecord, at: float, **what: Any) -> event_pb2.Event:
+    """Return an event.
+
+    Args:
+        record: The session.
+        at: When, seconds since 1970.
+        what: The field of ``Event`` that says what happened, by its name.
+    """
+    return event_pb2.Event(
+        event_id=secrets.token_hex(12),
+        occurred_at=timestamp(at),
+        application=record.application,
+        session_id=record.id,
+        **what,
+    )
