@@ -425,6 +425,11 @@ class Delivery:
         edit: Edit = Change(id=row.id, version=row.version, state=state, token=token, reason=reason)
         self._edits.put(edit, self._changed)
 
+    def close(self) -> None:
+        """Give back what is held; the messages are in the ledger."""
+        for flow in list(self._flows.values()):
+            self._drop(flow)
+
     def _drop(self, flow: Flow) -> None:
         """Forget a session that is another pod's by now: it finds the rows in the ledger."""
         if self._flows.get(flow.own.record.id) is flow:

@@ -79,13 +79,9 @@ class Edits:
         self._on_its_way = len(batch)
         try:
             futures = self._ledger.apply([edit for edit, _ in batch])
+            return await self._results(batch, futures)
         except WigwagError as error:
             return self._again(batch, error)
-        finally:
-            self._on_its_way = 0
-        self._on_its_way = len(batch)
-        try:
-            return await self._results(batch, futures)
         finally:
             self._on_its_way = 0
 

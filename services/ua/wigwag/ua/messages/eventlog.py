@@ -59,7 +59,7 @@ class EventLog:
         if len(self._waiting) >= most:
             self.counters["dropped"] += 1
             if most == _MOST:
-                logger.error("an event is dropped: too many wait for the bus", session=event.session_id, what=what)
+                logger.error("an event is dropped: too many wait for the bus", session=event.session_id)
             return
         at = event.occurred_at.seconds + event.occurred_at.nanos / 1e9
         value = envelope(SessionEvent(event=event), event_id=event.event_id, at=at, pod=self._pod)
@@ -103,4 +103,4 @@ class EventLog:
                 await self._publish([pair])
             return
         self.counters["dropped"] += 1
-        logger.error("an event does not fit the bus", what=batch[0][0], reason=str(error))
+        logger.error("an event does not fit the bus", session=batch[0][1].key, reason=str(error))

@@ -82,7 +82,7 @@ class Inbox:
         now: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        self.counters = {"received": 0, "repeated": 0, "refused": 0}
+        self.counters = {"received": 0, "repeated": 0, "refused": 0, "failures": 0}
         self._sessions = sessions
         self._ledger = ledger
         self._blobs = blobs
@@ -127,6 +127,7 @@ class Inbox:
                 await self._keep(arrived)
                 await self._notify(notices)
             except WigwagError as error:
+                self.counters["failures"] += 1
                 logger.info("messages that came are not kept yet", reason=str(error), waiting=len(arrived))
                 await asyncio.sleep(_RETRY)
 

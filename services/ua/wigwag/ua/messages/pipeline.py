@@ -114,6 +114,7 @@ class MessagePipeline:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.delivery.close()
 
     # What the use cases ask
 
