@@ -110,6 +110,7 @@ class Node:
                 ledger=ledger,
                 services=tuple(self._services),
                 modules=self.modules,
+                rpc=lambda: self.rpc_target,
             )
             for name in self._services:
                 module: Module = self._constructors[name](surroundings)

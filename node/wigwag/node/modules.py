@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import StoredCredentials
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wigwag.bus import Bus
     from wigwag.database import Database
     from wigwag.database.ledger import Ledger
+    from wigwag.relay.module import RelayModule
     from wigwag.runtime.rpc import RpcService
     from wigwag.store import Store
 
@@ -77,6 +78,8 @@ class Surroundings:
     """Names of all services of this process."""
     modules: "Mapping[str, Module]" = field(default_factory=dict)
     """Those that serve already; the relay does before the user agent is made."""
+    rpc: Callable[[], str] = lambda: ""
+    """Returns where other pods reach the gRPC of this process; empty: nowhere yet."""
 
 
 def _relay(surroundings: Surroundings) -> Module:
@@ -112,15 +115,17 @@ def _relay(surroundings: Surroundings) -> Module:
 
 
 def _ua(surroundings: Surroundings) -> Module:
-    # Stands in CONSTRUCTORS as soon as the module is there.
-    from wigwag.ua.module import UaModule  # type: ignore[import-untyped]
+    from wigwag.ua.module import UaModule
 
     from .agents import edge_addresses
 
     settings = surroundings.settings
-    module: Module = UaModule(
+    if surroundings.ledger is None:
+        raise ConfigurationError("the user agent needs a ledger")
+    relay = surroundings.modules.get("relay")
+    return UaModule(
         settings.ua,
-        edge=edge_addresses(settings, surroundings.modules.get("relay")),  # type: ignore[arg-type]
+        edge=edge_addresses(settings, cast("RelayModule | None", relay)),
         store=surroundings.store,
         bus=surroundings.bus,
         ledger=surroundings.ledger,
@@ -129,8 +134,9 @@ def _ua(surroundings: Surroundings) -> Module:
         pod=surroundings.pod,
         tracing=surroundings.tracing,
         data_dir=settings.node.data_dir,
+        rpc=surroundings.rpc,
+        keeps_sessions=settings.redis.url is not None,
     )
-    return module
 
 
 def _hep(settings: TraceSettings) -> HepSender | None:
@@ -140,7 +146,7 @@ def _hep(settings: TraceSettings) -> HepSender | None:
 
 UA: Final = "ua"
 """Name of the user agent's service."""
-CONSTRUCTORS: Mapping[str, Callable[[Surroundings], Module]] = {"relay": _relay}
+CONSTRUCTORS: Mapping[str, Callable[[Surroundings], Module]] = {"relay": _relay, UA: _ua}
 GROUPS: Mapping[str, tuple[str, ...]] = {"all": tuple(CONSTRUCTORS)}
 
 

@@ -11,14 +11,19 @@ from wigwag.node.settings import Settings
 
 @pytest.mark.parametrize(
     ("names", "services"),
-    [([], list(CONSTRUCTORS)), (["all"], list(CONSTRUCTORS)), (["relay", "all", "relay"], ["relay"])],
+    [
+        ([], list(CONSTRUCTORS)),
+        (["all"], list(CONSTRUCTORS)),
+        (["relay", "all", "relay"], ["relay", "ua"]),
+        (["ua", "relay"], ["relay", "ua"]),
+    ],
 )
 def test_each_service_is_hosted_once(names: list[str], services: list[str]) -> None:
     assert chosen(names) == services
 
 
 def test_an_unknown_service_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match="there is no service 'gateway'; known are: relay, all"):
+    with pytest.raises(ConfigurationError, match="there is no service 'gateway'; known are: relay, ua, all"):
         chosen(["relay", "gateway"])
 
 

@@ -96,6 +96,11 @@ class Delivery:
         self._flows: dict[str, Flow] = {}
         self._to_pump: dict[str, Flow] = {}
 
+    @property
+    def flying(self) -> int:
+        """Messages on their way."""
+        return sum(flow.flying for flow in self._flows.values())
+
     def flow(self, own: OwnedSession) -> Flow:
         """Return what a session of this pod has to send."""
         found = self._flows.get(own.record.id)

@@ -1,6 +1,7 @@
 """The message side of the user agent: what joins its parts (``MessageSide``)."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
@@ -100,6 +101,7 @@ class MessagePipeline:
         self._now = now
         self._types: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ticked = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         for work in (self.edits.run(), self.inbox.run(), self._tick()):
@@ -115,6 +117,14 @@ class MessagePipeline:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.delivery.close()
+
+    async def settled(self, seconds: float) -> None:
+        """Wait until nothing is on its way, but not longer than that."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.delivery.flying:
+                    self._ticked.clear()
+                    await self._ticked.wait()
 
     # What the use cases ask
 
@@ -265,6 +275,7 @@ class MessagePipeline:
                 logger.debug("messages are not looked after", reason=str(error))
             except Exception:
                 logger.exception("messages are not looked after")
+            self._ticked.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -6,10 +6,11 @@ finds it in the store can only say that it is over. An open one can be gone on w
 """
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -37,6 +38,9 @@ from wigwag.ua.ports import Events
 from .owned import Owned, wish_text
 from .ports import Messages
 from .record import SessionRecord, timestamp
+
+if TYPE_CHECKING:
+    from .ownership import Ownership
 
 DEFAULT_RINGING: Final = 60.0
 LONGEST_RINGING: Final = 180.0
@@ -77,6 +81,7 @@ class SessionLife:
 
     Attributes:
         messages: The message side; set before anything happens.
+        ownership: Takes sessions over; likewise.
         draining: Whether nothing new is taken.
         counters: What happened, by name.
     """
@@ -93,6 +98,7 @@ class SessionLife:
         wall: Callable[[], float],
     ) -> None:
         self.messages: Messages
+        self.ownership: Ownership
         self.draining = False
         self.counters = {"started": 0, "offered": 0, "opened": 0, "ended": 0, "taken_over": 0, "lost": 0}
         self._settings = settings
@@ -104,6 +110,8 @@ class SessionLife:
         self._wall = wall
         self._owned: dict[str, Owned] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._fewer = asyncio.Event()
+        """Set when something has ended."""
 
     # For the message side
 
@@ -148,6 +156,10 @@ class SessionLife:
             return self._pod
         found = (await self._store.find_agent_sessions([session_id])).get(session_id)
         return found.pod if found is not None and not found.ended else ""
+
+    async def take_over(self, session_id: str) -> Owned | None:
+        """Become the owner of a session whose owner is gone; None: it has one, or has ended."""
+        return await self.ownership.take_over(session_id)
 
     def active(self, session_id: str) -> None:
         """Note that something was said."""
@@ -441,6 +453,14 @@ class SessionLife:
         )
         self._events.tell(self.event_of(ended, session_changed=ended.message(self._pod)))
 
+    async def all_ended(self, seconds: float) -> None:
+        """Wait until no session is left, but not longer than that."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._owned or self._tasks:
+                    self._fewer.clear()
+                    await self._fewer.wait()
+
     async def close(self) -> None:
         """Wait for what is being written."""
         for task in list(self._tasks):
@@ -502,6 +522,7 @@ class SessionLife:
 
     def _done(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
+        self._fewer.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             level = logger.warning if isinstance(error, WigwagError) else logger.error
             level("work on a session failed", reason=repr(error))
