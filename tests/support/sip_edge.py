@@ -287,6 +287,20 @@ class SipClient:
         request = self.request("REGISTER", f"sip:{DOMAIN}", fields, to=self.aor)
         return await self.exchange(request)
 
+    async def register_unasked(self, contact: str = "", expires: int = 600) -> Response:
+        """Write a binding as if this client were a neighbour's: nobody asks for credentials. What came is forgotten."""
+        edge = self.under_test
+        fields = [("Contact", f"<{contact or self.contact}>"), ("Expires", str(expires))]
+        request = self.request(
+            "REGISTER", f"sip:{DOMAIN}", fields, to=self.aor, branch=f"z9hG4bK-r{self.cseq}", call_id=self.contact
+        )
+        edge.edge._trusted[self.remote[0]] = True
+        self.received()
+        self.send(request)
+        await edge.settle()
+        edge.edge._trusted[self.remote[0]] = False
+        return self.response()
+
 
 def _address(kind: str, port: int) -> SipAddress:
     return SipAddress(

@@ -1,6 +1,5 @@
 """Client transactions (RFC 3261 section 17.1, RFC 6026 section 7.2)."""
 
-import sys
 from typing import TYPE_CHECKING, ClassVar
 
 from wigwag.errors import LocalProtocolError
@@ -18,6 +17,15 @@ if TYPE_CHECKING:
 class ClientTransaction:
     """A request of ours and the responses to it.
 
+    Args:
+        registry: Where it is found.
+        method: Of the request; kept for as long as this lives, so it should be one of few texts.
+        via: Branch and sent-by of the request's topmost Via.
+        data: The request as it is sent.
+        wire: Where it goes.
+        user: Who hears of the responses.
+        now: Seconds, monotonic.
+
     Attributes:
         branch: Of its topmost Via; responses and CANCEL have the same.
         method: Of its request.
@@ -31,10 +39,9 @@ class ClientTransaction:
     __slots__ = (
         "_back_off",
         "_data",
-        "_host",
-        "_port",
         "_registry",
         "_request",
+        "_sent_by",
         "branch",
         "method",
         "sent",
@@ -48,16 +55,23 @@ class ClientTransaction:
     _back_off: BackOffQueue
     state: State
 
-    def __init__(self, registry: "Registry", request: Request, wire: Wire, user: ClientUser, now: float) -> None:
-        via = request.via
+    def __init__(
+        self,
+        registry: "Registry",
+        method: str,
+        via: tuple[str, str],
+        data: bytes,
+        wire: Wire,
+        user: ClientUser,
+        now: float,
+    ) -> None:
         self._registry = registry
-        self._request: Request | None = request
-        self._host: str | None = via.host
-        self._port = via.port
-        self._data = bytes(request)
-        self.branch = via.branch
-        # Kept for as long as the transaction lives, and one of few.
-        self.method = sys.intern(request.method)
+        # Only an INVITE is needed again, for its ACK and CANCEL.
+        self._request: Request | None = None
+        self._sent_by: str | None
+        self.branch, self._sent_by = via
+        self._data = data
+        self.method = method
         self.user = user
         self.wire = wire
         self.since = self.sent = now
@@ -71,12 +85,11 @@ class ClientTransaction:
 
     def matches(self, response: Response) -> bool:
         """Tell whether the topmost Via of a response is this transaction's (section 18.1.2)."""
-        via, host = response.via, self._host
-        return host is None or (via.host == host and via.port == self._port)
+        return self._sent_by is None or response.via.sent_by == self._sent_by
 
     def was_sent_by(self, sent_by: str) -> bool:
         """Tell whether this is host and port of the request's Via, in lower case."""
-        return sent_by == (self._host if self._port is None else f"{self._host}:{self._port}")
+        return sent_by == self._sent_by
 
     def cancel(self, now: float) -> None:
         """Cancel an INVITE (section 9.1): once a provisional response is there; never after a final one.
@@ -164,8 +177,6 @@ class NonInviteClientTransaction(ClientTransaction):
         """Send the request and start Timers E and F."""
         self.state = State.TRYING
         queues = self._registry.queues
-        # Only an INVITE is needed again, for its ACK and CANCEL. To free this one now costs a tenth of doing it later.
-        self._request = None
         self._start(queues.timer_f, queues.timer_e)
 
     def receive(self, response: Response, now: float) -> None:
@@ -212,7 +223,7 @@ class NonInviteClientTransaction(ClientTransaction):
         else:
             self._registry.queues.timer_k.waiting.append(self)
             # Whatever comes now is absorbed, so that nothing has to be compared.
-            self._host = self._port = None
+            self._sent_by = None
 
 
 class CancelTransaction(NonInviteClientTransaction):
@@ -233,8 +244,9 @@ class InviteClientTransaction(ClientTransaction):
 
     __slots__ = ("_ack", "_cancel_held", "_cancel_sent")
 
-    def start(self) -> None:
+    def start(self, request: Request) -> None:
         """Send the request and start Timers A and B."""
+        self._request = request
         self.state = State.CALLING
         self._ack = b""
         self._cancel_held = self._cancel_sent = False
@@ -274,7 +286,8 @@ class InviteClientTransaction(ClientTransaction):
         self.since = now
         registry = self._registry
         registry.queues.cancelled.waiting.append(self)
-        cancel = CancelTransaction(registry, cancel_of(self.request), self.wire, NOBODY, now)
+        data = bytes(cancel_of(self.request))
+        cancel = CancelTransaction(registry, "CANCEL", (self.branch, self._sent_by or ""), data, self.wire, NOBODY, now)
         registry.cancels[self.branch] = cancel
         cancel.start()
 

@@ -1,5 +1,6 @@
 """The transaction layer of one process (RFC 3261 section 17)."""
 
+import sys
 from contextlib import ExitStack
 
 from wigwag.errors import LocalProtocolError
@@ -10,7 +11,7 @@ from .matching import merge_key, server_key
 from .registry import Registry
 from .server import InviteServerTransaction, NonInviteServerTransaction, ServerTransaction
 from .timers import SipTimers
-from .users import ClientUser, TransactionsFullError, Wire
+from .users import NOBODY, ClientUser, TransactionsFullError, Wire
 
 
 class Transactions(Registry):
@@ -93,12 +94,48 @@ class Transactions(Registry):
         if self._limit and len(self.clients) >= self._limit:
             self.refused += 1
             raise TransactionsFullError("too many client transactions are open")
-        made = (InviteClientTransaction if method == "INVITE" else NonInviteClientTransaction)(
-            self, request, wire, user, now
-        )
+        via, data = (branch, request.via.sent_by), bytes(request)
+        if method == "INVITE":
+            invite = InviteClientTransaction(self, method, via, data, wire, user, now)
+            self.clients[branch] = invite
+            invite.start(request)
+            return invite
+        made = NonInviteClientTransaction(self, sys.intern(method), via, data, wire, user, now)
         self.clients[branch] = made
         made.start()
         return made
+
+    # Requests that are passed on unread
+
+    def has_room(self, key: str, branch: str) -> bool:
+        """Tell whether a request and its copy are new, and allowed by the limit; see ``open_both``."""
+        servers, clients, limit = self.servers, self.clients, self._limit
+        if key in servers or branch in clients:
+            return False
+        return not limit or (len(servers) < limit and len(clients) < limit)
+
+    def open_both(
+        self, key: str, wire: Wire, method: str, via: tuple[str, str], data: bytes, onward: Wire, now: float
+    ) -> tuple[NonInviteServerTransaction, NonInviteClientTransaction]:
+        """Open the transactions of a request that is no INVITE and has been written anew already.
+
+        Its user has to be set in both; then the client transaction has to be started.
+
+        Args:
+            key: Of the request, as ``server_key`` makes it; there is room for it.
+            wire: Where responses go.
+            method: Of the request.
+            via: Branch and sent-by of our Via.
+            data: The request as it goes on.
+            onward: Where it goes.
+            now: Seconds, monotonic.
+        """
+        server = self.servers[key] = NonInviteServerTransaction(self, key, None, wire, now)
+        self.servers_opened += 1
+        server.start()
+        client = NonInviteClientTransaction(self, method, via, data, onward, NOBODY, now)
+        self.clients[via[0]] = client
+        return server, client
 
     def receive_response(self, response: Response, now: float) -> ClientTransaction | None:
         """Take a response; return the transaction whose user was called if it had to be; None: there is none.

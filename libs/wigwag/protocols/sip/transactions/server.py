@@ -33,9 +33,9 @@ class ServerTransaction:
     state: State
     user: ServerUser
 
-    def __init__(self, registry: "Registry", key: str, request: Request, wire: Wire, now: float) -> None:
+    def __init__(self, registry: "Registry", key: str, request: Request | None, wire: Wire, now: float) -> None:
         self._registry = registry
-        self._request: Request | None = request
+        self._request = request
         self._last = b""
         self._merge_key: str | None = None
         self.key = key
@@ -49,10 +49,11 @@ class ServerTransaction:
     def request(self) -> Request:
         """The request as it came; whoever relays it changes a copy.
 
-        LocalProtocolError once the transaction holds it no more: after its final response, of an INVITE after its ACK.
+        LocalProtocolError once the transaction holds it no more: after its final response, of an INVITE after its ACK;
+        and of one that is passed on unread.
         """
         if self._request is None:
-            raise LocalProtocolError("the request of a server transaction is gone after its final response")
+            raise LocalProtocolError("a server transaction holds no request that is answered or was not read")
         return self._request
 
     @property

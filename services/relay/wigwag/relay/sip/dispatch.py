@@ -242,6 +242,29 @@ class Dispatch:
             self._contacts[registration.aor] = (registration, target)
         return groups
 
+    def only_contact(self, incoming: Incoming) -> tuple[Registration, Target] | None:
+        """Return where a neighbour's MESSAGE goes if that is one contact, and nothing else can become of it.
+
+        Raises:
+            SipError: As ``route``.
+        """
+        request, neighbours = incoming.request, self._edge.neighbours
+        if {"route", "proxy-require"}.intersection(request.names) or request.names.count("via") > 1:
+            return None
+        if request.to.tag is not None or request.max_forwards == 0 or incoming.target.scheme == "tel":
+            return None
+        names = self._edge.names
+        if not incoming.target.user or names.is_agents(incoming.target) or not names.is_domain(incoming.target):
+            return None
+        aor = incoming.target.aor
+        registration = neighbours.locating.at_hand(aor)
+        if registration is None or len(registration.bindings) != 1:
+            return None
+        if neighbours.services.fallback(incoming, aor) is not None:
+            return None
+        [[target]] = self._contacts_of(registration)
+        return (registration, target) if target.flow is not None and not target.flow.pod else None
+
     def _find_other_end(self, incoming: Incoming) -> None:
         routed = incoming.routed
         assert routed is not None

@@ -36,6 +36,7 @@ from .protection.overload import Overload
 from .protection.protection import Protection
 from .protection.shedding import Shedding
 from .proxy.proxy import Proxy
+from .proxy.request_shortcut import RequestShortcut
 from .proxy.shortcut import pass_response, pass_responses
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Edge:
         challenges: Sends challenges.
         neighbours: What else is asked; set before anything comes in.
         pods: The other pods; None: there can be none.
+        dispatch: Leads requests on.
+        shortcut: Passes those on that recur.
         waker: Wakes devices; None: no service is configured that could.
         streams: Connections by number.
         counters: What happened, by name.
@@ -115,7 +118,8 @@ class Edge:
         """Requests received, by method; what a peer invents counts as ``OTHER``."""
         self.responses = [0] * 8
         """Responses received, by the first digit of their status."""
-        self._dispatch = Dispatch(self)
+        self.dispatch = Dispatch(self)
+        self.shortcut = RequestShortcut(self)
         self._spawn = spawn
         self._log = log
         self._trusted_networks = tuple(map(ip_network, settings.trusted_networks))
@@ -139,6 +143,8 @@ class Edge:
             self.responses[2] += 1
             return
         flow = self.flow_to(socket, address, remote)
+        if verdict is False and data[:8] == b"MESSAGE " and self.shortcut.passed(data, flow, self.now()):
+            return
         try:
             message = parse_datagram(data)
         except SipError as error:
@@ -150,16 +156,24 @@ class Edge:
             return
         self.message_received(message, flow, self.now())
 
-    def responses_passed(self, flow: StreamFlow, data: bytes) -> bytes:
-        """Pass on the usual responses that a read of a stream begins with; returns the rest."""
-        if data[:9] != b"SIP/2.0 2" or flow.address.taps:
+    def usual_passed(self, flow: StreamFlow, data: bytes) -> bytes:
+        """Pass on the usual messages that a read of a stream begins with; returns the rest."""
+        if (data[:9] != b"SIP/2.0 2" and data[:8] != b"MESSAGE ") or flow.address.taps:
             return data
         now = flow.heard_at = self.now()
-        rest, passed = pass_responses(self.transactions, data, now)
-        flow.messages += passed
-        self.counters["responses_received"] += passed
-        self.responses[2] += passed
-        return rest
+        while True:
+            rest, passed = pass_responses(self.transactions, data, now)
+            self.counters["responses_received"] += passed
+            self.responses[2] += passed
+            if rest[:8] == b"MESSAGE " and not self.shedding.active:
+                octets = self.shortcut.passed(rest, flow, now)
+                if octets:
+                    rest = rest[octets:]
+                    passed += 1
+            if not passed:
+                return data
+            flow.messages += passed
+            data = rest
 
     def messages_received(
         self, flow: StreamFlow, messages: "Sequence[Request | Response | KeepAlive | SipError]"
@@ -246,10 +260,10 @@ class Edge:
         self.counters["requests_received"] += 1
         method = request.method
         self.requests[method if method in self.requests else OTHER] += 1
-        wire = self._reply_wire(request, flow)
+        wire = self.reply_wire(request, flow)
         if request.method == "ACK":
             if not self.transactions.receive_ack(request, now):
-                self.guard(Incoming(request, flow, None), self._dispatch.route)
+                self.guard(Incoming(request, flow, None), self.dispatch.route)
             return
         try:
             server = self.transactions.receive_request(request, wire, now)
@@ -261,11 +275,11 @@ class Edge:
             return
         incoming = Incoming(request, flow, server)
         if request.method == "CANCEL":
-            self._dispatch.cancel(incoming, now)
+            self.dispatch.cancel(incoming, now)
         else:
-            self.guard(incoming, self._dispatch.route)
+            self.guard(incoming, self.dispatch.route)
 
-    def _reply_wire(self, request: Request, flow: Flow) -> Flow:
+    def reply_wire(self, request: Request, flow: Flow) -> Flow:
         """Note in the Via where the request came from, and return where its response goes (RFC 3581, 18.2)."""
         via = request.via
         host, port = flow.remote
@@ -384,7 +398,7 @@ class Edge:
         if request is None or request.method == "ACK" or "via" not in request:
             return
         try:
-            wire = self._reply_wire(request, flow)
+            wire = self.reply_wire(request, flow)
         except SipError:
             return  # An answer needs to know where to go.
         fields = error.headers

@@ -120,13 +120,19 @@ class SipPods:
 
     def hand_over(self, message: Request, data: bytes, flow: DatagramFlow) -> bool:
         """Give a datagram to the pod that its transaction belongs to; False: it is this one's."""
-        others = self._members.others()
         try:
-            if not others or self._is_known(message):
+            if not self._members.others() or self._is_known(message):
                 return False
             branch = message.via.branch
         except SipError:
             return False  # It is answered as what it is: malformed.
+        return self.hand_over_new(branch, data, flow)
+
+    def hand_over_new(self, branch: str, data: bytes, flow: "DatagramFlow") -> bool:
+        """Do the same with a request of which no transaction is here."""
+        others = self._members.others()
+        if not others:
+            return False
         owner = self._owner(branch, [pod.id for pod in others])
         # A pod that can't be reached at once would only swallow it; with the same branch everywhere we may do its work.
         if owner == self.own or not self._links.stands(owner):

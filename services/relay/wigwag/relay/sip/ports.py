@@ -52,6 +52,9 @@ class Locating(Protocol):
             SipError: 503: the store is away and nothing is known (from the coroutine).
         """
 
+    def at_hand(self, aor: str) -> "Registration | None":
+        """Return what ``find`` returns at once, the same object while nothing has changed; None: it has to look."""
+
     def forget(self, aor: str) -> None:
         """What is cached of a user holds no more, except while the store is away."""
 
@@ -80,6 +83,10 @@ DEFAULT = Decision(action="default")
 
 class Routing(Protocol):
     """The routing table, and the hook that may be asked."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether ``decide`` returns ``DEFAULT`` for every request."""
 
     def admit(self, incoming: "Incoming", *, ours: bool) -> "Identity | None":
         """Return what a sender who has proven nothing counts as by a row that lets him in; None: no row does.
@@ -130,6 +137,9 @@ class Agents(Protocol):
 
 class Screening(Protocol):
     """Block lists of users."""
+
+    def concerns(self, aor: str) -> bool:
+        """Tell whether the user at ``aor`` may want nothing from somebody."""
 
     def check(self, incoming: "Incoming", aor: str) -> "Later[None] | None":
         """SipError: the user at ``aor`` wants nothing from this sender."""

@@ -372,6 +372,9 @@ class Blocking:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
+    def concerns(self, aor: str) -> bool:
+        return True
+
     async def check(self, incoming: Incoming, aor: str) -> None:
         raise self.error
 

@@ -1,5 +1,6 @@
 """The short way of a response is the long way, only shorter."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -94,12 +95,7 @@ def outcome(change: Callable[[bytes], bytes], *, tcp: bool, forks: bool, short: 
         sender = SipClient(edge, "gateway", host=TRUSTED, port=5060)
         receivers = [SipClient(edge, "bob", kind="tcp" if tcp else "udp", port=4000 + n) for n in range(1 + forks)]
         for receiver in receivers:
-            fields = [("Contact", f"<{receiver.contact}>"), ("Expires", "600")]
-            registration = sender.request(
-                "REGISTER", "sip:example.com", fields, to=receiver.aor, call_id=receiver.contact
-            )
-            registration.set("From", f"<{receiver.aor}>;tag=1")
-            _register(edge, receiver, registration)
+            asyncio.run(receiver.register_unasked())
         before = len(edge.socket.sent.setdefault(sender.remote, []))
         sender.send(sender.message("bob", branch="z9hG4bKone", call_id="one"))
         request = receivers[0].incoming()
@@ -108,20 +104,6 @@ def outcome(change: Callable[[bytes], bytes], *, tcp: bool, forks: bool, short: 
         heard = edge.socket.sent[sender.remote][before:]
         left = sorted(f"{client.state!r}" for client in edge.edge.transactions.clients.values())
         return [*heard, repr(left).encode()]
-
-
-def _register(edge: EdgeUnderTest, receiver: SipClient, registration: Request) -> None:
-    """Write a binding without asking for credentials."""
-    import asyncio
-
-    async def written() -> None:
-        edge.edge._trusted[receiver.remote[0]] = True
-        receiver.send(registration)
-        await edge.settle()
-        edge.edge._trusted[receiver.remote[0]] = False
-        receiver.received()
-
-    asyncio.run(written())
 
 
 @settings(max_examples=150, deadline=None)
@@ -163,8 +145,7 @@ def two_answers(*, tcp: bool, short: bool, changes: tuple[tuple[bytes, bytes], .
             patch.setattr(edge_module, "pass_responses", lambda _, data, __: (data, 0))
         sender = SipClient(edge, "gateway", host=TRUSTED, port=5060)
         receiver = SipClient(edge, "bob", kind="tcp" if tcp else "udp", port=4000)
-        fields = [("Contact", f"<{receiver.contact}>"), ("Expires", "600")]
-        _register(edge, receiver, sender.request("REGISTER", "sip:example.com", fields, to=receiver.aor))
+        asyncio.run(receiver.register_unasked())
         before = len(edge.socket.sent.setdefault(sender.remote, []))
         for number in range(len(changes)):
             sender.send(sender.message("bob", branch=f"z9hG4bK{number}", call_id=f"call-{number}"))

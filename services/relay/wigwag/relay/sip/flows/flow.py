@@ -125,8 +125,8 @@ class FlowOwner(Protocol):
     def stream_opened(self, flow: "StreamFlow") -> None:
         """The connection stands."""
 
-    def responses_passed(self, flow: "StreamFlow", data: bytes) -> bytes:
-        """Pass on the usual responses that a read begins with; returns the rest."""
+    def usual_passed(self, flow: "StreamFlow", data: bytes) -> bytes:
+        """Pass on the usual messages that a read begins with; returns the rest."""
 
     def messages_received(self, flow: "StreamFlow", messages: Sequence[Received]) -> None:
         """Messages came, in order; an error is the last."""
@@ -231,7 +231,7 @@ class StreamFlow:
         """Take a read; over WebSocket it is one whole message (RFC 7118 section 5)."""
         if self._framed:
             if not self._framer.mid_message:
-                data = self._owner.responses_passed(self, data)
+                data = self._owner.usual_passed(self, data)
                 if not data:
                     return
             self._owner.messages_received(self, self._framer.receive_data(data))

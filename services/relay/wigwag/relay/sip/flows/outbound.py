@@ -243,9 +243,9 @@ class Outbound:
         """The connection stands."""
         self._edge().stream_opened(flow)
 
-    def responses_passed(self, flow: StreamFlow, data: bytes) -> bytes:
-        """Pass on the usual responses that a read begins with; returns the rest."""
-        return self._edge().responses_passed(flow, data)
+    def usual_passed(self, flow: StreamFlow, data: bytes) -> bytes:
+        """Pass on the usual messages that a read begins with; returns the rest."""
+        return self._edge().usual_passed(flow, data)
 
     def messages_received(self, flow: StreamFlow, messages: Sequence[Received]) -> None:
         """Messages came: answers, and requests like any other's."""

@@ -54,6 +54,10 @@ class BlockLists:
         self._lists = {aor: _BlockList(entries) for aor, entries in patterns.items()}
         self.entries = sum(map(len, patterns.values()))
 
+    def concerns(self, aor: str) -> bool:
+        """Tell whether the user at ``aor`` has a block list."""
+        return aor in self._lists
+
     def check(self, incoming: Incoming, aor: str) -> None:
         """Look whether the sender is blocked.
 

@@ -34,13 +34,23 @@ def loop_hash(request: Request) -> str:
 
 def branch_of(keys: SigningKeys, request: Request, target: str, loop: str) -> str:
     """Return the branch under which ``request`` is forwarded to ``target``."""
+    return branch_named(keys, named(request, target)) + loop
+
+
+def named(request: Request, target: str) -> bytes:
+    """Return all that makes a request this one, and where it is forwarded to."""
     via = request.via
-    named = (
+    text = (
         f"{via.branch}\n{via.host}\n{via.port}\n{request.call_id}\n{request.cseq.number}\n{request.from_.tag}\n{target}"
     )
+    return text.encode("utf-8", "surrogateescape")
+
+
+def branch_named(keys: SigningKeys, name: bytes) -> str:
+    """Return the branch of what ``named`` names."""
     mac = _keyed(keys.derived(_PURPOSE)).copy()
-    mac.update(named.encode("utf-8", "surrogateescape"))
-    return f"{COOKIE}{mac.hexdigest()}{loop}"
+    mac.update(name)
+    return COOKIE + mac.hexdigest()
 
 
 @lru_cache(maxsize=8)

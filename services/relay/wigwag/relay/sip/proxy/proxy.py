@@ -11,7 +11,7 @@ from wigwag.relay.sip.config import SipTimerSettings
 from wigwag.relay.sip.incoming import Incoming, Target
 from wigwag.transport.errors import ConnectError
 
-from .branches import branch_of, loop_hash
+from .branches import branch_named, branch_of, loop_hash
 from .forwarding import Branch, Forwarding
 from .record_routes import PATH, Routed, RouteTokens, flow_route, near, outward
 
@@ -115,6 +115,10 @@ class Proxy:
         via = Via(address.via_transport, address.via_host, address.port, {"branch": branch, **self._via_end})
         request.push_via(via, f"{address.via};branch={branch}{self._via_text}")
         return request
+
+    def branch_named(self, name: bytes) -> str:
+        """Return our branch of a request with this name (``branches.named``)."""
+        return branch_named(self._keys, name)
 
     def _add_path(self, request: Request, incoming: Incoming) -> None:
         """Let the registrar behind us reach the client by the flow that it came by (RFC 3327, RFC 5626 section 5.1)."""

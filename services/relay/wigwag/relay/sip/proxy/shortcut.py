@@ -20,6 +20,7 @@ from wigwag.protocols.sip.transactions import (
 )
 
 from .forwarding import Branch
+from .passage import Passage
 
 # Status line, our Via alone in the first line, and no continuation of it.
 _HEAD: Final = re.compile(
@@ -57,13 +58,22 @@ def pass_response(transactions: Transactions, data: bytes, now: float) -> bool:
     if head is None or len(data) > _LONGEST:
         return False
     client = transactions.clients.get(head[3].decode("ascii"))
-    if type(client) is not NonInviteClientTransaction or type(client.user) is not Branch:
+    if type(client) is not NonInviteClientTransaction:
         return False
     if client.state > State.PROCEEDING or not client.was_sent_by(head[2].decode("ascii").lower()):
         return False
     if not _is_usual(data, head.end(), client.method.encode()):
         return False
-    branch = client.user
+    user, passed = client.user, data[: head.end(1)] + data[head.end() :]
+    if type(user) is Passage:
+        client.conclude(now)
+        user.server.respond_final(passed, now)
+        return True
+    return type(user) is Branch and _pass_by(user, client, passed, now)
+
+
+def _pass_by(branch: Branch, client: NonInviteClientTransaction, data: bytes, now: float) -> bool:
+    """Pass on a response, as it goes back, to a request that was read."""
     forwarding = branch.forwarding
     if forwarding.decided or len(forwarding.branches) != 1:
         return False
@@ -72,7 +82,7 @@ def pass_response(transactions: Transactions, data: bytes, now: float) -> bool:
         return False
     if branch.candidate is not None:
         branch.served()
-    forwarding.succeed_with(server, data[: head.end(1)] + data[head.end() :], now)
+    forwarding.succeed_with(server, data, now)
     return True
 
 

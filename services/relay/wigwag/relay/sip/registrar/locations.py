@@ -64,10 +64,14 @@ class Locations:
         Raises:
             SipError: 503: the store is away and nothing is known (from the coroutine).
         """
+        return self.at_hand(aor) or self._look_up(aor)
+
+    def at_hand(self, aor: str) -> Registration | None:
+        """Return the user's bindings that have not expired, the same object while nothing changes; None: not known."""
         known = self._known.get(aor)
         if known is not None and known[0] > self._now() and known[2] > self._wall():
             return known[1]
-        return self._look_up(aor)
+        return None
 
     def put(self, registration: Registration) -> None:
         """Take what was just registered here."""

@@ -85,6 +85,11 @@ class Router:
             self.refused += 1
             raise
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is neither a hook nor a row."""
+        return self._hook is None and not self.table.rows
+
     def decide(self, incoming: Incoming) -> "Decision | Later[Decision]":
         """Return what holds for a request; SipError: it is refused."""
         if incoming.decision is not None:
