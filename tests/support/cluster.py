@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.admin_client import ADMIN
 from tests.support.certificates import Authority
 from tests.support.endpoint_plan import Relay
 from tests.support.node import WIGWAG, clean_environment, toml
@@ -27,7 +28,7 @@ ADVERTISED = {"tcp": 2855, "tls": 2856}
 HOST = "127.0.0.1"
 DOMAIN = "wigwag.example"
 USERNAME, PASSWORD = "alice", "secret"
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 END_SECONDS = 60.0
 
 _QUIET_PORTS = range(12_000, 32_000)
@@ -155,7 +156,7 @@ class Pod:
         if self._process.poll() is not None:
             raise PodError(f"{self.name} ended with {self._process.returncode}:\n{self.log_tail()}")
         try:
-            return httpx.get(f"{self.url}/readyz", trust_env=False, timeout=2.0).status_code == 200
+            return ADMIN.get(f"{self.url}/readyz", timeout=2.0).status_code == 200
         except (OSError, httpx.HTTPError):
             return False
 
@@ -172,7 +173,7 @@ class Pod:
 
     def ask(self, path: str) -> Any:
         """Ask its admin API; returns the answer's JSON."""
-        return httpx.get(f"{self.url}{path}", trust_env=False, timeout=5.0).raise_for_status().json()
+        return ADMIN.get(f"{self.url}{path}").raise_for_status().json()
 
     def log_tail(self, lines: int = 30) -> str:
         """Return the end of its log."""

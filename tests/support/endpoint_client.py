@@ -4,9 +4,10 @@ import asyncio
 import os
 import random
 import secrets
-from typing import Literal
+from typing import Any, Literal
 
 from tests.support.endpoint_messages import Messages, Standing
+from tests.support.endpoint_newcomer import Newcomer
 from tests.support.endpoint_plan import Plan
 from tests.support.endpoint_wire import WholeFrame, Wire
 from tests.support.endpoint_world import World
@@ -22,6 +23,8 @@ REFRESH_AGAIN = 30.0
 """Seconds until a refresh is tried again."""
 TRANSACTION_TIMEOUT = 30.0
 """Seconds in which a SEND has to be answered (RFC 4975 section 7.1.1)."""
+FORMER_ENDS = 10.0
+"""Seconds in which the relay has to end a connection whose client has come over to another one."""
 _FOREVER = 1e9
 _OK = 200
 
@@ -51,6 +54,7 @@ class EndpointClient:
         self._wire: Wire | None = None
         self._machine: RelayAuthentication | None = None
         self._outcome: asyncio.Future[str] | None = None
+        self._called_over = asyncio.Event()
 
     def _fresh_uri(self) -> str:
         scheme = "msrps" if self._plan.relay.ca_file else "msrp"
@@ -69,14 +73,43 @@ class EndpointClient:
                 self._failures += 1
                 continue
             self._failures = 0
-            self._end("peer", await asyncio.shield(wire.lost))
+            await self._use(wire)
+
+    async def _use(self, wire: Wire) -> None:
+        """Stay on the connection, or on one that the client comes over to, until it is lost."""
+        while await _comes_first(self._called_over, wire.lost):
+            wire = await self._come_over(wire)
+            self._called_over.clear()
+        self._end("peer", wire.lost.result())
+
+    async def _come_over(self, former: Wire) -> Wire:
+        """AUTH elsewhere while the former connection stands; use the new one once the relay has ended the former."""
+        await _comes_first(self.messages.settled, former.lost)
+        newcomer = Newcomer(self._plan.relay, self._uri, self._other_address())
+        try:
+            grant = await newcomer.join(self._world, AUTH_TIMEOUT)
+        except (OSError, TimeoutError) as error:
+            self._world.note(f"{self.name} comes over to {newcomer.address[1]}: {error!r}")
+            newcomer.abort()
+            return former
+        await asyncio.wait({former.lost}, timeout=FORMER_ENDS)
+        assert former.lost.done(), f"{self.name} has come over, and its former connection was not ended"
+        self._end("left", "has come over")
+        assert newcomer.wire is not None
+        self._wire, self._machine, self._address = newcomer.wire, newcomer.machine, newcomer.address
+        self._stand(newcomer.wire, " ".join(map(str, grant.use_path)), grant.expires)
+        newcomer.hand_over(self._take)
+        return newcomer.wire
+
+    def _other_address(self) -> tuple[str, int]:
+        others = [address for address in self._plan.relay.addresses if address != self._address]
+        return random.choice(others or self._plan.relay.addresses)
 
     async def _connect(self) -> Wire | None:
         """Open a connection and AUTH on it; None when that failed."""
         if self._plan.foreign and self._connections:
             self._uri = self._fresh_uri()
-        others = [address for address in self._plan.relay.addresses if address != self._address]
-        self._address = random.choice(others or self._plan.relay.addresses)
+        self._address = self._other_address()
         self._wire = None
         try:
             async with asyncio.timeout(AUTH_TIMEOUT):
@@ -127,12 +160,20 @@ class EndpointClient:
     def _end(self, cause: Literal["peer", "gave up", "left"], reason: str) -> None:
         if self.standing is not None:
             name, self.standing = self.standing.name, None
-            self.messages.unanswered.clear()
+            self.messages.give_up()
             self._world.record(Lost, connection=name, cause=cause, reason=reason)
 
-    def move(self, *, half_open: bool) -> None:
-        """Leave the connection and go to another pod; ``half_open``: the relay is not told."""
+    def move(self, *, half_open: bool = False, gently: bool = False) -> None:
+        """Leave the connection and go to another pod.
+
+        Args:
+            half_open: Whether the relay is not told.
+            gently: Whether the client is at the other pod before it leaves, and answers until then.
+        """
         if self.standing is None:
+            return
+        if gently:
+            self._called_over.set()
             return
         wire = self.standing.wire
         self._end("left", "moves")
@@ -173,11 +214,14 @@ class EndpointClient:
     @property
     def is_ready(self) -> bool:
         """Whether it is connected and knows its peer's path."""
-        return self.standing is not None and self._peer in self._world.signalling.paths
+        stays = self.standing is not None and not self._called_over.is_set()
+        return stays and self._peer in self._world.signalling.paths
 
     def send(self) -> bool:
         """Send a message; False when that can't be done now."""
-        return self.standing is not None and self.messages.send(self.standing)
+        if self.standing is None or self._called_over.is_set():
+            return False
+        return self.messages.send(self.standing)
 
     def _take(self, frame: WholeFrame) -> None:
         head = frame.head
@@ -213,3 +257,14 @@ class EndpointClient:
     def _answer_auth(self, outcome: str) -> None:
         if self._outcome is not None and not self._outcome.done():
             self._outcome.set_result(outcome)
+
+
+async def _comes_first(event: asyncio.Event, other: asyncio.Future[str]) -> bool:
+    """Wait for either; returns whether ``other`` is still to come."""
+    waiting = asyncio.ensure_future(event.wait())
+    awaited: set[asyncio.Future[Any]] = {waiting, other}
+    try:
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+    return not other.done()

@@ -1,5 +1,6 @@
 """The messages of one recording client: what it sends, and what it does with all that comes."""
 
+import asyncio
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass
@@ -65,6 +66,9 @@ class Messages:
         self._sequences: defaultdict[str, int] = defaultdict(int)
         self.unanswered: dict[str, Unanswered] = {}
         """By transaction identifier, the oldest first."""
+        self.settled = asyncio.Event()
+        """No answer is awaited."""
+        self.settled.set()
 
     def send(self, standing: Standing) -> bool:
         """Send a message; False when that can't be done now."""
@@ -82,6 +86,7 @@ class Messages:
             end=len(body), sequence=sequence, digest=sha256(body).hexdigest(),
         )  # fmt: skip
         transaction_id = secrets.token_hex(10)
+        self.settled.clear()
         self.unanswered[transaction_id] = Unanswered(message_id, len(body), self._world.now())
         to_path = f"{standing.use_path} {peer_path}".strip()
         standing.wire.write(self._frame(transaction_id, to_path, standing.uri, message_id, body))
@@ -100,10 +105,17 @@ class Messages:
         sent = self.unanswered.pop(head.transaction_id, None)
         if sent is None:
             raise AssertionError(f"{self._name}: an answer to no request: {head}")
+        if not self.unanswered:
+            self.settled.set()
         self._world.record(
             Answered, connection=standing.name, sender=standing.uri, message_id=sent.message_id, start=1,
             end=sent.octets, status=head.status_code,
         )  # fmt: skip
+
+    def give_up(self) -> None:
+        """Expect no more answers: the connection is over."""
+        self.unanswered.clear()
+        self.settled.set()
 
     def take_request(self, frame: WholeFrame, head: RequestHead, standing: Standing) -> None:
         """Take a SEND or a REPORT."""

@@ -55,6 +55,7 @@ class EndpointProcess:
             )
         self._decoder = msgspec.json.Decoder(status)
         self._status: Status = status(clients=len(plan.clients), ready=0, sending=False, sent=0, unanswered=0)
+        self._moves = 0
         self.killed = False
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
@@ -90,12 +91,17 @@ class EndpointProcess:
         return self._status
 
     def wait_until_ready(self, seconds: float = 30.0) -> None:
-        """Wait until every client is connected and knows its peer."""
-        wait_until(lambda: self.status.ready == self.status.clients, seconds=seconds, what=f"{self.plan.name} ready")
+        """Wait until every client is connected where it was told to be, and knows its peer."""
+        wait_until(self._is_ready, seconds=seconds, what=f"{self.plan.name} ready")
+
+    def _is_ready(self) -> bool:
+        status = self.status
+        return status.moves >= self._moves and status.ready == status.clients
 
     def tell(self, command: str) -> None:
-        """Give a command: ``stop``, ``finish``, ``move N``, ``move N half-open``."""
+        """Give a command: ``stop``, ``finish``, ``move N``, ``move N half-open``, ``move N gently``."""
         assert self.process.stdin is not None
+        self._moves += command.startswith("move")
         self.process.stdin.write(f"{command}\n".encode())
         self.process.stdin.flush()
 

@@ -2,8 +2,8 @@
 
 It prints a status line of JSON twice a second. Told ``stop`` on standard input, or by SIGTERM, it sends nothing more
 but stays connected and takes what comes; ``finish`` ends it in good order; after SIGTERM it finishes by itself once
-every outcome is certain to be known. ``move N`` and ``move N half-open`` let N of its clients connect elsewhere. Its
-exit status is 1 when the relay wrote something that no relay may write.
+every outcome is certain to be known. ``move N`` and ``move N half-open`` let N of its clients connect elsewhere, ``move
+N gently`` before they leave. Its exit status is 1 when the relay wrote something that no relay may write.
 """
 
 import asyncio
@@ -39,6 +39,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     sending: bool
     sent: int
     unanswered: int
+    moves: int = 0
+    """Commands to move that were obeyed."""
 
 
 class Endpoints:
@@ -56,7 +58,7 @@ class Endpoints:
         self._moves = itertools.cycle(self._clients)
         self._sending = False
         self._stopped = False
-        self._sent = 0
+        self._sent = self._moved = 0
         self._owed = 0.0
         self._finish = asyncio.Event()
         self.failed = False
@@ -111,6 +113,7 @@ class Endpoints:
             sending=self._sending,
             sent=self._sent,
             unanswered=sum(len(client.messages.unanswered) for client in self._clients),
+            moves=self._moved,
         )
         print(msgspec.json.encode(status).decode(), flush=True)
 
@@ -140,8 +143,9 @@ class Endpoints:
                 self.stop()
                 self._finish.set()
             case ["move", count, *how]:
+                self._moved += 1
                 for client in itertools.islice(self._moves, int(count)):
-                    client.move(half_open=how == ["half-open"])
+                    client.move(half_open=how == ["half-open"], gently=how == ["gently"])
             case _:
                 raise AssertionError(f"not a command: {line!r}")
 

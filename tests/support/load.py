@@ -1,25 +1,30 @@
 """Load of a scenario: two endpoint processes whose clients talk to each other through a cluster."""
 
 import json
+import math
 import os
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.support.cluster import Cluster, tracebacks
 from tests.support.endpoint_plan import Plan, pairs
 from tests.support.endpoint_process import EndpointProcess, settle, verified
 from tests.support.processes import wait_until
-from wigwag.runtime.recording import Lost, Opened, Received, Recording, Sent, read_recording
+from wigwag.runtime.recording import Lost, Opened, Received, Record, Recording, Reported, Sent, read_recording
 
 LONG = os.environ.get("WIGWAG_SCENARIOS") == "long"
 """Whether scenarios run in their full length (``make scenarios``) rather than in the short form of every CI run."""
 PAIRS = 100
 RATE = 200.0
 """Messages per second, both directions of all pairs together."""
+_FAILED = 300
+"""Lowest status of a REPORT that tells of a failure."""
+_Record = TypeVar("_Record", bound=Record)
 
 
 class Load:
@@ -115,33 +120,53 @@ def load(
         yield running
 
 
-def slowest_delivery(recordings: Sequence[Recording]) -> float:
-    """Return the longest time, in seconds, that a message took whose receiver was connected when it was sent."""
-    standing = _standing(recordings)
-    sent = {
-        (record.sender, record.message_id): record
-        for recording in recordings
-        for record in recording.records
-        if isinstance(record, Sent)
-    }
-    slowest = 0.0
-    for recording in recordings:
-        for record in recording.records:
-            if isinstance(record, Received):
-                began = sent[record.sender, record.message_id].time
-                since = standing[record.connection]
-                if began >= since:
-                    slowest = max(slowest, record.time - began)
-    return slowest
+@dataclass(frozen=True)
+class Slowest:
+    """The longest times, in seconds, that messages took whose receiver was connected when they were sent."""
+
+    to_moved: float
+    """To clients that have had several connections."""
+    to_others: float
+    """To those that never moved: what the machine's other work costs, too."""
+
+
+def slowest_deliveries(recordings: Sequence[Recording]) -> Slowest:
+    """Return how long messages took at most."""
+    standing, connections = _standing(recordings), Counter(one.uri for one in _records(recordings, Opened))
+    sent = {(one.sender, one.message_id): one for one in _records(recordings, Sent)}
+    slowest = {True: 0.0, False: 0.0}
+    for record in _records(recordings, Received):
+        began = sent[record.sender, record.message_id].time
+        if began >= standing[record.connection]:
+            moved = connections[record.receiver] > 1
+            slowest[moved] = max(slowest[moved], record.time - began)
+    return Slowest(to_moved=slowest[True], to_others=slowest[False])
+
+
+def reported_while_connected(recordings: Sequence[Recording], seconds: float) -> list[Sent]:
+    """Return what was reported as failed although its receiver stayed connected for so long from when it was sent."""
+    failed = {(one.sender, one.message_id) for one in _records(recordings, Reported) if one.status >= _FAILED}
+    ended = {one.connection: one.time for one in _records(recordings, Lost)}
+    stays: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for opened in _records(recordings, Opened):
+        stays[opened.uri].append((opened.time, ended.get(opened.connection, math.inf)))
+    return [
+        one
+        for one in _records(recordings, Sent)
+        if (one.sender, one.message_id) in failed
+        and any(came <= one.time <= left - seconds for came, left in stays[one.receiver])
+    ]
 
 
 def _standing(recordings: Sequence[Recording]) -> dict[str, float]:
-    records = (record for recording in recordings for record in recording.records)
-    return {record.connection: record.time for record in records if isinstance(record, Opened)}
+    return {opened.connection: opened.time for opened in _records(recordings, Opened)}
+
+
+def _records(recordings: Sequence[Recording], kind: type[_Record]) -> Iterator[_Record]:
+    return (record for recording in recordings for record in recording.records if isinstance(record, kind))
 
 
 def most_per_second(recordings: Sequence[Recording], kind: type[Opened] | type[Lost]) -> int:
     """Return in how many records of a kind the busiest second had."""
-    records = (record for recording in recordings for record in recording.records)
-    seconds = Counter(int(record.time) for record in records if isinstance(record, kind))
+    seconds = Counter(int(record.time) for record in _records(recordings, kind))
     return max(seconds.values(), default=0)

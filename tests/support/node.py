@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.admin_client import ADMIN
 from tests.support.processes import wait_until
 from wigwag.node.demo_data import ensure_demo_data
 
@@ -45,7 +46,7 @@ class RunningNode:
         if self.process.poll() is not None:
             raise AssertionError(f"the node ended with {self.process.returncode}: {self.last_words()}")
         try:
-            return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200
+            return ADMIN.get(f"{self.url}/readyz").status_code == 200
         except (OSError, ValueError, httpx.HTTPError):
             return False
 

@@ -12,7 +12,7 @@ def test_peers_without_a_relay_are_reached_across_pods(cluster: Cluster, tmp_pat
     with load(cluster, tmp_path / "load", count=COUNT, bare=True) as traffic:
         traffic.go_on(2 * RATE)
         # Their clients move: the peers stay where they are.
-        traffic.processes[0].tell(f"move {COUNT // 4}")
+        traffic.processes[0].tell(f"move {COUNT // 4} gently")
         traffic.wait_until_ready()
         traffic.go_on(2 * RATE)
         counts = traffic.finish("peers without a relay")

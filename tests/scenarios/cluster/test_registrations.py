@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.support.admin_client import ADMIN
 from tests.support.cluster import DOMAIN, NAME, PASSWORD, USERNAME, Cluster, Pod, running
 from tests.support.redis_server import RedisServer
 from tests.support.sip_client import LiveSipClient
@@ -33,7 +33,7 @@ def client(pod: Pod) -> LiveSipClient:
 
 def contacts(pod: Pod) -> list[str]:
     """Return the contacts of everybody, as a pod tells them; empty while the store is away."""
-    answer = httpx.get(f"{pod.url}/v1/registrations", trust_env=False)
+    answer = ADMIN.get(f"{pod.url}/v1/registrations")
     found: dict[str, Any] = answer.json() if answer.is_success else {"registrations": []}
     return sorted(binding["contact"] for row in found["registrations"] for binding in row["bindings"])
 

@@ -69,7 +69,7 @@ def test_nothing_is_refused_while_keys_change_and_old_uris_go_on(cluster: Cluste
                 assert set(key_ids(new.recordings())) == {key}
                 # URIs of the old key are granted again, by other pods too.
                 for process in traffic.processes:
-                    process.tell(f"move {COUNT // 2}")
+                    process.tell(f"move {COUNT // 2} gently")
                 traffic.wait_until_ready()
                 traffic.go_on(RATE)
                 new_counts = new.finish(f"clients that came after rotation {number + 1}")
@@ -77,6 +77,7 @@ def test_nothing_is_refused_while_keys_change_and_old_uris_go_on(cluster: Cluste
         counts = traffic.finish(f"{ROTATIONS} rotations")
         assert set(key_ids(traffic.recordings())) == {OLD}
     assert counts["delivered"] == counts["sent"]
+    assert counts["connections left"] == ROTATIONS * 2 * (COUNT // 2)
     assert counts["connections lost"] == counts["clients set up again"] == 0
 
 

@@ -6,6 +6,7 @@ from tests.support.relay import FakeClient, ok_to, send, value_of
 from tests.support.relay_cluster import ClusterUnderTest, PodUnderTest, client_at, deliver
 from tests.support.relay_pair import kinds, request, settings, statuses
 from wigwag.protocols.digest import SigningKey
+from wigwag.relay.departure import ANSWERS_AWAITED
 
 PEER = "msrp://peer.invalid:7/p;tcp"
 ALICE = "msrps://alice.invalid:9/a;tcp"
@@ -167,6 +168,8 @@ async def test_what_was_not_passed_on_follows_the_client_in_order() -> None:
         moved = await client(cluster, two)
         found = [value_of(frame, "Message-ID") for frame in moved.channel.taken()]
         assert found == [f"m00{number}" for number in range(written + 1, 6)]
+        assert statuses(peer.taken()) == []
+        await cluster.advance(ANSWERS_AWAITED + 1)
         assert statuses(peer.taken()) == ["408"] * written
 
 

@@ -8,6 +8,7 @@ from tests.support.relay import FakeChannel, FakeClient, body_of, ok_to, send, v
 from tests.support.relay_cluster import ClusterUnderTest, PodUnderTest, client_at, deliver
 from tests.support.relay_pair import kinds, request, settings, statuses
 from wigwag.relay.cluster.remote import CREDIT, Remote
+from wigwag.relay.departure import ANSWERS_AWAITED
 from wigwag.store import StoreError
 
 PEER = "msrp://peer.invalid:7/p;tcp"
@@ -419,6 +420,7 @@ async def test_a_client_that_comes_and_goes_while_a_stream_is_being_stopped_gets
         await cluster.advance(1)
         found = [value_of(frame, "Message-ID") for frame in moved.channel.taken()]
         assert found == [f"m00{number}" for number in range(written + 1, 7)]
+        await cluster.advance(ANSWERS_AWAITED + 1)
         assert statuses(peer.taken()) == ["408"] * written
 
 

@@ -89,6 +89,8 @@ class Deadlines:
             self._forget(hop, now)
         if hop.blocked_on is not None:
             self._check_blocked(hop, hop.blocked_on, now)
+        if hop.departure is not None:
+            hop.departure.go_on(now)
         limits = self._relay.settings.limits
         if hop.channel_full and now - hop.full_since >= limits.stall_timeout:
             self._give_up(hop, "takes nothing", abort=True)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wigwag.transport.channel import Channel
 
     from .authentication import AuthState
+    from .departure import Departure
     from .route import Route
     from .service import Relay
     from .sessions import Session
@@ -86,6 +87,7 @@ class Hop(Destination):
         "channel_full",
         "closed",
         "crowded",
+        "departure",
         "held_up",
         "incoming",
         "last_activity",
@@ -124,6 +126,7 @@ class Hop(Destination):
         self.refused: dict[tuple[Session, str], tuple[int, str, float]] | None = None
         self.relayed: dict[bytes, Relayed] | None = None
         self.auth: AuthState | None = None
+        self.departure: Departure | None = None
         self.successful = False
         self.opened_at = self.last_activity = 0.0
         self.unfinished_since = 0.0
@@ -388,6 +391,17 @@ class Hop(Destination):
             route.close()
         self.routes_from.clear()
         self.route_keys = 0
+
+    def stop_requests(self, now: float) -> None:
+        """Drop what is being received and what still comes, but answers."""
+        if self.incoming is not None:
+            self.incoming.abandoned(now)
+            self.incoming = None
+        self.forget_routes()
+        if self.blocked_on is not None:
+            if self.blocked_on.waiting is not None and self in self.blocked_on.waiting:
+                self.blocked_on.waiting.remove(self)
+            self.go_on(now)
 
     @property
     def name(self) -> str:

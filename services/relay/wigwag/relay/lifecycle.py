@@ -6,6 +6,7 @@ from wigwag.errors import StoreError
 from wigwag.protocols.msrp import MsrpUri, RequestHead
 from wigwag.store import Claim, FencedError, Owner, SessionRecord, TooManySessionsError
 
+from .departure import REASON, depart
 from .destination import Destination, Holding
 from .hop import Hop
 from .refusal import RefusedError
@@ -158,7 +159,7 @@ class Lifecycle:
         # A session that was nowhere, at another pod, or here.
         change = SessionChange.GRANTED if claim.previous is None else SessionChange.RESUMED
         if cluster.is_outdated(record):
-            hop.close("the client is connected elsewhere")
+            hop.close(REASON)
             raise RefusedError(0, "")
         if session is not None:
             change = _change(session, hop)
@@ -242,11 +243,11 @@ class Lifecycle:
         return None
 
     def leave(self, session: Session, former: Destination) -> None:
-        """Take a session off the connection that it had; the connection is closed when it has no other."""
+        """Take a session off the connection that it had, which ends, if it has no other, once all is answered."""
         if isinstance(former, Hop):
             former.sessions.remove(session)
             if not session.client_host and not former.sessions:
-                former.close("the client is connected elsewhere")
+                depart(former, self._relay.now())
         self._relay.deadlines.resumed(session)
 
     def hand_over(self, held: Holding | None, session: Session) -> None:

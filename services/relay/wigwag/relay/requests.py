@@ -35,6 +35,8 @@ class Requests:
         """Take a head; returns what shall receive the rest of the frame."""
         if isinstance(head, ResponseHead):
             return ReceivedResponse(self._relay, hop, head)
+        if hop.departure is not None and not hop.sessions:
+            return RefusedChunk()
         if head.method != "SEND":
             return WholeRequest(self._relay, hop, head)
         found = self.route_or_drop(hop, head, now)

@@ -122,7 +122,7 @@ class Route:
 
     def origin(self) -> "Destination | None":
         """Return what leads back to the origin, also after the client resumed elsewhere or while it may yet."""
-        if not self.source.closed:
+        if not self.source.closed and self.source.departure is None:
             return self.source
         found = self.session.destination if self.from_client else self.session.peers.get(self.from_key)
         return found if found is not None and found.takes_reports else None

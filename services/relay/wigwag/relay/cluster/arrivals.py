@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import ResponseHead
-from wigwag.relay.traced import Traced, concluded
+from wigwag.relay.traced import Traced
 from wigwag.relay.transactions import Relayed
 from wigwag.runtime.names import OCTETS, POD, RELAY_DELIVER
 
@@ -20,7 +20,6 @@ from .frames import RELAYED, TIMED, TRACED, TRANSACTION, Data, Ending, Open
 if TYPE_CHECKING:
     from wigwag.relay.hop import Hop
     from wigwag.relay.sessions import Session
-    from wigwag.relay.transactions import Transaction
 
     from .holder import HolderLink
 
@@ -137,7 +136,11 @@ class Arrivals:
 
     def _ended_one(self) -> None:
         self._outstanding -= 1
-        if self._finishing is not None and not self._outstanding:
+        if self._outstanding:
+            return
+        if self.closed:
+            self._over()
+        elif self._finishing is not None:
             self.close(self._finishing)
 
     def respond(self, head: ResponseHead) -> None:
@@ -164,7 +167,7 @@ class Arrivals:
     # The end
 
     def finish(self, ending: Ending) -> None:
-        """Pass nothing more on, and close once everything that was passed on has its outcome."""
+        """Pass nothing more on, and close once everything that was passed on has its outcome: nothing overtakes it."""
         self._leave()
         if self._outstanding:
             self._finishing = ending
@@ -172,24 +175,18 @@ class Arrivals:
             self.close(ending)
 
     def close(self, ending: Ending, epoch: int = 0, pod: str = "") -> None:
-        """End the stream: what was taken and has no outcome yet is reported 408, what was not taken goes back."""
+        """Take nothing more: what was not taken goes another way, what was taken has its outcome told, also later."""
         if self.closed:
             return
         self.closed = True
-        for transaction_id in [key for key, value in self.hop.transactions.items() if self._owns(value)]:
-            reason = "the receiver's connection has ended"
-            timed = concluded(self.hop.transactions.pop(transaction_id), 408, reason)[5]
-            if timed:
-                self.failed(transaction_id, 408, reason, refused=False)
-            else:
-                self.answered(transaction_id)
         self._leave()
         self.link.send(*self.tell(), frames.closed(self.opened.stream, ending, self._taken, epoch, pod))
-        self.link.forget(self)
+        if not self._outstanding:
+            self._over()
 
-    def _owns(self, transaction: "Transaction") -> bool:
-        owner = transaction[0]
-        return (owner.route if isinstance(owner, Traced) else owner) is self
+    def _over(self) -> None:
+        self.link.send(*self.tell())
+        self.link.forget(self)
 
     def abandon(self) -> None:
         """The link is lost: what was taken runs its course here, its sender has given it up."""

@@ -3,7 +3,8 @@
 Theory of operation. Frames that leave are *retained* until the holder says that it has taken them, at most
 ``CREDIT`` bytes of them; beyond that the stream is full and its sources wait. So when the stream ends it is known which
 frames certainly were not passed on: these go on elsewhere, in order. Transactions stay here, with the pod that
-answered the sender, until the holder tells their outcome; whatever ends without one is reported 408.
+answered the sender, until the holder tells their outcome, be it after the stream's end; whatever ends without one is
+reported 408.
 """
 
 import asyncio
@@ -204,6 +205,8 @@ class Remote(Destination):
 
     def _let_go_on(self, now: float) -> None:
         """Outcomes make room, and let those go on who wait for answers to their sub-chunks."""
+        if self.closed and not self.transactions:
+            self.link.forget(self)
         if self.full:
             self.make_room(now)
         elif self.waiting:
@@ -239,13 +242,14 @@ class Remote(Destination):
             self.stop()
 
     def end(self, closed: Closed | None, reason: str) -> None:
-        """The stream is over.
+        """The stream is over; the holder tells the outcome of what it has taken, as long as the link stands.
 
         Args:
             closed: What the holder said; None: it said nothing, the link is lost.
             reason: For the REPORTs on what may have been passed on or not.
         """
         if self.closed:
+            self._give_up(reason)
             return
         self.closed = True
         self._decide()
@@ -254,11 +258,16 @@ class Remote(Destination):
         elif self.link.was_up:
             self.retained.clear()
         left = self._left()
+        if closed is None or not self.transactions:
+            self._give_up(reason)
+        self._ended(self, left, closed)
+
+    def _give_up(self, reason: str) -> None:
+        """Nothing more is told."""
         for transaction in self.transactions.values():
             self._relay.reports.timed_out(transaction, reason)
         self.transactions.clear()
         self.link.forget(self)
-        self._ended(self, left, closed)
 
     def _left(self) -> Holding:
         """Return what was certainly not passed on, with its transactions."""
