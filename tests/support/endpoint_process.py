@@ -23,6 +23,8 @@ from wigwag.runtime.recording import Closed, ConnectionName, Finished, Lost, Ope
 from wigwag.runtime.verification import verify
 
 END_SECONDS = 20.0
+SETTLE_INTERVAL = 0.25
+"""Seconds between two looks at whether every outcome is known."""
 _BROKEN = 3
 _NOT_YET = {Kind.LOST, Kind.UNANSWERED}
 """What may still turn out well while outcomes are on their way."""
@@ -134,7 +136,7 @@ def settle(endpoints: Sequence[EndpointProcess], *, all_of_it: bool = False) -> 
         process.tell("stop")
     deadline = time.monotonic() + LAST_OUTCOME
     while time.monotonic() < deadline and (all_of_it or not _is_settled(endpoints, living)):
-        time.sleep(1.0)
+        time.sleep(SETTLE_INTERVAL)
     for process in living:
         process.finish()
 

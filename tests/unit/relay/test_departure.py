@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.relay import FakeChannel, FakeClient, RelayUnderTest, ok_to, send
+from tests.support.relay import RELAY_URI, FakeChannel, FakeClient, RelayUnderTest, ok_to, send, value_of
 from tests.support.relay_cluster import ClusterUnderTest, client_at, deliver
 from tests.support.relay_pair import kinds, statuses
 from wigwag.relay.departure import ANSWERS_AWAITED
@@ -128,3 +128,31 @@ async def test_a_client_that_was_sending_to_a_peer_who_takes_nothing_is_heard_an
     assert not alice.channel.is_open
     pod.advance(ANSWERS_AWAITED + 1)
     assert statuses(peer.taken()) == []
+
+
+@pytest.mark.parametrize("target", [OLD, BESIDE])
+async def test_who_waited_for_room_on_the_old_connection_goes_on_to_the_new_one_at_once(target: int) -> None:
+    async with ClusterUnderTest() as cluster:
+        alice = await client_at(cluster, cluster.pods[OLD], "alice", ALICE)
+        peer = cluster.pods[OLD].connect()
+        alice.channel.full_above = 0
+        for number in range(1, 5):
+            frame = send(f"{alice.use_path} {ALICE}", PEER, transaction_id=f"t00{number}", message_id=f"m00{number}")
+            await deliver(cluster, peer, frame)
+        written = alice.channel.taken()
+        assert not peer.reading
+        moved = FakeClient(cluster.pods[target], cluster.pods[target].connect(), "alice", ALICE)
+        challenge = await moved.auth()
+        authorized = moved.authorization(challenge)
+        moved.channel.receive(
+            f"MSRP auth2 AUTH\r\nTo-Path: {RELAY_URI}\r\nFrom-Path: {ALICE}\r\n{authorized}-------auth2$\r\n".encode()
+        )
+        await cluster.settle()
+        answer, *sent = moved.channel.taken()
+        assert kinds([answer]) == ["200"], "the answer to the AUTH comes first"
+        found = [value_of(frame, "Message-ID") for frame in (*written, *sent)]
+        assert found == [f"m00{number}" for number in range(1, 5)]
+        assert peer.reading
+        for frame in written:
+            await deliver(cluster, alice.channel, ok_to(frame))
+        assert statuses(peer.taken()) == []

@@ -7,10 +7,14 @@ client's answer, there, or REPORT 408. So the old connection stays until everyth
 now, elsewhere, must not be overtaken.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from .destination import Waiting
 
 if TYPE_CHECKING:
     from .hop import Hop
+    from .service import Relay
 
 ANSWERS_AWAITED = 2.0
 """Seconds that a client has to answer what it was sent over the connection that it leaves; twice what a slow network
@@ -46,10 +50,20 @@ class Departure:
 
 
 def depart(hop: "Hop", now: float) -> None:
-    """Let a connection end that no session is reached over any more."""
+    """Let a connection end that no session is reached over any more; who waited for room there goes another way."""
+    waiting, hop.waiting = hop.waiting, None
+    if waiting:
+        # Not at once: what they send must not come before the answer to the AUTH.
+        hop.relay.runtime.spawn(_let_go_on(hop.relay, waiting))
     if not hop.transactions or hop.bound:
         hop.close(REASON)
         return
     hop.departure = Departure(hop, now)
     hop.stop_requests(now)
     hop.departure.go_on(now)
+
+
+async def _let_go_on(relay: "Relay", waiting: Iterable[Waiting]) -> None:
+    for source in waiting:
+        source.go_on(relay.now())
+    relay.flush()
