@@ -23,8 +23,8 @@ REFRESH_AGAIN = 30.0
 """Seconds until a refresh is tried again."""
 TRANSACTION_TIMEOUT = 30.0
 """Seconds in which a SEND has to be answered (RFC 4975 section 7.1.1)."""
-FORMER_ENDS = 10.0
-"""Seconds in which the relay has to end a connection whose client has come over to another one."""
+COME_OVER = 30.0
+"""Seconds for connecting and AUTH while another connection stands, and again for the relay to end that one."""
 _FOREVER = 1e9
 _OK = 200
 
@@ -87,12 +87,12 @@ class EndpointClient:
         await _comes_first(self.messages.settled, former.lost)
         newcomer = Newcomer(self._plan.relay, self._uri, self._other_address())
         try:
-            grant = await newcomer.join(self._world, AUTH_TIMEOUT)
+            grant = await newcomer.join(self._world, COME_OVER)
         except (OSError, TimeoutError) as error:
             self._world.note(f"{self.name} comes over to {newcomer.address[1]}: {error!r}")
             newcomer.abort()
             return former
-        await asyncio.wait({former.lost}, timeout=FORMER_ENDS)
+        await asyncio.wait({former.lost}, timeout=COME_OVER)
         assert former.lost.done(), f"{self.name} has come over, and its former connection was not ended"
         self._end("left", "has come over")
         assert newcomer.wire is not None

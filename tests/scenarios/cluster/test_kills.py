@@ -57,7 +57,8 @@ def test_no_promise_is_broken_toward_foreign_endpoints_which_are_set_up_again(
     with running(pods) as cluster, load(cluster, tmp_path / "load", foreign=True) as traffic:
         kill_again_and_again(traffic, kills)
         counts = traffic.finish(f"{kills} kills, foreign endpoints")
-    assert counts["clients set up again"] == counts["connections lost"] > 0
+    assert counts["connections lost"] > 0
+    assert counts["clients set up again"] == counts["connections lost"] + counts["connections left"], "granted too late"
 
 
 @pytest.mark.skipif(not LONG, reason="takes as long as what is sent to lost clients is held: make scenarios")
@@ -77,4 +78,5 @@ def test_one_pod_that_is_killed_loses_only_what_its_connections_lose(one_pod: Cl
         kill_again_and_again(traffic, 1)
         counts = traffic.finish("one pod, one kill")
     # Without a store a session dies with its pod.
-    assert counts["clients set up again"] == counts["connections lost"] == 40
+    assert counts["connections lost"] == 40
+    assert counts["clients set up again"] == 40 + counts["connections left"], "granted too late"
