@@ -9,10 +9,13 @@ import pytest
 from tests.support.cluster import Cluster, running
 from tests.support.load import LONG, load
 from tests.support.preload import SystemFaults
+from tests.support.processes import wait_until
 
 SPAN = 20.0 if LONG else 2.0
 HOUR = 3600
 DESCRIPTORS = 96
+PATIENCE = 60.0
+"""Seconds."""
 COUNT, RATE = 20, 100.0
 
 
@@ -66,8 +69,8 @@ def test_without_descriptors_who_is_connected_goes_on(tmp_path: Path) -> None:
         load(cluster, tmp_path / "crowd", count=DESCRIPTORS // 2, rate=0, wait=False) as crowd,
     ):
         pod = cluster.pods[0]
+        wait_until(lambda: "accepting rests" in pod.log.read_text(), seconds=PATIENCE, what="pod without descriptors")
         traffic.go_on_until(SPAN)
-        assert "accepting rests" in pod.log.read_text()
         assert not all(process.status.ready == process.status.clients for process in crowd.processes)
         counts = traffic.finish("no descriptors left")
         crowd.finish("the crowd, some of which found no place")
