@@ -2,15 +2,24 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.interop.test_opensips_cli import opensips_cli
-from tests.support.cluster import Cluster, Pod
+from tests.support.cluster import Cluster, Pod, running
 from tests.support.load import RATE, load
+from tests.support.redis_server import running_redis
 
 GROUPS = {"cluster", "core", "listeners", "relay", "routes", "store", "tcp_mgm"}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three pods for all tests here, which only look at them."""
+    with running_redis() as redis, running(Cluster(tmp_path_factory.mktemp("pods"), 3, redis_url=redis.url)) as pods:
+        yield pods
 
 
 def printed(pod: Pod, *words: str) -> str:
