@@ -1,8 +1,8 @@
 """UDP listeners: datagrams in and out at as little cost as a socket allows.
 
-Theory of operation. A wake-up reads up to 64 datagrams with ``recvfrom`` and hands each to one callback, so that a
-flood leaves room for the loop's other work. A datagram is sent at once; when the kernel has no room it waits in a
-bounded queue, and beyond that it is dropped and counted, as any network may drop it.
+Theory of operation. A wake-up reads up to 64 datagrams (``per_wake_up``) with ``recvfrom`` and hands each to one
+callback, so that a flood leaves room for the loop's other work. A datagram is sent at once; when the kernel has no room
+it waits in a bounded queue, and beyond that it is dropped and counted, as any network may drop it.
 
 What the network says about datagrams of ours (ICMP) comes from the socket's error queue, with the address it is about.
 The loop watches an epoll set that holds the socket instead of the socket itself: uvloop stops watching a descriptor for
@@ -72,6 +72,7 @@ class DatagramListener:
         sent_bytes: Their payload.
         dropped: Datagrams not sent for lack of room.
         errors: Errors told to ``failed``.
+        per_wake_up: Datagrams taken at once at most; may be changed at any time.
         keep_alives: STUN requests, CRLF and empty datagrams among those received.
     """
 
@@ -91,6 +92,7 @@ class DatagramListener:
         self.dropped = 0
         self.errors = 0
         self.keep_alives = 0
+        self.per_wake_up = DATAGRAMS_PER_WAKE_UP
         self._receive = receive
         self._failed = failed
         self._socket: socket.socket | None = None
@@ -201,10 +203,10 @@ class DatagramListener:
 
     def _ready(self) -> None:
         """Take in what is there, in one loop without calls of our own: they would cost as much as the reading."""
-        sock, receive, wide = self._socket, self._receive, self._wide
+        sock, receive, wide, most = self._socket, self._receive, self._wide, self.per_wake_up
         received = octets = 0
         try:
-            while sock is not None and received < DATAGRAMS_PER_WAKE_UP:
+            while sock is not None and received < most:
                 try:
                     data, remote = sock.recvfrom(LARGEST_DATAGRAM)
                 except OSError as error:

@@ -32,7 +32,6 @@ from .flows.flow import DatagramFlow, DatagramSender, Flow, PodFlow, SipAddress,
 from .incoming import Incoming
 from .own_names import OwnNames
 from .ports import Neighbours
-from .protection.overload import Overload
 from .protection.protection import Protection
 from .protection.shedding import Shedding
 from .proxy.proxy import Proxy
@@ -96,7 +95,7 @@ class Edge:
         self.settings = settings
         self.protection = protection
         protection.shut_out = self._shut_out
-        self.shedding = Shedding(self, Overload(settings.overload.target_delay), settings.overload.retry_after)
+        self.shedding = Shedding(self, settings.overload, spawn)
         self.challenges = Challenges(self, secret)
         self.pod = pod
         self.names = names
@@ -128,13 +127,15 @@ class Edge:
 
     # In
 
-    def datagram_received(self, data: bytes, remote: "Address", socket: DatagramSender, address: SipAddress) -> None:
-        """Take a datagram that is no STUN."""
-        if data in _KEEP_ALIVES or not self.protection.admits(remote[0]):
-            return
-        verdict = self.shedding.datagram(data, remote, socket) if self.shedding.active else False
-        if verdict:
-            return
+    def datagram_received(
+        self, data: bytes, remote: "Address", socket: DatagramSender, address: SipAddress, *, waited: bool = False
+    ) -> None:
+        """Take a datagram that is no STUN; one that has waited was let in before."""
+        if not waited:
+            if data in _KEEP_ALIVES or not self.protection.admits(remote[0]):
+                return
+            if self.shedding.queueing and self.shedding.holds(data, remote, socket, address):
+                return
         if address.taps:
             for tap in address.taps:
                 tap.datagram(self.flow_to(socket, address, remote), data, incoming=True)
@@ -150,7 +151,7 @@ class Edge:
         except SipError as error:
             self._broken(error, flow)
             return
-        if verdict is None and self.shedding.turns_away(message, flow):
+        if self.shedding.draining and self.shedding.turns_away(message, flow):
             return
         if self.pods is not None and isinstance(message, Request) and self.pods.hand_over(message, data, flow):
             return

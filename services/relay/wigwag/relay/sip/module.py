@@ -342,7 +342,8 @@ class SipModule:
             now = loop.time()
             late, due = max(0.0, now - due), now + TICK
             waiting, fullness = self.listeners.waiting(now)
-            self.edge.shedding.measured(max(late, waiting), fullness)
+            self.edge.shedding.measured(late, waiting, fullness)
+            self.listeners.read_ahead(wanted=self.edge.shedding.queueing)
             fire([*self.parts.ticks, self.listeners.tick, self._pinger.tick], now)
             if now >= next_pool_look:
                 next_pool_look = now + LOOK_AT_POOLS

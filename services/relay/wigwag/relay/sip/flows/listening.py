@@ -9,7 +9,7 @@ from wigwag.errors import ConfigurationError
 from wigwag.relay.sip.config import SipListenerSettings, SipSettings
 from wigwag.relay.sip.protection.backlog import Backlog
 from wigwag.transport.admission import Admission
-from wigwag.transport.datagrams import DatagramListener, DatagramOptions
+from wigwag.transport.datagrams import DATAGRAMS_PER_WAKE_UP, DatagramListener, DatagramOptions
 from wigwag.transport.errors import CertificateError, ListenError
 from wigwag.transport.listener import Listener, ListenerOptions
 from wigwag.transport.profiles import ProfileTable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from wigwag.relay.sip.edge import Edge
     from wigwag.transport.channel import Address
 
+_READ_AHEAD: Final = 512
+"""Datagrams taken at once when most of them only have to be sorted."""
 _LOOKED_AT: Final = 256
 """Connections whose deadlines are looked at in one turn."""
 
@@ -172,6 +174,11 @@ class SipListeners:
     def waiting(self, now: float) -> tuple[float, float]:
         """Return how many seconds datagrams wait in the kernel, and how full the fullest queue is, 0 to 1."""
         return self._backlog.measure(self.datagrams, now)
+
+    def read_ahead(self, *, wanted: bool) -> None:
+        """Empty the kernel's queues at each wake-up, since new requests wait with us; or do so no more."""
+        for listener in self.datagrams:
+            listener.per_wake_up = _READ_AHEAD if wanted else DATAGRAMS_PER_WAKE_UP
 
     # Time
 
