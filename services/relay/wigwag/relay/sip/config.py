@@ -173,7 +173,7 @@ class SipOverloadSettings(Section):
     """When new requests are turned away so that what is under way gets done."""
 
     target_delay: PositiveSeconds = 0.3
-    """Seconds that messages may wait before they are looked at; well below T1, or everything comes twice."""
+    """Seconds that a new request may wait under overload; well below T1, or everything comes twice."""
     retry_after: PositiveCount = 5
     """Largest number of seconds in Retry-After; they are spread from 1 up to it."""
 
