@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 MOST_OCTETS: Final = 16_777_216
 """Octets that wait at most, whatever their number."""
-REFUSED_PER_SERVED: Final = 0.25
-"""A refusal costs less than a fifth of what is served, so that refusals take some 4 % of the time."""
+REFUSED_PER_SERVED: Final = 0.125
+"""A refusal costs less than a fifth of what is served, so that refusals take some 2 % of the time."""
 _MOST_REFUSED_AT_ONCE: Final = 16.0
 _OTHERS_TURN: Final = 4
 """However many are favoured, every fourth request is one that is not."""
