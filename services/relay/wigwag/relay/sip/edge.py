@@ -144,7 +144,7 @@ class Edge:
             self.responses[2] += 1
             return
         flow = self.flow_to(socket, address, remote)
-        if verdict is False and data[:8] == b"MESSAGE " and self.shortcut.passed(data, flow, self.now()):
+        if not self.shedding.draining and data[:8] == b"MESSAGE " and self.shortcut.passed(data, flow, self.now()):
             return
         try:
             message = parse_datagram(data)
