@@ -1,8 +1,10 @@
 """UDP listeners: datagrams in and out at as little cost as a socket allows.
 
 Theory of operation. A wake-up reads up to 64 datagrams (``per_wake_up``) with ``recvfrom`` and hands each to one
-callback, so that a flood leaves room for the loop's other work. A datagram is sent at once; when the kernel has no room
-it waits in a bounded queue, and beyond that it is dropped and counted, as any network may drop it.
+callback, so that a flood leaves room for the loop's other work. Where the system can do it, new requests of SIP have a
+socket of their own on the same port (``datagram_split``), of which fewer are read at a time: what is under way goes
+first, and the kernel drops what there is no time for. A datagram is sent at once; when the kernel has no room it waits
+in a bounded queue, and beyond that it is dropped and counted, as any network may drop it.
 
 What the network says about datagrams of ours (ICMP) comes from the socket's error queue, with the address it is about.
 The loop watches an epoll set that holds the socket instead of the socket itself: uvloop stops watching a descriptor for
@@ -21,10 +23,13 @@ from dataclasses import dataclass, replace
 
 from wigwag.protocols import stun
 from wigwag.transport.channel import Address
+from wigwag.transport.datagram_split import second_socket
 from wigwag.transport.errors import ListenError
 from wigwag.transport.icmp import plain_address, report_errors, reports
 
 DATAGRAMS_PER_WAKE_UP = 64
+REQUESTS_PER_WAKE_UP = 16
+"""New requests taken at once: what is under way is looked at after so many."""
 LARGEST_DATAGRAM = 65_535
 """Bytes; nothing larger comes over IPv4 or IPv6 without jumbograms."""
 
@@ -52,6 +57,8 @@ class DatagramOptions:
     """Bytes of datagrams that may wait here while the kernel has no room; more is dropped."""
     reuse_port: bool = False
     """Whether several processes listen on the port; the kernel gives a peer's address and port to one of them."""
+    split: bool = True
+    """Whether new requests get a queue of their own in the kernel; not with ``reuse_port``, nor where it can't."""
 
 
 class DatagramListener:
@@ -96,9 +103,11 @@ class DatagramListener:
         self._receive = receive
         self._failed = failed
         self._socket: socket.socket | None = None
+        self._requests: socket.socket | None = None
+        """Gets the new requests; None: there is one socket for all."""
         self._sendto: Callable[[bytes, Address], int]
         self._wide = False
-        self._watched: select.epoll | None = None
+        self._watched: dict[socket.socket, select.epoll] = {}
         self._queue: deque[tuple[bytes, Address]] = deque()
         self._queued = 0
 
@@ -115,10 +124,19 @@ class DatagramListener:
         # The port that the system chose stays ours to bind again.
         self.options = replace(self.options, port=self._socket.getsockname()[1])
         self._wide = self._socket.family == socket.AF_INET6
-        if report_errors(self._socket):
-            self._watched = select.epoll()
-            self._watched.register(self._socket, select.EPOLLIN)
-        asyncio.get_running_loop().add_reader(self._watched or self._socket, self._ready)
+        self._watch(self._socket, self._ready)
+        if self.options.split and not self.options.reuse_port:
+            self._requests = second_socket(self._socket)
+        if self._requests is not None:
+            self._requests.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.options.receive_buffer)
+            self._watch(self._requests, self._requests_ready)
+
+    def _watch(self, sock: socket.socket, ready: Callable[[], None]) -> None:
+        watched: select.epoll | socket.socket = sock
+        if report_errors(sock):
+            watched = self._watched[sock] = select.epoll()
+            watched.register(sock, select.EPOLLIN)
+        asyncio.get_running_loop().add_reader(watched, ready)
 
     @property
     def address(self) -> Address:
@@ -164,22 +182,19 @@ class DatagramListener:
 
     def kernel_drops(self) -> int:
         """Datagrams that the kernel dropped because its receive buffer was full; 0 where it does not say."""
-        return self._memory()[_MEMINFO_DROPS]
+        return _memory(self._socket)[_MEMINFO_DROPS] + self.requests_dropped()
+
+    def requests_dropped(self) -> int:
+        """New requests among those; 0 where they have no queue of their own."""
+        return _memory(self._requests)[_MEMINFO_DROPS]
 
     def receive_queue(self) -> tuple[int, int]:
-        """Bytes of kernel memory that datagrams wait in, and how many there may be; 0, 0 where it does not say."""
-        memory = self._memory()
-        return memory[0], memory[1]
+        """Bytes of kernel memory that datagrams wait in, and how many there may be; 0, 0 where it does not say.
 
-    def _memory(self) -> tuple[int, ...]:
-        """What the kernel tells of the socket's memory, by Linux's SK_MEMINFO numbers."""
-        size = 4 * (_MEMINFO_DROPS + 1)
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                info = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, size)
-                if len(info) == size:
-                    return struct.unpack(f"={_MEMINFO_DROPS + 1}I", info)
-        return (0,) * (_MEMINFO_DROPS + 1)
+        New requests that have a queue of their own don't count: they keep nobody else waiting.
+        """
+        memory = _memory(self._socket)
+        return memory[0], memory[1]
 
     def close(self) -> None:
         """Stop; what waits for room is tried once more and then lost."""
@@ -187,26 +202,41 @@ class DatagramListener:
         if sock is None:
             return
         loop = asyncio.get_running_loop()
-        loop.remove_reader(self._watched or sock)
+        requests, self._requests = self._requests, None
+        if requests is not None:
+            self._unwatch(requests)
+            requests.close()
+        self._unwatch(sock)
         if self._queue:
             loop.remove_writer(sock)
             self._flush()
             self.dropped += len(self._queue)
             self._queue.clear()
             self._queued = 0
-        if self._watched is not None:
-            self._watched.close()
-            self._watched = None
         sock.close()
+
+    def _unwatch(self, sock: socket.socket) -> None:
+        watched = self._watched.pop(sock, None)
+        asyncio.get_running_loop().remove_reader(watched or sock)
+        if watched is not None:
+            watched.close()
 
     # -- receiving ---------------------------------------------------------------------------------------------------
 
     def _ready(self) -> None:
+        if self._socket is not None:
+            self._take(self._socket, self.per_wake_up)
+
+    def _requests_ready(self) -> None:
+        if self._requests is not None:
+            self._take(self._requests, REQUESTS_PER_WAKE_UP)
+
+    def _take(self, sock: socket.socket, most: int) -> None:
         """Take in what is there, in one loop without calls of our own: they would cost as much as the reading."""
-        sock, receive, wide, most = self._socket, self._receive, self._wide, self.per_wake_up
+        receive, wide = self._receive, self._wide
         received = octets = 0
         try:
-            while sock is not None and received < most:
+            while received < most and self._socket is not None:
                 try:
                     data, remote = sock.recvfrom(LARGEST_DATAGRAM)
                 except OSError as error:
@@ -222,7 +252,6 @@ class DatagramListener:
                     receive(data, remote, self)
                 else:
                     self._odd(data, remote)
-                sock = self._socket
         finally:
             self.received += received
             self.received_bytes += octets
@@ -308,6 +337,17 @@ class DatagramListener:
         self.errors += 1
         if self._failed is not None:
             asyncio.get_running_loop().call_soon(self._failed, remote, error)
+
+
+def _memory(sock: socket.socket | None) -> tuple[int, ...]:
+    """Return what the kernel tells of a socket's memory, by Linux's SK_MEMINFO numbers."""
+    size = 4 * (_MEMINFO_DROPS + 1)
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            info = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, size)
+            if len(info) == size:
+                return struct.unpack(f"={_MEMINFO_DROPS + 1}I", info)
+    return (0,) * (_MEMINFO_DROPS + 1)
 
 
 def _bind(options: DatagramOptions) -> socket.socket:

@@ -95,7 +95,7 @@ async def test_one_wake_up_takes_a_bounded_number_and_the_rest_follows_in_order(
     async with listening() as world:
         with closing(client()) as sock:
             for number in range(3 * DATAGRAMS_PER_WAKE_UP):
-                sock.sendto(b"M%d" % number, world.listener.address)
+                sock.sendto(b"SIP/%d" % number, world.listener.address)
         seen: list[int] = []
 
         def look() -> None:
@@ -105,7 +105,7 @@ async def test_one_wake_up_takes_a_bounded_number_and_the_rest_follows_in_order(
         look()
         await until(lambda: len(world.datagrams) == 3 * DATAGRAMS_PER_WAKE_UP)
         assert max(later - sooner for sooner, later in itertools.pairwise(seen)) <= DATAGRAMS_PER_WAKE_UP
-        assert world.payloads == [b"M%d" % number for number in range(3 * DATAGRAMS_PER_WAKE_UP)]
+        assert world.payloads == [b"SIP/%d" % number for number in range(3 * DATAGRAMS_PER_WAKE_UP)]
 
 
 @pytest.mark.parametrize("host", LOOPBACKS)

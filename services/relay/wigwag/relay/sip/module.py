@@ -341,9 +341,9 @@ class SipModule:
             await asyncio.sleep(TICK)
             now = loop.time()
             late, due = max(0.0, now - due), now + TICK
-            waiting, fullness = self.listeners.waiting(now)
-            self.edge.shedding.measured(late, waiting, fullness)
-            self.listeners.read_ahead(wanted=self.edge.shedding.queueing)
+            shedding = self.edge.shedding
+            shedding.measured(late, self.listeners.waiting(now))
+            self.listeners.read_ahead(wanted=shedding.queue.is_open)
             fire([*self.parts.ticks, self.listeners.tick, self._pinger.tick], now)
             if now >= next_pool_look:
                 next_pool_look = now + LOOK_AT_POOLS

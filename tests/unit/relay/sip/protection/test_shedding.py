@@ -7,6 +7,7 @@ import pytest
 from tests.support.sip_edge import DOMAIN, EdgeUnderTest, SipClient
 from wigwag.protocols.sip import Request, Response, SipError, parse_datagram
 from wigwag.relay.sip.config import SipOverloadSettings
+from wigwag.relay.sip.protection.backlog import Measurement
 from wigwag.relay.sip.protection.quick_refusal import refusable, refusal
 
 TARGET = SipOverloadSettings().target_delay
@@ -30,7 +31,7 @@ def overloaded(edge: EdgeUnderTest, level: float = 1.0) -> None:
 def late(edge: EdgeUnderTest) -> None:
     """Let new requests over UDP wait."""
     for _ in range(2):
-        edge.edge.shedding.measured(0.0, TARGET, 0.0)
+        edge.edge.shedding.measured(0.0, Measurement(TARGET, 0.0))
     assert edge.edge.shedding.queueing
 
 
@@ -97,7 +98,7 @@ async def test_who_waited_too_long_is_answered_503_or_not_at_all() -> None:
     assert len(answers) == shedding.refused < 50
     assert shedding.refused + shedding.dropped == 100
     for _ in range(100):
-        shedding.measured(0.0, 0.0, 0.0)
+        shedding.measured(0.0, Measurement(0.0, 0.0))
     assert not shedding.active
     assert (await alice.exchange(alice.request("OPTIONS", "sip:edge.example.com"))).status == 200
 
@@ -134,7 +135,7 @@ async def test_what_fails_while_it_is_served_does_not_stop_the_others(monkeypatc
     monkeypatch.setattr(edge.edge, "datagram_received", broken)
     with pytest.raises(ValueError, match="a bug"):
         await edge.settle()
-    edge.edge.shedding.measured(0.0, 0.0, 0.0)
+    edge.edge.shedding.measured(0.0, Measurement(0.0, 0.0))
     await edge.settle()
     assert alice.response().status == 407
 

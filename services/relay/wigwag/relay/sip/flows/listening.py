@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from wigwag.errors import ConfigurationError
 from wigwag.relay.sip.config import SipListenerSettings, SipSettings
-from wigwag.relay.sip.protection.backlog import Backlog
+from wigwag.relay.sip.protection.backlog import Backlog, Measurement
 from wigwag.transport.admission import Admission
 from wigwag.transport.datagrams import DATAGRAMS_PER_WAKE_UP, DatagramListener, DatagramOptions
 from wigwag.transport.errors import CertificateError, ListenError
@@ -171,8 +171,8 @@ class SipListeners:
 
     # Overload
 
-    def waiting(self, now: float) -> tuple[float, float]:
-        """Return how many seconds datagrams wait in the kernel, and how full the fullest queue is, 0 to 1."""
+    def waiting(self, now: float) -> Measurement:
+        """Return how the kernel's queues of datagrams are."""
         return self._backlog.measure(self.datagrams, now)
 
     def read_ahead(self, *, wanted: bool) -> None:

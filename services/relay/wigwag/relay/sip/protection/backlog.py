@@ -1,7 +1,7 @@
 """How long datagrams wait in the kernel: the queue that an overloaded process does not see (Little's law)."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 _OVERHEAD: Final = 256
 """Bytes by which the kernel describes one datagram."""
@@ -18,17 +18,34 @@ class Measured(Protocol):
     def receive_queue(self) -> tuple[int, int]:
         """Bytes of kernel memory that datagrams wait in, and how many there may be."""
 
+    def requests_dropped(self) -> int:
+        """New requests that the kernel dropped because their own queue was full."""
+
+
+class Measurement(NamedTuple):
+    """How the queues of UDP listeners are."""
+
+    delay: float = 0.0
+    """Seconds that datagrams wait in the kernel."""
+    fullness: float = 0.0
+    """How full the fullest queue is, 0 to 1."""
+    dropped: int = 0
+    """New requests that the kernel has dropped since the last time."""
+    taken: int = 0
+    """Datagrams taken since."""
+
 
 class Backlog:
     """Measures the queues of one process's listeners."""
 
     def __init__(self) -> None:
         self._received = 0
+        self._dropped = 0
         self._received_bytes = 0
         self._measured = 0.0
 
-    def measure(self, listeners: Sequence[Measured], now: float) -> tuple[float, float]:
-        """Return for how many seconds datagrams wait, and how full the fullest queue is, 0 to 1.
+    def measure(self, listeners: Sequence[Measured], now: float) -> "Measurement":
+        """Return how the queues are.
 
         The waiting time is the number of those that wait over the rate at which they were taken since the last time.
         """
@@ -39,10 +56,12 @@ class Backlog:
         self._received, self._received_bytes, self._measured = received, octets, now
         queues = [listener.receive_queue() for listener in listeners]
         fullness = max((used / room for used, room in queues if room), default=0.0)
+        dropped = sum(listener.requests_dropped() for listener in listeners)
+        lost, self._dropped = dropped - self._dropped, dropped
         if not taken or elapsed <= 0.0:
-            return 0.0, fullness
+            return Measurement(0.0, fullness, lost, taken)
         waiting = sum(used for used, _ in queues) / kernel_memory(size // taken)
-        return waiting * elapsed / taken, fullness
+        return Measurement(waiting * elapsed / taken, fullness, lost, taken)
 
 
 def kernel_memory(payload: int) -> int:

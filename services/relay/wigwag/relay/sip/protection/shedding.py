@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wigwag.protocols.sip import Request, Response, SipError
 from wigwag.relay.sip.config import SipOverloadSettings
 
+from .backlog import Measurement
 from .overload import Overload
 from .quick_refusal import refusable, refusal
 from .request_queue import Datagram, Fate, RequestQueue
@@ -35,6 +36,8 @@ _SERVED_AT_ONCE: Final = 16
 """Requests served between two reads of the sockets: a millisecond, in which no queue of the kernel fills."""
 _LOOKED_AT_ONCE: Final = 256
 """Of those that waited too long many are let go at once."""
+_REFUSED_ONE_OF: Final = 9
+"""As many as ``RequestQueue`` refuses of those that waited too long: one for eight served."""
 _DRAINING: Final = 1
 """Seconds in Retry-After while this pod drains: others serve."""
 
@@ -49,7 +52,7 @@ class Shedding:
 
     Attributes:
         active: Whether anything may have to be turned away; looked at before all else.
-        queueing: Whether new requests over UDP have to wait their turn.
+        queueing: Whether new requests over UDP have to wait their turn, or the kernel drops some of them.
         draining: Whether what is new over connections that are about to be closed is.
         mute: Whether what is new over UDP goes unanswered: the socket closes soon, and a retransmission finds another.
         refused: Requests turned away with 503; dropped: without an answer.
@@ -70,20 +73,26 @@ class Shedding:
         self.overload = Overload(settings.target_delay)
         self.queue = RequestQueue(settings.target_delay)
         self._is_working = False
+        self._kernel_drops = False
+        """Whether the kernel has dropped new requests of late."""
+        self._asked = 0
         self._edge = edge
         self._spawn = spawn
         self._longest = settings.retry_after
 
-    def measured(self, late: float, delay: float, fullness: float) -> None:
+    def measured(self, late: float, queues: Measurement) -> None:
         """Take a measurement.
 
         Args:
             late: Seconds that the loop is late: so long connections wait.
-            delay: Seconds that datagrams wait in the kernel.
-            fullness: How full the fullest queue of the kernel is, 0 to 1.
+            queues: Of the kernel.
         """
-        self.queue.look(delay, fullness, self._edge.now())
-        self.overload.update(late, self.queue.share)
+        self.queue.look(queues.delay, queues.fullness, self._edge.now())
+        dropped = queues.dropped
+        self._kernel_drops = dropped > 0
+        self.dropped += dropped
+        share = dropped / (dropped + queues.taken) if dropped else 0.0
+        self.overload.update(late, max(self.queue.share, share))
         self._settle()
         self._work()
 
@@ -94,18 +103,27 @@ class Shedding:
         self._settle()
 
     def _settle(self) -> None:
-        self.queueing = self.queue.is_open
+        self.queueing = self.queue.is_open or self._kernel_drops
         self.active = self.overload.level > 0.0 or self.draining
 
     # Datagrams
 
     def holds(self, data: bytes, remote: "Address", socket: "DatagramSender", address: "SipAddress") -> bool:
-        """Let a datagram wait that is a new request, as far as that can be seen without parsing; False: it is none.
+        """Let a datagram wait that is a new request, as far as that can be seen without parsing, or refuse it.
 
-        Its turn comes with ``Edge.datagram_received``.
+        Where the kernel drops what there is no time for, nothing waits here; but one of so many is told to come later.
+
+        Returns:
+            False: it is no new request, or is served now. The turn of one that waits comes with
+            ``Edge.datagram_received``.
         """
         if data.startswith(_UNDER_WAY) or _TO_TAG.search(data):
             return False
+        if not self.queue.is_open:
+            self._asked += 1
+            if self._asked % _REFUSED_ONE_OF:
+                return False
+            return self._refused_unread(Datagram(data, remote, socket, address, 0.0))
         datagram = Datagram(data, remote, socket, address, self._edge.now())
         favoured = data.startswith(b"REGISTER ") and _CREDENTIALS.search(data) is not None
         if self.queue.put(datagram, favoured=favoured):
