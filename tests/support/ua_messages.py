@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from wigwag.api.ua.v1 import event_pb2, ua_pb2
+from wigwag.bus import Bus
 from wigwag.database import BlobStore, Database
 from wigwag.database.ledger import Edit, Ledger, LedgerRow, NewMessage, State, Verdict
 from wigwag.errors import ConflictError, DatabaseError, NotFoundError
@@ -15,6 +16,7 @@ from wigwag.runtime.ua_messages import conversation_of
 from wigwag.ua.config import ApplicationSettings, UaLimits, UaSettings
 from wigwag.ua.endpoint.model import OutgoingMessage, Received, Settled, Settlement
 from wigwag.ua.endpoint.session import ChatSession
+from wigwag.ua.messages.handover import OpenCall
 from wigwag.ua.messages.pipeline import MessagePipeline
 from wigwag.ua.ports import Outcome
 from wigwag.ua.sessions.ports import OwnedSession
@@ -180,7 +182,6 @@ class MessageWorld:
     blobs: BlobStore
     events: ToldEvents
     clock: ManualClock
-    handed_over: list[tuple[str, str]]
 
     async def open(self, session_id: str = "s1", **changes: Any) -> FakeOwned:
         """Open a session of this pod."""
@@ -271,11 +272,11 @@ async def message_world(
     pod: str = "pod-1",
     clock: ManualClock | None = None,
     limits: dict[str, Any] | None = None,
-    hand_over: Callable[[str, str], None] | None = None,
+    open_call: Callable[[str], OpenCall] | None = None,
+    bus: Bus | None = None,
 ) -> AsyncIterator[MessageWorld]:
     """Return a message side whose ledger is in a directory; entering it again is another process over the same."""
     clock = clock or ManualClock()
-    handed_over: list[tuple[str, str]] = []
     sessions, events = FakeSessions(pod), ToldEvents()
     settings = UaSettings(limits=UaLimits(**(limits or {})))
     async with (
@@ -291,7 +292,8 @@ async def message_world(
             settings=settings,
             wall=clock,
             now=clock,
-            hand_over=hand_over or (lambda session_id, message_id: handed_over.append((session_id, message_id))),
+            open_call=open_call,
+            bus=bus,
         ) as pipeline:
             yield MessageWorld(
                 pipeline=pipeline,
@@ -300,5 +302,4 @@ async def message_world(
                 blobs=blobs,
                 events=events,
                 clock=clock,
-                handed_over=handed_over,
             )

@@ -328,16 +328,3 @@ async def test_a_pod_that_takes_over_sends_again_under_the_same_ids_in_order(tmp
             return await second.states() == [State.UNCONFIRMED, State.UNCONFIRMED, State.FAILED]
 
         await eventually(settled)
-
-
-async def test_a_message_accepted_for_another_pods_session_is_durable_and_handed_over(world: MessageWorld) -> None:
-    from tests.support.ua_messages import outbound, record
-    from wigwag.ua.config import ApplicationSettings
-
-    elsewhere = record("s2")
-    world.sessions.others["s2"] = (elsewhere, "pod-2")
-    (outcome,) = await world.pipeline.accept(elsewhere, ApplicationSettings(name="helpdesk"), [outbound("hello")])
-    row = await world.ledger.find(outcome.message_id)
-    assert row is not None
-    assert row.owner == ""
-    assert world.handed_over == [("s2", outcome.message_id)]

@@ -4,18 +4,21 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Final, Self
 
 import structlog
 
 from wigwag.api.ua.v1 import event_pb2, ua_pb2
+from wigwag.bus import Bus
 from wigwag.database.ledger import Change, Ledger, LedgerRow, State, Verdict
-from wigwag.errors import ConflictError, WigwagError
+from wigwag.errors import ConflictError, OverloadedError, WigwagError
 from wigwag.protocols.cpim import CpimMessage
 from wigwag.protocols.imdn import Imdn, NotificationType, Status
 from wigwag.protocols.iscomposing import IsComposing
 from wigwag.runtime.clock import monotonic
+from wigwag.runtime.events import SESSIONS_OUTBOUND
 from wigwag.runtime.ua_messages import fields_of
 from wigwag.ua.config import ApplicationSettings, UaSettings
 from wigwag.ua.endpoint.model import (
@@ -36,6 +39,7 @@ from .composing import Composing
 from .content import RefusedError, content_of, read, wrapping_of
 from .delivery import Delivery
 from .edits import Edits
+from .handover import GROUP, HandOver, OpenCall
 from .inbox import Arrived, Inbox
 from .notifications import Notice, Notifications
 from .staging import Blobs
@@ -59,8 +63,8 @@ class MessagePipeline:
         settings: Of the user agent.
         wall: Seconds since 1970, by the store's clock.
         now: Seconds, monotonic.
-        hand_over: Told session and id of each message that this pod accepted and another one has to send; None: the
-            bus alone brings them there.
+        open_call: Returns what opens ``UaPodService.Deliver`` at another pod; OverloadedError: it is not reached.
+        bus: Brings what waits for the owner of a session; None: nobody else accepts messages.
     """
 
     def __init__(
@@ -73,7 +77,8 @@ class MessagePipeline:
         settings: UaSettings,
         wall: Callable[[], float],
         now: Callable[[], float] = monotonic,
-        hand_over: Callable[[str, str], None] | None = None,
+        open_call: Callable[[str], OpenCall] | None = None,
+        bus: Bus | None = None,
     ) -> None:
         limits = settings.limits
         self.edits = Edits(ledger)
@@ -83,6 +88,9 @@ class MessagePipeline:
             sessions, ledger, self.edits, blobs, in_flight=limits.in_flight, wall=wall, spawn=self._spawn
         )
         self.inbox = Inbox(sessions, ledger, blobs, self.edits, self.notifications, now=now, wall=wall)
+        self.handover = HandOver(
+            sessions, ledger, self.delivery, open_call=open_call or _unreachable, spawn=self._spawn
+        )
         self.outbound = Outbound(
             sessions,
             ledger,
@@ -90,7 +98,7 @@ class MessagePipeline:
             self.delivery,
             limits=limits,
             wall=wall,
-            hand_over=hand_over or (lambda session_id, message_id: None),
+            hand_over=self.handover.put,
         )
         self.delivery.on_sent = self.composing.content_sent
         self.delivery.on_rows = self.inbox.resume
@@ -102,16 +110,24 @@ class MessagePipeline:
         self._types: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked = asyncio.Event()
+        self._bus = bus
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        for work in (self.edits.run(), self.inbox.run(), self._tick()):
+        for work in (self.edits.run(), self.inbox.run(), self.handover.run(), self._tick()):
             self._spawn(work)
+        self._stack.push_async_callback(self.handover.close)
+        if self._bus is not None:
+            self._bus.declare(SESSIONS_OUTBOUND)
+            consumer = self._bus.consume(GROUP, [SESSIONS_OUTBOUND.name], self.handover.consume, in_flight=256)
+            await self._stack.enter_async_context(consumer)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write the outcomes that are known, for some seconds; the rest is found in the ledger."""
+        await self._stack.aclose()
         await self.edits.flush(_CLOSING)
         for task in list(self._tasks):
             task.cancel()
@@ -286,6 +302,10 @@ class MessagePipeline:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("work on messages failed", reason=repr(error), exc_info=error)
+
+
+def _unreachable(pod: str) -> OpenCall:
+    raise OverloadedError(f"it is not known where pod {pod} is reached")
 
 
 def _types_of(wish: str, application: ApplicationSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
