@@ -14,7 +14,15 @@ from wigwag.database.ledger import Edit, Ledger, LedgerRow, NewMessage, State, V
 from wigwag.errors import ConflictError, DatabaseError, NotFoundError
 from wigwag.runtime.ua_messages import conversation_of
 from wigwag.ua.config import ApplicationSettings, UaLimits, UaSettings
-from wigwag.ua.endpoint.model import OutgoingMessage, Received, Settled, Settlement
+from wigwag.ua.endpoint.model import (
+    OutgoingMessage,
+    Received,
+    Settled,
+    Settlement,
+    StreamBegan,
+    StreamEnded,
+    StreamPiece,
+)
 from wigwag.ua.endpoint.session import ChatSession
 from wigwag.ua.messages.handover import OpenCall
 from wigwag.ua.messages.pipeline import MessagePipeline
@@ -303,3 +311,50 @@ async def message_world(
                 events=events,
                 clock=clock,
             )
+
+
+@dataclass(slots=True)
+class FakeStream:
+    """A message that comes in pieces."""
+
+    world: MessageWorld
+    own: FakeOwned
+    message_id: str = "stream"
+    content_type: str = "text/plain"
+    total: int | None = None
+    answer: Answer = field(default_factory=Answer)
+    pauses: list[bool] = field(default_factory=list)
+    sent: int = 0
+
+    def begin(self) -> None:
+        self._tell(
+            StreamBegan(
+                session=self.own.chat,
+                message_id=self.message_id,
+                content_type=self.content_type,
+                total=self.total,
+                fields=(),
+                refuse=self.answer.refuse,
+                pause=self.pauses.append,
+            )
+        )
+
+    def piece(self, data: bytes) -> None:
+        self._tell(StreamPiece(session=self.own.chat, message_id=self.message_id, offset=self.sent, data=data))
+        self.sent += len(data)
+
+    def end(self, *, complete: bool = True) -> None:
+        self._tell(
+            StreamEnded(
+                session=self.own.chat,
+                message_id=self.message_id,
+                total=self.sent,
+                complete=complete,
+                reason="",
+                accept=self.answer.accept,
+                refuse=self.answer.refuse,
+            )
+        )
+
+    def _tell(self, event: StreamBegan | StreamPiece | StreamEnded) -> None:
+        self.world.pipeline.receive(cast(OwnedSession, self.own), event)

@@ -192,6 +192,8 @@ class UaModule:
             events=events,
             settings=self._settings,
             wall=self._members.wall,
+            open_call=lambda pod: channels.stub(pod).Deliver,
+            bus=self._bus,
         )
         self._life.messages = self._messages
         self._ownership = self._life.ownership = Ownership(

@@ -19,11 +19,10 @@ from wigwag.ua.sessions.record import SessionRecord
 from .checking import check, message_id_of
 from .delivery import Delivery
 from .flow import Flow, Outgoing, Stage
+from .inbox import BLOB_SPARE
 from .staging import Blobs
 from .wrapping import check_wrapping
 
-_BLOB_SPARE: Final = 30 * 86_400.0
-"""Seconds for which a body stays beyond its message's expiry: longer than rows are kept."""
 _LONGEST_ADDRESS: Final = 255
 _ACCEPTED: Final = message_pb2.DELIVERY_STATE_ACCEPTED
 
@@ -204,7 +203,7 @@ class Outbound:
     async def _written(self, body: bytes, expires: float) -> str:
         writer = await self._blobs.create()
         await writer.append(body)
-        return (await writer.commit(expires=expires + _BLOB_SPARE)).id
+        return (await writer.commit(expires=expires + BLOB_SPARE)).id
 
     # The ledger
 

@@ -74,9 +74,31 @@ def read(
             return Imdn.parse(body)
     except RemoteProtocolError as error:
         raise RefusedError(error.status or 400, error.reason) from error
-    if not is_content_type(content_type) or not takes(types, content_type):
-        raise RefusedError(415, "this type is not taken")
+    check_type(content_type, None, types, wrapped_types)
     return None
+
+
+def check_type(
+    content_type: str, message: CpimMessage | None, types: tuple[str, ...], wrapped_types: tuple[str, ...]
+) -> None:
+    """Refuse a message of a type that is not taken.
+
+    Args:
+        content_type: As it came.
+        message: Its wrapping; None: it has none.
+        types: What is taken.
+        wrapped_types: What is taken in message/cpim only.
+
+    Raises:
+        RefusedError: It is not taken.
+    """
+    if message is None:
+        if not is_content_type(content_type) or not takes(types, content_type):
+            raise RefusedError(415, "this type is not taken")
+        return
+    kind = message.content_type
+    if not is_content_type(kind) or not (takes(wrapped_types, kind) or takes(types, kind)):
+        raise RefusedError(415, "this type is not taken in message/cpim", message)
 
 
 def _unwrapped(
@@ -91,9 +113,7 @@ def _unwrapped(
         return IsComposing.parse(message.content)
     if is_notification(message):
         raise CpimError("a notification of an unknown kind", status=415)
-    content_type = message.content_type
-    if not is_content_type(content_type) or not (takes(wrapped_types, content_type) or takes(types, content_type)):
-        raise RefusedError(415, "this type is not taken in message/cpim", message)
+    check_type(CPIM_TYPE, message, types, wrapped_types)
     return message
 
 

@@ -33,7 +33,8 @@ _PATIENCE: Final = 10.0
 """Seconds for which a peer is kept waiting for an answer; he gives up after 30 (RFC 4975 section 7.1.1)."""
 _RETRY: Final = 0.25
 _MOST_WAITING: Final = 5_000
-_BLOB_SPARE: Final = 30 * 86_400.0
+BLOB_SPARE: Final = 30 * 86_400.0
+"""Seconds for which a body stays beyond its message's expiry: longer than rows are kept."""
 _LONGEST_ADDRESS: Final = 255
 _LONGEST_TYPE: Final = 255
 
@@ -191,7 +192,7 @@ class Inbox:
             return
         writer = await self._blobs.create()
         await writer.append(content.body)
-        arrived.blob = (await writer.commit(expires=self._expires(arrived) + _BLOB_SPARE)).id
+        arrived.blob = (await writer.commit(expires=self._expires(arrived) + BLOB_SPARE)).id
         fields = replace(content.fields, size=len(content.body))
         arrived.content = Content(
             content_type=content.content_type, body=content.body, fields=fields, message=content.message
@@ -244,7 +245,7 @@ class Inbox:
         for each in duplicates:
             row = rows.get(each.row_id)
             if row is not None and not each.salt and await self._differs(each, row):
-                each.salt = each.content.body
+                each.salt = await self._salt(each)
                 each.row_id = inbound_id(each.own.record.id, each.message_id, each.salt)
                 self._arrived.append(each)
                 self._filled.set()
@@ -260,6 +261,11 @@ class Inbox:
         found = await self._blobs.info(row.blob)
         mine = await self._blobs.info(arrived.blob)
         return found.sha256 != mine.sha256
+
+    async def _salt(self, arrived: Arrived) -> bytes:
+        if arrived.blob is None:
+            return arrived.content.body
+        return (await self._blobs.info(arrived.blob)).sha256.encode()
 
     # Notifications
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -36,13 +37,14 @@ from wigwag.ua.sessions.record import SessionRecord
 
 from .accepting import Outbound
 from .composing import Composing
-from .content import RefusedError, content_of, read, wrapping_of
+from .content import RefusedError, check_type, content_of, read, wrapping_of
 from .delivery import Delivery
 from .edits import Edits
 from .handover import GROUP, HandOver, OpenCall
-from .inbox import Arrived, Inbox
+from .inbox import BLOB_SPARE, Arrived, Inbox
 from .notifications import Notice, Notifications
-from .staging import Blobs
+from .staging import BlobInfo, Blobs
+from .streams import Streams
 from .telling import session_event
 
 TICK: Final = 0.25
@@ -88,6 +90,7 @@ class MessagePipeline:
             sessions, ledger, self.edits, blobs, in_flight=limits.in_flight, wall=wall, spawn=self._spawn
         )
         self.inbox = Inbox(sessions, ledger, blobs, self.edits, self.notifications, now=now, wall=wall)
+        self.streams = Streams(blobs, self, largest=limits.message_bytes, expires=self._blob_expires, spawn=self._spawn)
         self.handover = HandOver(
             sessions, ledger, self.delivery, open_call=open_call or _unreachable, spawn=self._spawn
         )
@@ -194,7 +197,7 @@ class MessagePipeline:
             case Reported():
                 self._reported(session, event)
             case StreamBegan() | StreamPiece() | StreamEnded():
-                self._streamed(session, event)
+                self.streams.receive(session, event)
             case _:
                 pass
 
@@ -273,9 +276,48 @@ class MessagePipeline:
         )
         self._events.tell(session_event(own.record, self._wall(), report=report))
 
-    def _streamed(self, own: OwnedSession, event: StreamBegan | StreamPiece | StreamEnded) -> None:
-        if isinstance(event, StreamBegan):
-            event.refuse(413, "longer than messages may be")
+    # What comes in pieces (``Taker``)
+
+    def check(self, own: OwnedSession, content_type: str, message: CpimMessage | None) -> None:
+        """Look at a large message; RefusedError: it is not taken."""
+        types, wrapped_types = self._taken(own)
+        check_type(content_type, message, types, wrapped_types)
+
+    def whole(self, own: OwnedSession, began: StreamBegan, ended: StreamEnded, body: bytes) -> None:
+        """Take a message that was small after all."""
+        event = Received(
+            session=began.session,
+            message_id=began.message_id,
+            content_type=began.content_type,
+            body=body,
+            fields=began.fields,
+            accept=ended.accept,
+            refuse=ended.refuse,
+        )
+        self._received(own, event)
+
+    def large(
+        self, own: OwnedSession, began: StreamBegan, ended: StreamEnded, blob: BlobInfo, message: CpimMessage | None
+    ) -> None:
+        """Take a message that is in a blob."""
+        record = own.record
+        content = content_of(record.id, record.application, began.message_id, began.content_type, b"", message)
+        content = replace(content, fields=replace(content.fields, size=blob.size))
+        self.composing.content_received(own)
+        self.inbox.put(
+            Arrived(
+                own=own,
+                message_id=began.message_id,
+                content=content,
+                accept=ended.accept,
+                refuse=ended.refuse,
+                at=self._now(),
+                blob=blob.id,
+            )
+        )
+
+    def _blob_expires(self, own: OwnedSession) -> float:
+        return self._wall() + own.application.message_expires + BLOB_SPARE
 
     # Time
 
