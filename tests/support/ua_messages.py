@@ -12,6 +12,7 @@ from wigwag.bus import Bus
 from wigwag.database import BlobStore, Database
 from wigwag.database.ledger import Edit, Ledger, LedgerRow, NewMessage, State, Verdict
 from wigwag.errors import ConflictError, DatabaseError, NotFoundError
+from wigwag.protocols.sdp import FileTransfer
 from wigwag.runtime.ua_messages import conversation_of
 from wigwag.ua.config import ApplicationSettings, UaLimits, UaSettings
 from wigwag.ua.endpoint.model import (
@@ -24,9 +25,11 @@ from wigwag.ua.endpoint.model import (
     StreamPiece,
 )
 from wigwag.ua.endpoint.session import ChatSession
+from wigwag.ua.messages.files import Files
 from wigwag.ua.messages.handover import OpenCall
 from wigwag.ua.messages.pipeline import MessagePipeline
 from wigwag.ua.ports import Outcome
+from wigwag.ua.sessions.life import Start
 from wigwag.ua.sessions.ports import OwnedSession
 from wigwag.ua.sessions.record import SessionRecord
 
@@ -47,6 +50,7 @@ class FakeChat:
     on_its_way: dict[str, OutgoingMessage] = field(default_factory=dict)
     unsent: set[str] = field(default_factory=set)
     """Ids of what the connection does not have: it can be withdrawn."""
+    ended: bool = False
     line_is_up: bool = True
 
     def send(self, message: OutgoingMessage) -> None:
@@ -57,6 +61,9 @@ class FakeChat:
             self.sent.append(message)
         else:
             self.unsent.add(message.message_id)
+
+    def end(self, reason: str = "") -> None:
+        self.ended = True
 
     def withdraw(self, message_id: str) -> bool:
         self.on_its_way.pop(message_id, None)
@@ -71,6 +78,7 @@ class FakeOwned:
     token: int
     chat: ChatSession
     application: ApplicationSettings
+    transfer: FileTransfer | None = None
 
     @property
     def wire(self) -> FakeChat:
@@ -190,6 +198,7 @@ class MessageWorld:
     blobs: BlobStore
     events: ToldEvents
     clock: ManualClock
+    files: Files
 
     async def open(self, session_id: str = "s1", **changes: Any) -> FakeOwned:
         """Open a session of this pod."""
@@ -211,6 +220,19 @@ class MessageWorld:
         own.wire.on_its_way.pop(message_id, None)
         event = Settled(session=own.chat, message_id=message_id, settlement=settlement, status=status)
         self.pipeline.receive(cast(OwnedSession, own), event)
+
+    async def start(self, wanted: Start) -> SessionRecord:
+        """Start a session of this pod."""
+        made = record(
+            wanted.session_id,
+            direction="outbound",
+            state="starting",
+            accept_types=(),
+            local_uri=wanted.from_uri,
+            remote_uri=wanted.to_uri,
+            file=wanted.file,
+        )
+        return self.sessions.add(made).record
 
     def arrive(
         self, own: FakeOwned, body: bytes, content_type: str = "text/plain", message_id: str = "msrp1"
@@ -303,14 +325,20 @@ async def message_world(
             open_call=open_call,
             bus=bus,
         ) as pipeline:
-            yield MessageWorld(
+
+            async def start(wanted: Start) -> SessionRecord:
+                return await world.start(wanted)
+
+            world = MessageWorld(
                 pipeline=pipeline,
                 sessions=sessions,
                 ledger=ledger,
                 blobs=blobs,
                 events=events,
                 clock=clock,
+                files=pipeline.with_files(start),
             )
+            yield world
 
 
 @dataclass(slots=True)

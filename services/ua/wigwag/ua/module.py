@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 
-from wigwag.api.ua.v1 import message_pb2, ua_pb2
+from wigwag.api.ua.v1 import ua_pb2
 from wigwag.bus import Bus
 from wigwag.database import Database
 from wigwag.database.applications import Applications as ApplicationTable
@@ -195,6 +195,7 @@ class UaModule:
             open_call=lambda pod: channels.stub(pod).Deliver,
             bus=self._bus,
         )
+        files = self._messages.with_files(self._life.start)
         self._life.messages = self._messages
         self._ownership = self._life.ownership = Ownership(
             self._life,
@@ -214,7 +215,7 @@ class UaModule:
             store=self._store,
             ledger=self._ledger,
             messages=self._messages,
-            files=_NoFiles(),
+            files=files,
             bodies=blobs,
             applications=self.applications,
             elsewhere=channels,
@@ -289,16 +290,6 @@ def _router() -> "APIRouter":
     from fastapi import APIRouter
 
     return APIRouter()
-
-
-class _NoFiles:
-    async def send(
-        self, application: ApplicationSettings, file: ua_pb2.FileDescription, data: AsyncIterator[bytes]
-    ) -> message_pb2.File:
-        raise ServiceError("files are not sent yet")
-
-    async def fetch(self, application: ApplicationSettings, request: ua_pb2.FetchFileRequest) -> message_pb2.File:
-        raise ServiceError("files are not fetched yet")
 
 
 def _no_events(application: str, request: ua_pb2.WatchRequest) -> AsyncIterator[ua_pb2.WatchResponse]:

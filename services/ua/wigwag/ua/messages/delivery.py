@@ -68,6 +68,7 @@ class Delivery:
     Attributes:
         recent: Ids of messages that have an outcome.
         on_sent: Told the session of each message that was sent.
+        on_outcome: Told the session, the message, its state and why.
         on_rows: Told the rows without an outcome of a session that was opened.
     """
 
@@ -84,6 +85,7 @@ class Delivery:
     ) -> None:
         self.recent = Recent(20_000)
         self.on_sent: Callable[[OwnedSession], None] = lambda own: None
+        self.on_outcome: Callable[[OwnedSession, Outgoing, State, str], None] = lambda own, message, state, reason: None
         self.on_rows: Callable[[OwnedSession, list[LedgerRow]], None] = lambda own, rows: None
         self.counters = {"sent": 0, "delivered": 0, "failed": 0, "unconfirmed": 0, "late": 0, "resent": 0}
         self._sessions = sessions
@@ -100,6 +102,10 @@ class Delivery:
     def flying(self) -> int:
         """Messages on their way."""
         return sum(flow.flying for flow in self._flows.values())
+
+    def flows(self) -> list[Flow]:
+        """Return what all sessions of this pod have to send."""
+        return list(self._flows.values())
 
     def flow(self, own: OwnedSession) -> Flow:
         """Return what a session of this pod has to send."""
@@ -278,6 +284,7 @@ class Delivery:
         flow.forget(message)
         self.recent.add(message.id)
         self._change(flow, message, state, status, reason)
+        self.on_outcome(flow.own, message, state, reason)
 
     def _change(self, flow: Flow, message: Outgoing, state: State, status: int = 0, reason: str = "") -> None:
         self.counters[state.value] = self.counters.get(state.value, 0) + 1

@@ -40,6 +40,8 @@ from .composing import Composing
 from .content import RefusedError, check_type, content_of, read, wrapping_of
 from .delivery import Delivery
 from .edits import Edits
+from .file_arrivals import FileArrivals
+from .files import Files, StartSession
 from .handover import GROUP, HandOver, OpenCall
 from .inbox import BLOB_SPARE, Arrived, Inbox
 from .notifications import Notice, Notifications
@@ -105,6 +107,10 @@ class MessagePipeline:
         )
         self.delivery.on_sent = self.composing.content_sent
         self.delivery.on_rows = self.inbox.resume
+        self._files: Files | None = None
+        self._arrivals: FileArrivals | None = None
+        self._ledger = ledger
+        self._blobs = blobs
         self._sessions = sessions
         self._events = events
         self._limits = limits
@@ -189,6 +195,10 @@ class MessagePipeline:
 
     def receive(self, session: OwnedSession, event: EndpointEvent) -> None:
         """Take what happens on the wire in a session of this pod."""
+        if session.record.file and self._arrivals is not None and not isinstance(event, Settled | Reported):
+            if isinstance(event, Received | StreamBegan | StreamPiece | StreamEnded):
+                self._arrivals.receive(session, event)
+            return
         match event:
             case Settled():
                 self.delivery.settled(event)
@@ -204,6 +214,35 @@ class MessagePipeline:
     async def opened(self, session: OwnedSession) -> None:
         """Send what waits: the session was opened, or taken over from a lost pod."""
         self.delivery.opened(session)
+
+    def with_files(self, start: StartSession) -> Files:
+        """Return the file side; to be called before anything happens.
+
+        Args:
+            start: Starts a session for a file.
+        """
+        files = Files(
+            self._sessions,
+            start,
+            ledger=self._ledger,
+            blobs=self._blobs,
+            delivery=self.delivery,
+            events=self._events,
+            largest=self._limits.file_bytes,
+            wall=self._wall,
+            spawn=self._spawn,
+        )
+        self._arrivals = FileArrivals(
+            files,
+            self._blobs,
+            self.inbox,
+            largest=self._limits.file_bytes,
+            expires=self._blob_expires,
+            now=self._now,
+            spawn=self._spawn,
+        )
+        self._files = files
+        return files
 
     async def ended(self, session: OwnedSession, reason: str) -> None:
         """Settle what waits: the session is over."""
@@ -327,6 +366,8 @@ class MessagePipeline:
             try:
                 self.delivery.tick()
                 self.composing.tick()
+                if self._files is not None:
+                    self._files.tick()
                 if self.outbound.uncertain:
                     await self.outbound.find_out()
             except WigwagError as error:

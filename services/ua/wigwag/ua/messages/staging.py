@@ -58,6 +58,8 @@ class Staged:
     def __init__(self) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="wigwag-")  # noqa: SIM115 (closed by close)
         self.size = 0
+        self.read = 0
+        """How far it was read."""
 
     def write(self, data: bytes) -> None:
         """Add bytes."""
@@ -66,7 +68,7 @@ class Staged:
 
     def open(self, head: bytes = b"") -> BodySource:
         """Return a source that yields ``head``, then the file from its beginning; several may be open."""
-        return _Source(self._file, head)
+        return _Source(self, self._file, head)
 
     def close(self) -> None:
         """Give it back; sources end with an error."""
@@ -74,7 +76,8 @@ class Staged:
 
 
 class _Source:
-    def __init__(self, file: IO[bytes], head: bytes) -> None:
+    def __init__(self, staged: Staged, file: IO[bytes], head: bytes) -> None:
+        self._staged = staged
         self._file = file
         self._head = head
         self._position = 0
@@ -86,6 +89,7 @@ class _Source:
         self._file.seek(self._position)
         data = self._file.read(octets)
         self._position += len(data)
+        self._staged.read = self._position
         return data
 
 

@@ -16,6 +16,7 @@ import structlog
 
 from wigwag.api.ua.v1 import event_pb2
 from wigwag.errors import ConflictError, NotFoundError, OverloadedError, StoreError, WigwagError
+from wigwag.protocols.sdp import Direction, FileTransfer
 from wigwag.store import AgentSession, Store
 from wigwag.ua.applications.registry import Applications
 from wigwag.ua.config import ApplicationSettings, UaSettings
@@ -33,6 +34,7 @@ from wigwag.ua.endpoint.model import (
     Ringing,
 )
 from wigwag.ua.endpoint.session import ChatSession, State
+from wigwag.ua.messages.file_events import file_of
 from wigwag.ua.ports import Events
 
 from .owned import Owned, wish_text
@@ -234,6 +236,8 @@ class SessionLife:
         own = self._of_ours(session_id)
         if own.record.state != "offered" or own.chat.state is not State.OFFERED:
             raise ConflictError("the session is not offered")
+        if own.transfer is not None:
+            wish = file_wish(own.application, own.transfer)
         wish = wish or wish_for(own.application, self._settings)
         if own.timer is not None:
             own.timer.cancel()
@@ -331,6 +335,7 @@ class SessionLife:
             answer_by=now + application.answer_timeout if asks else 0.0,
             accept_types=call.accept_types,
             call_id=chat.call_id,
+            file=secrets.token_hex(12) if call.file is not None else "",
         )
         created = await self._create(record)
         if created is None or chat.state is not State.OFFERED:
@@ -341,10 +346,15 @@ class SessionLife:
             return
         chat.token = created.token
         own = self._take(record, created.token, chat, application)
+        own.transfer = call.file
         self.counters["offered"] += 1
         self._tell_changed(own)
+        if call.file is not None:
+            self._events.tell(
+                self._event(own, file_changed=file_of(record, call.file, "inbound", state="FILE_STATE_OFFERED"))
+            )
         if not asks:
-            self.answer(chat.id, self._wish_of_call(call, application), {})
+            self.answer(chat.id, None, {})
             return
         chat.ring()
         own.timer = asyncio.get_running_loop().call_later(application.answer_timeout, self._not_answered, own, call)
@@ -353,12 +363,9 @@ class SessionLife:
         if own.chat.state is not State.OFFERED:
             return
         if own.application.fallback == "answer":
-            self.answer(own.record.id, self._wish_of_call(call, own.application), {})
+            self.answer(own.record.id, None, {})
         else:
             own.chat.reject(own.application.reject_status, "No Answer")
-
-    def _wish_of_call(self, call: CallReceived, application: ApplicationSettings) -> MediaWish:
-        return wish_for(application, self._settings)
 
     def _opened(self, own: Owned) -> None:
         chat, now = own.chat, self._wall()
@@ -526,6 +533,18 @@ class SessionLife:
         if not task.cancelled() and (error := task.exception()) is not None:
             level = logger.warning if isinstance(error, WigwagError) else logger.error
             level("work on a session failed", reason=repr(error))
+
+
+def file_wish(application: ApplicationSettings, transfer: FileTransfer) -> MediaWish:
+    """Return what is wanted of MSRP to receive a file that was offered (RFC 5547 section 8.2.2)."""
+    return MediaWish(
+        accept_types=("*",),
+        accept_wrapped_types=(),
+        streams=True,
+        way=application.way,
+        file=transfer,
+        direction=Direction.RECVONLY,
+    )
 
 
 def wish_for(application: ApplicationSettings, settings: UaSettings, accept_types: tuple[str, ...] = ()) -> MediaWish:

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from wigwag.errors import StoreError, WigwagError
+from wigwag.protocols.sdp import FileTransfer
 from wigwag.store import FencedError, Store
 from wigwag.ua.config import ApplicationSettings
 from wigwag.ua.endpoint.model import MediaWish
@@ -54,6 +55,8 @@ class Owned:
         self.token = token
         self.chat = chat
         self.application = application
+        self.transfer: FileTransfer | None = None
+        """What was said of the file that it is for; None: nothing, or another pod was told."""
         self.timer: asyncio.TimerHandle | None = None
         """Of the answer that an application owes."""
         self._store = store

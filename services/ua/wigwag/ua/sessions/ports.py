@@ -5,6 +5,7 @@ from typing import Protocol
 
 from wigwag.api.ua.v1 import message_pb2, ua_pb2
 from wigwag.database.ledger import LedgerRow
+from wigwag.protocols.sdp import FileTransfer
 from wigwag.ua.config import ApplicationSettings
 from wigwag.ua.endpoint.model import EndpointEvent, OutgoingMessage
 from wigwag.ua.endpoint.session import ChatSession
@@ -21,6 +22,8 @@ class OwnedSession(Protocol):
     """Fencing token of our claim: owner token of ledger claims."""
     chat: ChatSession
     application: ApplicationSettings
+    transfer: FileTransfer | None
+    """What was said of the file that it is for; None: nothing, or not here."""
 
 
 class Sessions(Protocol):
