@@ -372,6 +372,9 @@ class Delivery:
         fresh = [Outgoing.of(row) for row in rows if row.direction == OUTBOUND and row.id not in flow.known]
         fresh = [message for message in fresh if message.id not in self.recent]
         self.on_rows(flow.own, rows)
+        if flow.over:
+            # It ended meanwhile, and all that waits gets its outcome from there.
+            return
         self.counters["resent"] += sum(message.doubted for message in fresh)
         flow.to_front(fresh)
         flow.loaded = True
