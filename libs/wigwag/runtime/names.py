@@ -102,6 +102,25 @@ LEDGER_COUNTERS = tuple(
 LEDGER_WAITING = Metric(
     "wigwag.ledger.waiting", "{job}", "Messages and edits that wait to be written by this process", GAUGE
 )
+UA_MESSAGES = Metric(
+    "wigwag.ua.messages",
+    "{message}",
+    "Messages of applications' sessions, by outcome; accepted, sent, delivered, failed, unconfirmed, late (told after "
+    "another outcome), duplicates, received, repeated (came again), refused",
+    attributes=("direction", "outcome"),
+)
+UA_MESSAGES_WAITING = Metric(
+    "wigwag.ua.messages.waiting", "{message}", "Messages of this pod's sessions that were not sent yet", GAUGE
+)
+UA_MESSAGES_IN_FLIGHT = Metric(
+    "wigwag.ua.messages.in_flight", "{message}", "Messages of this pod's sessions on their way", GAUGE
+)
+UA_EVENTS = Metric(
+    "wigwag.ua.events",
+    "{event}",
+    "Events of sessions: published, or dropped while the bus is away",
+    attributes=("outcome",),
+)
 RELAY_SIP_OUTBOUND = Metric("wigwag.relay.sip.outbound", "{connection}", "Connections to SIP next hops", GAUGE)
 RELAY_SIP_POOL_MEMBERS = Metric(
     "wigwag.relay.sip.pool_members", "{member}", "Members of SIP pools by state", GAUGE, ("pool", "state")
@@ -246,6 +265,10 @@ METRICS = (
     RELAY_LINKS,
     RELAY_STREAMS,
     RELAY_COPIES,
+    UA_MESSAGES,
+    UA_MESSAGES_WAITING,
+    UA_MESSAGES_IN_FLIGHT,
+    UA_EVENTS,
     RELAY_SIP_OUTBOUND,
     RELAY_SIP_POOL_MEMBERS,
     *RELAY_SIP_ROUTING_COUNTERS,

@@ -72,7 +72,7 @@ class History:
         return self.world, await self.world.open(token=self.token, policy={"outcome_timeout": 30.0})
 
     async def _kill(self, world: MessageWorld) -> None:
-        async def nothing(seconds: float) -> None:
+        async def nothing(timeout: float) -> None:
             return
 
         world.pipeline.edits.flush = nothing  # type: ignore[method-assign]

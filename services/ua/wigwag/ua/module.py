@@ -32,6 +32,7 @@ from .config import ApplicationSettings, EdgeAddresses, UaSettings
 from .endpoint.endpoint import Endpoint
 from .endpoint.model import EndpointEvent
 from .messages.eventlog import EventLog
+from .messages.metrics import message_readings
 from .messages.pipeline import MessagePipeline
 from .service import UserAgent
 from .sessions.life import SessionLife
@@ -133,7 +134,7 @@ class UaModule:
 
     def readings(self) -> Iterable[Reading]:
         """Yield its metrics."""
-        return ()
+        return message_readings(self._messages, self._events)
 
     async def drain(self, grace: float) -> None:
         """Take nothing new; hand sessions over, or end them where nobody could go on with them."""
@@ -166,7 +167,7 @@ class UaModule:
         self._endpoint.sip = self._sip = sip_side(
             settings, self._edge, self._endpoint, pod=self._pod, wall=wall, on_change=self._reached
         )
-        events = EventLog(self._bus, self._pod)
+        self._events = events = EventLog(self._bus, self._pod)
         await stack.enter_async_context(_beside(events.run()))
         self._life = SessionLife(
             settings,

@@ -1,4 +1,10 @@
-"""Notifications (RFC 5438): those that we owe for messages that came, and those that came for ours."""
+"""Notifications (RFC 5438): those that we owe for messages that came, and those that came for ours.
+
+Theory of operation. What we owe is no message of the ledger. That of a delivery is sent before the row says that it was
+handed on, and whoever takes the session over sends it for every row that does not say so: it may come twice, under the
+same Message-ID. That of a display is sent after the row says so: a kill in between loses it, since there MUST NOT be
+two. What comes is answered once what it says is in the ledger; it is believed only about messages of its session.
+"""
 
 import hashlib
 from collections.abc import Callable, Sequence

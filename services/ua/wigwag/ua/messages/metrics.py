@@ -1,0 +1,25 @@
+"""Metrics of the message side."""
+
+from collections.abc import Iterator
+
+from wigwag.runtime.instruments import Reading
+from wigwag.runtime.names import UA_EVENTS, UA_MESSAGES, UA_MESSAGES_IN_FLIGHT, UA_MESSAGES_WAITING
+
+from .eventlog import EventLog
+from .pipeline import MessagePipeline
+
+_OUTCOMES = ("sent", "delivered", "failed", "unconfirmed", "late")
+
+
+def message_readings(pipeline: MessagePipeline, events: EventLog) -> Iterator[Reading]:
+    """Yield what a pipeline and its events count."""
+    for name, value in pipeline.outbound.counters.items():
+        yield UA_MESSAGES.read(value, direction="outbound", outcome=name)
+    for name in _OUTCOMES:
+        yield UA_MESSAGES.read(pipeline.delivery.counters[name], direction="outbound", outcome=name)
+    for name in ("received", "repeated", "refused"):
+        yield UA_MESSAGES.read(pipeline.inbox.counters[name], direction="inbound", outcome=name)
+    yield UA_MESSAGES_WAITING.read(sum(flow.waiting for flow in pipeline.delivery.flows()))
+    yield UA_MESSAGES_IN_FLIGHT.read(pipeline.delivery.flying)
+    for name, value in events.counters.items():
+        yield UA_EVENTS.read(value, outcome=name)
