@@ -1,9 +1,15 @@
 """How the user agent reaches the edge: that of the settings, or the one in the same process by listeners of its own."""
 
+import asyncio
 import datetime
 from typing import TYPE_CHECKING, Final
 
-from wigwag.errors import ConfigurationError
+import structlog
+
+from wigwag.database import Database
+from wigwag.database.applications import Applications
+from wigwag.errors import ConfigurationError, DatabaseError
+from wigwag.protocols.sip import SipUri
 from wigwag.relay.config import ListenerSettings, RelaySettings
 from wigwag.relay.sip.agents import AgentDirectory
 from wigwag.relay.sip.config import SipListenerSettings
@@ -19,20 +25,55 @@ if TYPE_CHECKING:
 
 LISTENER: Final = "internal-ua"
 """Name of the listeners, of MSRP and of SIP, that only the user agent of the same process can use."""
+RELOAD: Final = 5.0
+"""Seconds between two looks at the table of applications."""
 _HOST: Final = "127.0.0.1"
 
+logger = structlog.get_logger(__name__)
 
-def directory(settings: Settings, store: Store) -> AgentDirectory:
-    """Return what the edge knows of the user agent.
+
+class KnownApplications:
+    """Whose a SIP address is, as the edge asks: applications of the settings, then those of the database.
+
+    Args:
+        settings: All settings.
+        database: Read again every few seconds.
 
     Raises:
-        ConfigurationError: What an application has as its address is none.
+        ConfigurationError: What an application of the settings has as its address is none.
     """
-    try:
-        applications = ApplicationUris((each.name, each.uris) for each in settings.ua.applications)
-    except ValueError as error:
-        raise ConfigurationError(f"ua.applications: {error}") from error
-    return AgentDirectory(domain=settings.ua.domain, sessions=store, applications=applications)
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._configured = [(each.name, each.uris) for each in settings.ua.applications]
+        self._table = Applications(database)
+        try:
+            self._uris = ApplicationUris(self._configured)
+        except ValueError as error:
+            raise ConfigurationError(f"ua.applications: {error}") from error
+
+    def owner(self, uri: SipUri) -> str | None:
+        """Return the name of the application that owns an address; None: none does."""
+        return self._uris.owner(uri)
+
+    async def reload(self) -> None:
+        """Read the database again; on an error what was known stays."""
+        try:
+            found = [(row.name, row.uris) for row in await self._table.list()]
+            self._uris = ApplicationUris([*self._configured, *found])
+        except (DatabaseError, ValueError) as error:
+            logger.warning("applications are not read", reason=str(error))
+
+    async def run(self) -> None:
+        """Read it every few seconds until cancelled."""
+        while True:
+            await self.reload()
+            await asyncio.sleep(RELOAD)
+
+
+def directory(settings: Settings, store: Store, applications: KnownApplications | None) -> AgentDirectory:
+    """Return what the edge knows of the user agent."""
+    known = applications if applications is not None else ApplicationUris()
+    return AgentDirectory(domain=settings.ua.domain, sessions=store, applications=known)
 
 
 def certificates(settings: Settings) -> InternalCertificates:

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
@@ -42,6 +42,9 @@ from .server import AdminServer
 from .settings import RedisSettings, Settings
 from .status_api import status_router
 from .workers import Worker
+
+if TYPE_CHECKING:
+    from .agents import KnownApplications
 
 logger = structlog.get_logger(__name__)
 
@@ -110,6 +113,7 @@ class Node:
                 ledger=ledger,
                 services=tuple(self._services),
                 modules=self.modules,
+                applications=await self._open_applications(stack, database),
                 rpc=lambda: self.rpc_target,
             )
             for name in self._services:
@@ -130,6 +134,15 @@ class Node:
     def _open_ledger(self, database: Database, bus: Bus) -> AbstractAsyncContextManager[Ledger]:
         writes = bool(self.settings.relay.sip.listeners) or UA in self._services
         return open_ledger(database, bus, self.pod, self.status, sweeps=writes)
+
+    async def _open_applications(self, stack: AsyncExitStack, database: Database) -> "KnownApplications":
+        # Commands that run no node are spared the time that the relay takes to load.
+        from .agents import KnownApplications
+
+        applications = KnownApplications(self.settings, database)
+        await applications.reload()
+        await stack.enter_async_context(_beside(applications.run()))
+        return applications
 
     async def _open_bus(self, stack: AsyncExitStack) -> Bus:
         servers = self.settings.kafka.bootstrap_servers

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from wigwag.runtime.rpc import RpcService
     from wigwag.store import Store
 
+    from .agents import KnownApplications
+
 
 class Module(Protocol):
     """A service as the node hosts it; entered as a context before it serves."""
@@ -78,6 +80,8 @@ class Surroundings:
     """Names of all services of this process."""
     modules: "Mapping[str, Module]" = field(default_factory=dict)
     """Those that serve already; the relay does before the user agent is made."""
+    applications: "KnownApplications | None" = None
+    """Whose SIP addresses are; None: nobody's."""
     rpc: Callable[[], str] = lambda: ""
     """Returns where other pods reach the gRPC of this process; empty: nowhere yet."""
 
@@ -110,7 +114,7 @@ def _relay(surroundings: Surroundings) -> Module:
         reuse_port=surroundings.shares_ports,
         shutdown_grace=settings.node.shutdown_grace,
         ledger=surroundings.ledger,
-        directory=directory(settings, surroundings.store),
+        directory=directory(settings, surroundings.store, surroundings.applications),
     )
 
 

@@ -12,8 +12,10 @@ from cryptography import x509
 from fastapi import APIRouter
 
 from tests.support.fake_relay import FakeRelayModule
+from wigwag.database import Database
+from wigwag.database.applications import ApplicationRow, Applications
 from wigwag.errors import ConfigurationError
-from wigwag.node.agents import LISTENER, directory, edge_addresses, with_internal_listeners
+from wigwag.node.agents import LISTENER, KnownApplications, directory, edge_addresses, with_internal_listeners
 from wigwag.node.application import Node
 from wigwag.node.certificates import AUTHORITY_DAYS, RENEW_DAYS, ensure_internal_certificates
 from wigwag.node.demo_data import ensure_demo_data
@@ -161,15 +163,25 @@ def test_relay_without_listeners_hands_out_no_uris(tmp_path: Path) -> None:
     assert with_internal_listeners(settings.model_copy(update={"relay": relay})).listeners == ()
 
 
-def test_edge_knows_applications_of_the_settings(tmp_path: Path) -> None:
-    application = {"name": "helpdesk", "uris": ["sip:helpdesk@example.com"]}
-    found = directory(settings_in(tmp_path, ua={"applications": [application]}), MemoryStore())
-    uri = parse_uri("sip:helpdesk@example.com")
-    assert isinstance(uri, SipUri)
-    assert found.applications.owner(uri) == "helpdesk"
-    broken = {"name": "helpdesk", "uris": ["helpdesk"]}
-    with pytest.raises(ConfigurationError, match=r"ua\.applications: helpdesk"):
-        directory(settings_in(tmp_path, ua={"applications": [broken]}), MemoryStore())
+async def test_edge_knows_applications_of_the_settings_and_those_of_the_database(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, ua={"applications": [{"name": "helpdesk", "uris": ["sip:helpdesk@example.com"]}]})
+    helpdesk, sales = parse_uri("sip:helpdesk@example.com"), parse_uri("sip:sales-7@example.com")
+    assert isinstance(helpdesk, SipUri)
+    assert isinstance(sales, SipUri)
+    async with Database(settings.database_url) as database:
+        known = KnownApplications(settings, database)
+        found = directory(settings, MemoryStore(), known)
+        assert (found.applications.owner(helpdesk), found.applications.owner(sales)) == ("helpdesk", None)
+        await Applications(database).put(ApplicationRow(name="sales", uris=("sip:sales-*@example.com",)))
+        await known.reload()
+        assert (found.applications.owner(helpdesk), found.applications.owner(sales)) == ("helpdesk", "sales")
+
+
+async def test_application_of_the_settings_with_no_address_is_named(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, ua={"applications": [{"name": "helpdesk", "uris": ["helpdesk"]}]})
+    async with Database(settings.database_url) as database:
+        with pytest.raises(ConfigurationError, match=r"ua\.applications: helpdesk"):
+            KnownApplications(settings, database)
 
 
 def test_internal_certificates_are_renewed_before_they_end_and_when_the_name_is_another(tmp_path: Path) -> None:
