@@ -44,10 +44,15 @@ class Outgoing:
     """For ``ws`` and ``wss``; None: SIP's, text frames, whole messages."""
     path: str = "/"
     """Of the WebSocket's resource."""
+    check: Callable[[bytes], str | None] | None = None
+    """Says why a certificate in DER is not the one expected, None when it is: in place of names, and of authorities if
+    ``tls`` asks for none (``a=fingerprint``, RFC 8122)."""
 
 
 SIP_WEBSOCKET = WebSocketRules(subprotocol="sip", text_frames=True, whole_messages=True)
 """WebSocket as RFC 7118 wants it."""
+MSRP_WEBSOCKET = WebSocketRules(subprotocol="msrp")
+"""WebSocket as RFC 7977 wants it."""
 
 
 class Connector:
@@ -101,6 +106,9 @@ class Connector:
         server_name: str | None = None,
         local_address: str | None = None,
         allow_private: bool = False,
+        websocket: bool = False,
+        tls: ssl.SSLContext | None = None,
+        check: Callable[[bytes], str | None] | None = None,
     ) -> Channel:
         """Connect to a host; ``receiver`` has heard ``connected`` when this returns.
 
@@ -112,14 +120,21 @@ class Connector:
             server_name: Name that the peer's certificate has to carry; None: ``host``.
             local_address: Numeric address to connect from; addresses of the other family are left out then.
             allow_private: Lets the connection go to loopback, link-local, private and our own addresses.
+            websocket: Whether MSRP is over WebSocket (RFC 7977).
+            tls: In place of the connector's context.
+            check: See ``Outgoing``.
 
         Raises:
             ConnectError: No connection, with the step at which it failed.
         """
+        kinds: tuple[ChannelKind, ChannelKind] = ("ws", "wss") if websocket else ("tcp", "tls")
         how = Outgoing(
             host=server_name or host,
-            kind="tls" if secure else "tcp",
+            kind=kinds[secure],
             application="msrp",
+            tls=tls,
+            websocket=MSRP_WEBSOCKET,
+            check=check,
             local_address=local_address,
             allow_private=allow_private,
         )
@@ -217,7 +232,9 @@ class Connector:
         try:
             tls = self._tls_start(how) if how.kind in ("tls", "wss") else None
             channel = self._channel(sock, endpoint, profile, receiver, how)
-            if tls is not None and not tls.context.check_hostname:
+            if how.check is not None:
+                channel.verify = partial(_foreign, how.check, channel)
+            elif tls is not None and not tls.context.check_hostname:
                 channel.verify = partial(_objection, how)
         except BaseException:
             sock.close()
@@ -287,3 +304,10 @@ def _objection(how: Outgoing, certificate: object) -> str | None:
     if speaks_for(certificate, how.host, wildcards=how.kind == "wss"):
         return None
     return "the certificate speaks for somebody else"
+
+
+def _foreign(check: Callable[[bytes], str | None], channel: Channel, _: object) -> str | None:
+    """Why a certificate is not the one expected."""
+    stream = channel.transport_info("ssl_object")
+    certificate = stream.getpeercert(binary_form=True) if isinstance(stream, ssl.SSLObject) else None
+    return check(certificate) if certificate else "there is no certificate"

@@ -8,6 +8,7 @@ one who waits for it.
 
 import asyncio
 import math
+import ssl
 from collections.abc import Callable
 
 from wigwag.errors import NotFoundError, RemoteProtocolError, WigwagError
@@ -86,15 +87,24 @@ class MsrpClient:
     # -- for the user ------------------------------------------------------------------------------------------------
 
     async def connect(
-        self, connector: Connector, uri: MsrpUri, *, server_name: str | None = None, allow_private: bool = False
+        self,
+        connector: Connector,
+        uri: MsrpUri,
+        *,
+        server_name: str | None = None,
+        allow_private: bool = False,
+        tls: ssl.SSLContext | None = None,
+        check: Callable[[bytes], str | None] | None = None,
     ) -> None:
         """Connect to a relay's or a peer's URI.
 
         Args:
             connector: Opens the connection; its TLS context says whom to trust.
-            uri: Its scheme says whether TLS is spoken.
+            uri: Its scheme says whether TLS is spoken, its transport whether over WebSocket (``ws``).
             server_name: Name in the peer's certificate; None: the URI's host.
             allow_private: Lets the connection go to loopback and private addresses.
+            tls: In place of the connector's context.
+            check: Says why a certificate in DER is not the peer's, in place of its names.
 
         Raises:
             ConnectError: No connection.
@@ -106,6 +116,9 @@ class MsrpClient:
             receiver=self,
             server_name=server_name,
             allow_private=allow_private,
+            websocket=uri.transport in ("ws", "wss"),
+            tls=tls,
+            check=check,
         )
 
     async def authenticate(
@@ -261,6 +274,7 @@ class MsrpClient:
     def connected(self, channel: Channel) -> None:
         """The connection stands."""
         self._channel = channel
+        self._set_timer(self._engine.next_timeout())
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""

@@ -1,13 +1,18 @@
 """MSRP without a relay: peers connect to us, or we to them (RFC 4975 sections 5.4 and 8.5, RFC 6135)."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 from wigwag.protocols.msrp import Connection, ConnectionLimits, Event, MsrpUri, Session, SessionTable
-from wigwag.protocols.sdp import Agreement
+from wigwag.protocols.sdp import Agreement, Fingerprint, certificate_matches
 from wigwag.transport.connector import Connector
+from wigwag.transport.errors import ConnectError, ConnectFailure
 from wigwag.transport.msrp_client import MsrpClient
+
+from .entrance import Entrance, Visitor
 
 UNREACHABLE_PORT: Final = 9
 """In the URI of who listens nowhere (RFC 6135 section 4.2.2)."""
@@ -29,13 +34,21 @@ class DirectUser(Protocol):
 class DirectWay:
     """Connections to and from peers; all share the sessions.
 
+    A peer's certificate is the one of its a=fingerprint (RFC 8122); without that attribute an authority that we trust
+    has to have issued it for the host of its URI (RFC 4975 section 14.4).
+
     Args:
-        connector: Connects to peers.
+        connector: Connects to peers, with a context that checks authorities and names.
         random: Returns so many unpredictable bytes.
         uri: Where we listen, without a session part; None: nowhere, we can only connect.
-        secure: Whether MSRP is over TLS when we listen nowhere.
+        secure: Whether MSRP is over TLS when we listen nowhere and nobody offered anything yet.
         cema: Whether ``a=msrp-cema`` is offered (RFC 6714).
         allow_private: Whether we connect to loopback and private addresses.
+        fingerprints: Of the certificates that we show to who connects.
+        unverified: Context for peers with a=fingerprint, which checks nothing by itself; None: such are not reached.
+
+    Attributes:
+        entrance: Lets connections wait for the answer of their peers.
     """
 
     def __init__(
@@ -47,10 +60,15 @@ class DirectWay:
         secure: bool = False,
         cema: bool = False,
         allow_private: bool = False,
+        fingerprints: tuple[Fingerprint, ...] = (),
+        unverified: ssl.SSLContext | None = None,
     ) -> None:
         self.connector = connector
         self.uri = uri
         self.cema = cema
+        self.fingerprints = fingerprints
+        self.entrance = Entrance()
+        self._unverified = unverified
         self._secure = secure
         self._allow_private = allow_private
         self._random = random
@@ -63,18 +81,18 @@ class DirectWay:
         """Whether peers can connect to us."""
         return self.uri is not None
 
-    def own_uri(self, session_id: str) -> MsrpUri:
-        """Return our URI."""
+    def own_uri(self, session_id: str, *, secure: bool | None = None) -> MsrpUri:
+        """Return our URI; ``secure`` says what the peer offers, if we listen nowhere."""
         if self.uri is not None:
             uri = self.uri
             host = f"[{uri.host}]" if ":" in uri.host else uri.host
             return MsrpUri.parse(f"{uri.scheme}://{host}:{uri.port}/{session_id};{uri.transport}")
-        scheme = "msrps" if self._secure else "msrp"
+        scheme = "msrps" if (self._secure if secure is None else secure) else "msrp"
         return MsrpUri.parse(f"{scheme}://agents.invalid:{UNREACHABLE_PORT}/{session_id};tcp")
 
     def accepted(self) -> MsrpClient:
         """Return the receiver of a connection that a peer opens: what a ``Listener`` asks for."""
-        return self._client(ConnectionLimits())
+        return self._visitor()
 
     async def carry(self, session: Session, user: DirectUser, agreement: Agreement) -> None:
         """Give a session a connection, or wait for the peer's; ``session_bound`` tells.
@@ -88,27 +106,56 @@ class DirectWay:
         if target is None:
             self._sessions.add(session)
             return
-        client = self._client(None)
-        remote = agreement.remote.uris[0]
+        client = self._client()
+        try:
+            await self._connect(client, target, agreement)
+            client.take_session(session)
+        except BaseException:
+            self._clients.pop(client.engine, None)
+            raise
+
+    async def _connect(self, client: MsrpClient, target: tuple[str, int], agreement: Agreement) -> None:
+        remote, given = agreement.remote.uris[0], agreement.remote.fingerprints
+        if given and remote.secure and self._unverified is None:
+            raise ConnectError(ConnectFailure.CERTIFICATE, f"{remote.host}: no certificates of a=fingerprint are taken")
+        transport = "ws" if remote.text.lower().split(";")[1:2] == ["ws"] else "tcp"
         await client.connect(
             self.connector,
-            MsrpUri.parse(f"{'msrps' if remote.secure else 'msrp'}://{_literal(target[0])}:{target[1]};tcp"),
+            MsrpUri.parse(f"{'msrps' if remote.secure else 'msrp'}://{_literal(target[0])}:{target[1]};{transport}"),
             server_name=remote.host,
             allow_private=self._allow_private,
+            tls=self._unverified if given else None,
+            check=partial(_objection, given) if given else None,
         )
-        client.take_session(session)
 
     def forget(self, session: Session) -> None:
         """Let go of a session that has ended."""
         self._users.pop(session, None)
         self._sessions.remove(session)
 
-    def _client(self, limits: ConnectionLimits | None) -> MsrpClient:
+    def is_shared(self, client: MsrpClient) -> bool:
+        """Tell whether other sessions use a connection (RFC 4975 section 5.4)."""
+        return bool(self._sessions.bound_to(client.engine))
+
+    def _client(self) -> MsrpClient:
         holder: list[MsrpClient] = []
         client = MsrpClient(
             random=self._random,
             on_event=self._happened,
-            limits=limits,
+            sessions=self._sessions,
+            on_closed=lambda reason: self._lost(holder[0], reason),
+        )
+        holder.append(client)
+        self._clients[client.engine] = client
+        return client
+
+    def _visitor(self) -> MsrpClient:
+        holder: list[MsrpClient] = []
+        client = Visitor(
+            self.entrance,
+            random=self._random,
+            on_event=self._happened,
+            limits=ConnectionLimits(),
             sessions=self._sessions,
             on_closed=lambda reason: self._lost(holder[0], reason),
         )
@@ -131,6 +178,12 @@ class DirectWay:
         self._clients.pop(client.engine, None)
         for user in list(self._users.values()):
             user.connection_lost(client, reason)
+
+
+def _objection(fingerprints: tuple[Fingerprint, ...], certificate: bytes) -> str | None:
+    if certificate_matches(fingerprints, certificate):
+        return None
+    return "the certificate is not the one of a=fingerprint"
 
 
 def _literal(host: str) -> str:

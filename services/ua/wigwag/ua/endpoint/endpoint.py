@@ -122,9 +122,12 @@ class Endpoint:
     def call(self, session: ChatSession, call: Call) -> InviteClient:
         """Send an INVITE; what comes of it is the session's."""
         self._calling = session
-        client = self.sip.call(call)
-        self._calling = None
-        self._calls[client] = session
+        try:
+            client = self.sip.call(call)
+        finally:
+            self._calling = None
+        if session.id in self.sessions:
+            self._calls[client] = session
         return client
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -139,8 +142,13 @@ class Endpoint:
         self.sessions.pop(session.id, None)
         if session.client is not None:
             self._calls.pop(session.client, None)
-        if session.dialog is not None:
-            self._dialogs.pop(session.dialog, None)
+        for dialog in (session.dialog, session.invite.session if session.invite is not None else None):
+            if dialog is not None:
+                self._dialogs.pop(dialog, None)
+
+    def forget_call(self, client: InviteClient) -> None:
+        """Let go of an INVITE that came to nothing; another follows."""
+        self._calls.pop(client, None)
 
     def number(self) -> int:
         """Return a number for ``o=``."""
@@ -177,16 +185,16 @@ class Endpoint:
             case SessionConfirmed(session=dialog):
                 self._confirmed(dialog)
             case AnswerReceived(session=dialog, answer=answer):
-                self._on(dialog, lambda session: session.answered(answer))
+                self._on(dialog, lambda session: session.answered(dialog, answer))
             case OfferReceived(session=dialog, offer=offer):
-                self._on(dialog, lambda session: session.offered(offer))
+                self._on(dialog, lambda session: session.offered(dialog, offer))
             case OfferRequested(session=dialog):
-                self._on(dialog, lambda session: session.offer_requested())
+                self._on(dialog, lambda session: session.offer_requested(dialog))
             case ChangeFailed(session=dialog, response=response):
                 self._on(dialog, lambda session: session.change_failed(response))
             case SessionEnded(session=dialog, reason=reason, message=message):
                 status = message.status if isinstance(message, Response) else 0
-                self._on(dialog, lambda session: session.dialog_ended(reason, status))
+                self._on(dialog, lambda session: session.dialog_ended(dialog, reason, status))
             case RequestReceived(request=incoming):
                 # INFO without a package that anybody asked for (RFC 6086 section 4.2.2), or OPTIONS.
                 incoming.respond(200, "OK", self.sip.now)

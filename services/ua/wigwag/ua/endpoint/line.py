@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from wigwag.errors import ConflictError, WigwagError
-from wigwag.protocols.msrp import Authenticated, Event, Path, Session, parse_path
+from wigwag.protocols.msrp import Authenticated, Event, Path, Session, SessionTable, parse_path
 from wigwag.protocols.sdp import Agreement
 from wigwag.transport.msrp_client import AuthenticationError, MsrpClient
 
@@ -21,8 +21,9 @@ from .direct import DirectWay
 from .media import FENCING_TOKEN, MediaSide, RelayWay
 
 _RENEW_AT: Final = 0.75
-"""Part of a grant's time after which it is renewed."""
+"""Part of a grant's time after which it is renewed: a quarter is left for a relay that answers late."""
 _RENEW_MARGIN: Final = 30.0
+"""Seconds that are left at least, of a grant that is long enough: within them an AUTH is answered or given up."""
 _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 2.0
 _GIVE_UP: Final = 60.0
@@ -79,6 +80,7 @@ class MediaLine:
     ) -> None:
         self.way = side.way(way)
         self.token = token
+        self._session_id = session_id
         self._side = side
         self._user = user
         self._accept_types = accept_types
@@ -91,7 +93,12 @@ class MediaLine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewal: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._getting_back: asyncio.Task[None] | None = None
         self._closed = False
+        self._met = False
+        """Whether the session had a connection, here or at another pod: the peer can be reached by our relay then."""
+        self._waits = False
+        """Whether nothing may be read yet: what the peer sends can't be told from what a stranger sends."""
 
     @property
     def client(self) -> MsrpClient | None:
@@ -119,32 +126,63 @@ class MediaLine:
         remote = self._agreement.remote.path if self._agreement is not None else ()
         return bool(self._relays) or len(remote) > 1
 
-    async def prepare(self) -> tuple[str, ...]:
+    async def prepare(self, *, secure: bool | None = None) -> tuple[str, ...]:
         """Get the path that we are reached by.
+
+        Args:
+            secure: Whether the peer offers MSRP over TLS; None: we offer.
 
         Raises:
             WigwagError: The relay is not reached, or refuses.
         """
+        self._own = self.way.own_uri(self._session_id, secure=secure)
         if isinstance(self.way, RelayWay) and self._client is None:
             self._client = await self._enter(self.way)
         return self.path
 
+    def await_answer(self) -> None:
+        """Let what the peer sends wait until its answer is here: ``open`` or ``close`` follows.
+
+        He may send as soon as he has answered, and what he sends may be faster than what he answers (section 5.4).
+        """
+        self._waits = True
+        if isinstance(self.way, DirectWay):
+            self.way.entrance.expect(self._own)
+        elif self._client is not None:
+            self._client.hold_reading(on=True)
+
+    def _go_on(self) -> None:
+        if not self._waits:
+            return
+        self._waits = False
+        if isinstance(self.way, DirectWay):
+            self.way.entrance.admit(self._own)
+        elif self._client is not None:
+            self._client.hold_reading(on=False)
+
     def open(self, agreement: Agreement) -> None:
         """Begin the session, or go on with it by another agreement; ``line_up`` follows."""
         before, self._agreement = self._agreement, agreement
-        if self._session is not None and before is not None:
-            if before.remote.path == agreement.remote.path:
+        if before is not None and before.remote.path == agreement.remote.path:
+            if self._session is not None:
                 self._activate(self._session)
                 return
+            if self._getting_back is not None:
+                return
+        if self._session is not None:
+            # Nothing of what was on its way is answered over the path that was.
+            self._user.line_down("the peer has another path now")
             self._drop_session()
         if isinstance(self.way, RelayWay) and self._client is not None:
             self._carry_over(self._client)
+            self._go_on()
         else:
-            self._spawn(self._get_back())
+            self._get_back()
 
     def restore(self, path: tuple[str, ...]) -> None:
         """Go on with the path that was told to the peer."""
-        self._relays = parse_path(" ".join(path).encode())[:-1]
+        *relays, self._own = parse_path(" ".join(path).encode())
+        self._relays, self._met = tuple(relays), True
 
     def expect(self, agreement: Agreement) -> None:
         """Take what the peer sends from now on, before he knows our path; ``open`` follows when he does."""
@@ -153,7 +191,7 @@ class MediaLine:
             self._session = session = self._new_session(passive=True)
             self._client.take_session(session)
         elif not agreement.active:
-            self._spawn(self._get_back())
+            self._get_back()
 
     async def close(self) -> None:
         """End the session and its connection once what is to be written has left."""
@@ -165,24 +203,31 @@ class MediaLine:
             task.cancel()
         client = self._client
         self._drop_session()
+        self._go_on()
         self._client = None
-        if client is not None:
+        if client is not None and not (isinstance(self.way, DirectWay) and self.way.is_shared(client)):
             await client.close()
 
     # The session on a connection
 
     def _carry_over(self, client: MsrpClient) -> None:
         """Carry the session over a connection to a relay."""
-        session = self._new_session(passive=False)
+        self._session = session = self._new_session(passive=True)
         client.take_session(session)
-        self._session = session
-        self.session_bound(client)
+        self._activate(session)
 
     def _activate(self, session: Session) -> None:
-        """Send first if the peer has not; at a relay of ours that is possible whoever was to be first."""
-        if isinstance(self.way, RelayWay) and self._client is not None:
-            self._client.activate_session(session)
-            self.session_bound(self._client)
+        """Send first if the peer has not, at a relay of ours: that is possible whoever was to be first."""
+        client = self._client
+        if session.binding is not None:
+            self._user.line_up()
+        elif isinstance(self.way, RelayWay) and client is not None:
+            assert self._agreement is not None
+            if self._met or not _peer_connects(self._agreement):
+                client.activate_session(session)
+            else:
+                # The relay can't reach a peer that has no relay and is about to connect.
+                self._expect_peer()
 
     def _new_session(self, *, passive: bool) -> Session:
         assert self._agreement is not None
@@ -209,9 +254,12 @@ class MediaLine:
 
     def session_bound(self, client: MsrpClient) -> None:
         """The session has a connection."""
-        self._client = client
+        if self._closed or self._session is None:
+            return
+        self._client, self._met = client, True
         if self._deadline is not None:
             self._deadline.cancel()
+            self._deadline = None
         self._user.line_up()
 
     def session_event(self, event: Event) -> None:
@@ -229,17 +277,21 @@ class MediaLine:
         if self._session is None or self._closed:
             return
         self._user.line_down(reason)
-        if self._session.passive:
+        if self._session.passive and isinstance(self.way, DirectWay):
             # The peer may come again; its first request finds the session.
             self._expect_peer()
             return
         self._drop_session()
-        self._spawn(self._get_back())
+        self._get_back()
 
     def _expect_peer(self) -> None:
-        self._deadline = asyncio.get_running_loop().call_later(
-            _PEER_CONNECTS, lambda: self._user.line_failed("the peer did not connect")
-        )
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(_PEER_CONNECTS, self._peer_is_late)
+
+    def _peer_is_late(self) -> None:
+        self._deadline = None
+        self._user.line_failed("the peer did not connect")
 
     # Connections
 
@@ -249,6 +301,8 @@ class MediaLine:
         await client.connect(way.connector, way.uri, server_name=way.server_name, allow_private=True)
         try:
             granted = await self._authenticate(client, way)
+            if self._closed:
+                raise ConflictError("the session is over")
         except BaseException:
             await client.close()
             raise
@@ -260,10 +314,20 @@ class MediaLine:
         client = MsrpClient(
             random=self._side.random,
             on_event=self.session_event,
+            sessions=SessionTable(lambda session, _: self._bound(session, holder[0])),
             on_closed=lambda reason: self.connection_lost(holder[0], reason),
         )
         holder.append(client)
         return client
+
+    def _bound(self, session: Session, client: MsrpClient) -> None:
+        # The engine is in the middle of a request of the peer.
+        if session is self._session:
+            asyncio.get_running_loop().call_soon(self._still_bound, session, client)
+
+    def _still_bound(self, session: Session, client: MsrpClient) -> None:
+        if session is self._session and session.binding is not None:
+            self.session_bound(client)
 
     async def _authenticate(self, client: MsrpClient, way: RelayWay) -> Authenticated:
         fields = ((FENCING_TOKEN, str(self.token)),) if way.fencing else ()
@@ -273,7 +337,7 @@ class MediaLine:
 
     def _granted(self, granted: Authenticated) -> None:
         before, self._relays = self._relays, granted.use_path
-        wait = max(1.0, min(granted.expires * _RENEW_AT, granted.expires - _RENEW_MARGIN))
+        wait = max(1.0, renew_after(granted.expires))
         if self._renewal is not None:
             self._renewal.cancel()
         self._renewal = asyncio.get_running_loop().call_later(wait, lambda: self._spawn(self._renew()))
@@ -285,13 +349,21 @@ class MediaLine:
         client, way = self._client, self.way
         if client is None or not isinstance(way, RelayWay):
             return
+        if self._waits:
+            client.hold_reading(on=False)
         try:
             self._granted(await self._authenticate(client, way))
         except (AuthenticationError, ConflictError) as error:
             logger.info("a grant is not renewed", reason=str(error))
             await client.close()
+        if self._waits and client is self._client:
+            client.hold_reading(on=True)
 
-    async def _get_back(self) -> None:
+    def _get_back(self) -> None:
+        if self._getting_back is None:
+            self._getting_back = self._spawn(self._keep_trying())
+
+    async def _keep_trying(self) -> None:
         """Get a connection for the session; tell when there will be none."""
         loop = asyncio.get_running_loop()
         until, wait = loop.time() + _GIVE_UP, _FIRST_WAIT
@@ -305,6 +377,7 @@ class MediaLine:
             except WigwagError as error:
                 problem = error
             else:
+                self._getting_back = None
                 return
             if loop.time() >= until:
                 break
@@ -317,6 +390,7 @@ class MediaLine:
         if isinstance(self.way, RelayWay):
             self._client = client = await self._enter(self.way)
             self._carry_over(client)
+            self._go_on()
             return
         assert self._agreement is not None
         self._session = self._new_session(passive=not self._agreement.active)
@@ -327,11 +401,13 @@ class MediaLine:
         except WigwagError:
             self._drop_session()
             raise
+        self._go_on()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -339,3 +415,15 @@ class MediaLine:
             logger.error("the MSRP of a session failed", reason=str(task.exception()))
             if not self._closed:
                 self._user.line_failed(str(task.exception()))
+
+
+def renew_after(expires: int) -> float:
+    """Return the seconds after which a grant of so many is renewed; short ones have no room for the margin."""
+    if expires <= 2 * _RENEW_MARGIN:
+        return expires / 2
+    return min(expires * _RENEW_AT, expires - _RENEW_MARGIN)
+
+
+def _peer_connects(agreement: Agreement) -> bool:
+    """Tell whether the peer, who has no relay, opens the connection: nobody reaches him before."""
+    return not agreement.active and not agreement.remote.uses_relay

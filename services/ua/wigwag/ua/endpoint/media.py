@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.msrp import MsrpUri
+from wigwag.protocols.sdp import Fingerprint
 from wigwag.transport.connector import Connector
 
 from .direct import UNREACHABLE_PORT, DirectWay
@@ -33,11 +34,20 @@ class RelayWay:
     server_name: str | None = None
     """In its certificate; None: the host of ``uri``."""
 
-    listens = True
+    listens: ClassVar[bool] = True
+    cema: ClassVar[bool] = False
+    fingerprints: ClassVar[tuple[Fingerprint, ...]] = ()
 
-    def own_uri(self, session_id: str) -> MsrpUri:
-        """Return our own URI, the same on every pod, whatever port it finds the relay at: a session is known by it."""
-        return MsrpUri.parse(f"{self.uri.scheme}://{self.own_host}:{UNREACHABLE_PORT}/{session_id};tcp")
+    def own_uri(self, session_id: str, *, secure: bool | None = None) -> MsrpUri:
+        """Return our own URI, the same on every pod, whatever port it finds the relay at: a session is known by it.
+
+        Args:
+            session_id: Its session part.
+            secure: Whether the peer's description is about MSRP over TLS; None: ours comes first, and says what the
+                relay speaks.
+        """
+        scheme = self.uri.scheme if secure is None else "msrps" if secure else "msrp"
+        return MsrpUri.parse(f"{scheme}://{self.own_host}:{UNREACHABLE_PORT}/{session_id};tcp")
 
 
 Way = RelayWay | DirectWay

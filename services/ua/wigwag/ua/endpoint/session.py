@@ -17,11 +17,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from wigwag.errors import ConflictError, WigwagError
+from wigwag.errors import ConflictError, LocalProtocolError, WigwagError
 from wigwag.protocols.msrp import Event as MsrpEvent
 from wigwag.protocols.sdp import SdpError
-from wigwag.protocols.sip import Response
-from wigwag.protocols.sip.dialogs import Call, DialogState, EndReason, InviteClient, InviteServer
+from wigwag.protocols.sip import Response, SipError
+from wigwag.protocols.sip.dialogs import (
+    Call,
+    DialogState,
+    EndReason,
+    InviteClient,
+    InviteServer,
+    Redirections,
+    SessionState,
+)
 from wigwag.protocols.sip.dialogs import Session as Dialog
 from wigwag.protocols.sip.values import NameAddress
 
@@ -95,7 +103,13 @@ class ChatSession:
         self._timer: asyncio.TimerHandle | None = None
         self._end_cause: Cause | None = None
         """Why we end it, once we do."""
+        self._call: OutgoingCall | None = None
         self._call_id = ""
+        self._redirections: Redirections | None = None
+        self._early: dict[Dialog, bytes] = {}
+        """Answers of branches of our INVITE, none of which has won yet."""
+        self._changing = False
+        """Whether a change of ours waits until another, ours or the peer's, is done with."""
 
     # What is known
 
@@ -138,7 +152,8 @@ class ChatSession:
 
     def start(self, call: OutgoingCall) -> None:
         """Call; what becomes of it is told."""
-        self._spawn(self._call(call))
+        self._call = call
+        self._spawn(self._begin(call))
 
     def ring(self) -> None:
         """Answer 180 to a call that came."""
@@ -166,9 +181,9 @@ class ChatSession:
         """
         if self.state is not State.OFFERED or self.invite is None:
             raise ConflictError("the session is not offered")
+        self.finish(Cause.DECLINED, status, reason)
         self.invite.reject(self._sip.now, status, reason)
         self._sip.wake()
-        self.finish(Cause.DECLINED, status, reason)
 
     def send(self, message: OutgoingMessage) -> None:
         """Send a message, or keep it until there is a connection; ``Settled`` follows.
@@ -192,8 +207,24 @@ class ChatSession:
         """
         if self.state is not State.OPEN or self.dialog is None:
             raise ConflictError("the session is not open")
-        self.dialog.modify(self._descriptions.hold(on=on), self._sip.now)
+        self._descriptions.holding = on
+        self._change()
+
+    def _change(self) -> None:
+        """Tell the peer what we want now, at once or when what is under way is done with."""
+        if self.state is not State.OPEN or self.dialog is None or self._line is None:
+            return
+        try:
+            self.dialog.modify(self._descriptions.offer(self._line.path, self._line.way), self._sip.now)
+            self._changing = False
+        except LocalProtocolError:
+            self._changing = True
         self._sip.wake()
+
+    def _change_what_waits(self) -> None:
+        if self._changing:
+            # What was under way is done with only after this event of it.
+            asyncio.get_running_loop().call_soon(self._change)
 
     def end(self, reason: str = "") -> None:
         """Hang up, cancel or reject, whichever fits; ``Ended`` follows."""
@@ -202,11 +233,10 @@ class ChatSession:
     def end_because(self, cause: Cause, reason: str = "") -> None:
         """End it for a reason of ours; ``Ended`` follows."""
         now, self._end_cause = self._sip.now, self._end_cause or cause
-        if self.state is State.CALLING and self.client is not None:
+        if self.state is State.CALLING and self.client is not None and self.dialog is None:
             self.client.cancel(now)
         elif self.state in (State.OFFERED, State.ACCEPTING) and self.invite is not None and self.dialog is None:
-            self.invite.reject(now, 603, "Decline")
-            self.finish(cause, 603, reason)
+            self._turn_away(603, "Decline", cause, reason)
         elif self.dialog is not None:
             self.dialog.hang_up(now)
         else:
@@ -234,26 +264,33 @@ class ChatSession:
 
     # Calling
 
-    async def _call(self, call: OutgoingCall) -> None:
-        self._call_id = self._endpoint.sip_token()
+    async def _begin(self, call: OutgoingCall) -> None:
         try:
             line = self._new_line(call.media)
-            path = await line.prepare()
+            await line.prepare()
             if self.state is State.ENDED:
                 return
-            offer = self._descriptions.offer(path, listens=line.way.listens)
             self.state = State.CALLING
-            self.client = self._endpoint.call(self, self._invite(call, offer))
-        except WigwagError as error:
-            self.finish(Cause.MEDIA_FAILED, 0, str(error))
-            return
-        if self.state is State.CALLING:
             self._timer = asyncio.get_running_loop().call_later(call.timeout, self._unanswered)
+            uri = call.request_uri or call.to_uri
+            self._redirections = Redirections(uri)
+            line.await_answer()
+            self._invite(call, uri)
+        except (WigwagError, SipError) as error:
+            self.finish(Cause.MEDIA_FAILED, 0, str(error))
 
-    def _invite(self, call: OutgoingCall, offer: bytes) -> Call:
+    def _invite(self, call: OutgoingCall, uri: str) -> None:
+        assert self._line is not None
+        self._call_id = self._endpoint.sip_token()
+        offer = self._descriptions.offer(self._line.path, self._line.way)
+        client = self._endpoint.call(self, self._made(call, uri, offer))
+        if self.state is State.CALLING:
+            self.client = client
+
+    def _made(self, call: OutgoingCall, uri: str, offer: bytes) -> Call:
         subject = (("Subject", call.subject),) if call.subject else ()
         return Call(
-            uri=call.request_uri or call.to_uri,
+            uri=uri,
             from_address=str(NameAddress(call.display_name, call.from_uri)),
             contact=self._sip.contact(self.id),
             offer=offer,
@@ -264,9 +301,8 @@ class ChatSession:
         )
 
     def _unanswered(self) -> None:
-        if self.state is State.CALLING and self.client is not None:
-            self.client.cancel(self._sip.now)
-            self._sip.wake()
+        if self.state is State.CALLING and self.dialog is None:
+            self.end_because(Cause.TIMEOUT, "nobody answered")
 
     def provisional(self, response: Response) -> None:
         """Hear that the call makes progress."""
@@ -276,11 +312,35 @@ class ChatSession:
     def refused(self, response: Response) -> None:
         """Hear that the call came to nothing."""
         status, cause = response.status, cause_of_refusal(response.status)
+        self._early.clear()
+        if 300 <= status < 400 and self._end_cause is None and self._redirected(response):
+            return
+        self.finish(self._end_cause or cause, status, response.reason)
+
+    def _redirected(self, response: Response) -> bool:
+        """Call where a 3xx says, if there is anything left to try."""
+        if self._redirections is None or self._call is None:
+            return False
+        self._redirections.take(response)
+        uri = self._redirections.next()
+        if uri is None:
+            return False
+        if self.client is not None:
+            self._endpoint.forget_call(self.client)
+        # The response is still being dealt with.
+        asyncio.get_running_loop().call_soon(self._call_again, self._call, uri)
+        return True
+
+    def _call_again(self, call: OutgoingCall, uri: str) -> None:
+        if self.state is not State.CALLING:
+            return
         if self._end_cause is not None:
-            cause = self._end_cause
-        elif status == 487:
-            cause = Cause.TIMEOUT
-        self.finish(cause, status, response.reason)
+            self.finish(self._end_cause)
+            return
+        try:
+            self._invite(call, uri)
+        except (WigwagError, SipError) as error:
+            self.finish(Cause.MEDIA_FAILED, 0, str(error))
 
     # Answering
 
@@ -293,13 +353,15 @@ class ChatSession:
         assert invite is not None
         try:
             line = self._new_line(self._descriptions.wish)
-            path = await line.prepare()
+            offered = self._descriptions.read_offer(invite.offer) if invite.offer is not None else None
+            path = await line.prepare(secure=offered.secure if offered is not None else None)
             if self.state is not State.ACCEPTING:
                 return
             if invite.offer is None:
-                description = self._descriptions.offer(path, listens=line.way.listens)
+                description = self._descriptions.offer(path, line.way)
+                line.await_answer()
             else:
-                description = self._descriptions.answer(invite.offer, path, listens=line.way.listens)
+                description = self._descriptions.answer(invite.offer, path, line.way)
                 assert self._descriptions.agreement is not None
                 line.expect(self._descriptions.agreement)
             invite.accept(self._sip.now, description)
@@ -312,11 +374,17 @@ class ChatSession:
     def _turn_away(
         self, status: int, phrase: str, cause: Cause, reason: str, fields: tuple[tuple[str, str], ...] = ()
     ) -> None:
-        if self.state is State.ENDED or self.invite is None:
+        """Reject the call, or hang up if it was answered and its ACK is not here."""
+        invite = self.invite
+        if self.state is State.ENDED or invite is None:
             return
-        self.invite.reject(self._sip.now, status, phrase, fields)
+        answered = invite.session.state is not SessionState.EARLY
+        self.finish(cause, 0 if answered else status, reason)
+        if answered:
+            invite.session.hang_up(self._sip.now)
+        else:
+            invite.reject(self._sip.now, status, phrase, fields)
         self._sip.wake()
-        self.finish(cause, status, reason)
 
     def cancelled(self, status: int) -> None:
         """Hear that the caller has given up."""
@@ -329,16 +397,28 @@ class ChatSession:
         self.dialog = dialog
         if self._timer is not None:
             self._timer.cancel()
-        self._open()
+        early = self._early.pop(dialog, None)
+        self._early.clear()
+        if early is not None:
+            self.answered(dialog, early)
+        else:
+            self._open()
 
-    def answered(self, description: bytes) -> None:
-        """Take the peer's answer to our offer."""
+    def answered(self, dialog: Dialog, description: bytes) -> None:
+        """Take the peer's answer to our offer; that of an early dialog counts when it is the one that stands."""
+        if self.state is State.CALLING and self.dialog is None:
+            self._early[dialog] = description
+            return
         try:
-            self._descriptions.take_answer(description)
+            self._descriptions.take_answer(description, dialog.negotiation.exchange.local)
         except SdpError as error:
-            self._not_agreed(str(error))
+            self._not_agreed(dialog, str(error))
             return
         self._open()
+        if self._line is not None and self._descriptions.agreement is not None:
+            # RFC 6714 section 4.2: offered again without CEMA.
+            self._changing = self._changing or self._descriptions.agreement.cema_failed
+        self._change_what_waits()
 
     def _open(self) -> None:
         agreement = self._descriptions.agreement
@@ -348,46 +428,52 @@ class ChatSession:
         self.state = State.OPEN
         self._line.open(agreement)
         self._endpoint.tell(Opened(session=self) if opened else Changed(session=self))
+        self._send_what_waits()
 
-    def _not_agreed(self, reason: str) -> None:
-        if self.state is State.OPEN or self.dialog is None:
+    def _not_agreed(self, dialog: Dialog, reason: str) -> None:
+        if self.state is State.OPEN:
             logger.info("a change was not agreed on", session=self.id, reason=reason)
             return
-        dialog = self.dialog
         self.finish(Cause.NO_COMMON_TYPE, 488, reason)
         dialog.hang_up(self._sip.now)
         self._sip.wake()
 
-    def offered(self, offer: bytes) -> None:
+    def offered(self, dialog: Dialog, offer: bytes) -> None:
         """Take a later offer of the peer."""
-        assert self.dialog is not None
-        assert self._line is not None
-        now = self._sip.now
+        now, line = self._sip.now, self._line
+        if dialog is not self.dialog or line is None:
+            # An early dialog: it may never stand. The peer tries again.
+            dialog.refuse(now, 491, "Request Pending")
+            return
         try:
-            path = self._line.path
-            self.dialog.answer(self._descriptions.answer(offer, path, listens=self._line.way.listens), now)
+            dialog.answer(self._descriptions.answer(offer, line.path, line.way), now)
         except SdpError as error:
-            self.dialog.refuse(now, 488, "Not Acceptable Here", warning(error))
+            dialog.refuse(now, error.status or 488, "Not Acceptable Here", warning(error))
         else:
             self._open()
-            self._send_what_waits()
+            self._change_what_waits()
         self._sip.wake()
 
-    def offer_requested(self) -> None:
-        """Answer a re-INVITE without an offer."""
-        assert self.dialog is not None
-        self.dialog.answer(self._descriptions.offer_again(), self._sip.now)
+    def offer_requested(self, dialog: Dialog) -> None:
+        """Answer a re-INVITE without an offer: with all that we want, for this is how a hold may end."""
+        assert self._line is not None
+        dialog.answer(self._descriptions.offer(self._line.path, self._line.way), self._sip.now)
         self._sip.wake()
 
     def change_failed(self, response: Response) -> None:
-        """Hear that the peer did not agree to a change."""
+        """Hear that the peer did not agree to a change: what was agreed on holds (RFC 3261 section 14.1)."""
         logger.info("a change was refused", session=self.id, status=response.status)
-        self._endpoint.tell(Changed(session=self))
+        self._descriptions.changes_refused()
+        if self.state is State.OPEN:
+            self._endpoint.tell(Changed(session=self))
+            self._change_what_waits()
 
-    def dialog_ended(self, reason: EndReason, status: int) -> None:
-        """Hear that the dialog is over."""
-        cause = self._end_cause or cause_of_end(reason)
-        self.finish(cause, status, reason.value)
+    def dialog_ended(self, dialog: Dialog, reason: EndReason, status: int) -> None:
+        """Hear that a dialog is over; of a branch of our INVITE that did not win, it means nothing."""
+        if dialog is self.dialog or (self.invite is not None and dialog is self.invite.session):
+            self.finish(self._end_cause or cause_of_end(reason), status, reason.value)
+        else:
+            self._early.pop(dialog, None)
 
     # The line (LineUser)
 
@@ -402,28 +488,30 @@ class ChatSession:
 
     def line_failed(self, reason: str) -> None:
         """There will be no other."""
-        if self.state is State.ENDED:
-            return
-        dialog = self.dialog
-        self.finish(Cause.MEDIA_FAILED, 0, reason)
-        if dialog is not None:
-            dialog.hang_up(self._sip.now)
-            self._sip.wake()
+        self._break_off(Cause.MEDIA_FAILED, reason)
 
     def peer_denies(self, reason: str) -> None:
         """The peer does not know the MSRP session (any more): it can go on only under other URIs (section 7.3.2)."""
-        dialog = self.dialog
-        self.finish(Cause.PEER_LOST, 0, reason)
+        self._break_off(Cause.PEER_LOST, reason)
+
+    def _break_off(self, cause: Cause, reason: str) -> None:
+        """End it because of what happened to its MSRP, and tell the peer."""
+        dialog, client = self.dialog, self.client
+        if self.state is State.ENDED:
+            return
+        if dialog is None and self.invite is not None:
+            self._turn_away(503, "Service Unavailable", cause, reason)
+            return
+        self.finish(cause, 0, reason)
         if dialog is not None:
             dialog.hang_up(self._sip.now)
-            self._sip.wake()
+        elif client is not None:
+            client.cancel(self._sip.now)
+        self._sip.wake()
 
     def line_moved(self, path: tuple[str, ...]) -> None:
         """Our path has changed."""
-        if self.dialog is not None and self.state is State.OPEN and self._line is not None:
-            offer = self._descriptions.offer(path, listens=self._line.way.listens)
-            self.dialog.modify(offer, self._sip.now)
-            self._sip.wake()
+        self._change()
 
     def line_event(self, event: MsrpEvent) -> None:
         """The engine tells something."""
