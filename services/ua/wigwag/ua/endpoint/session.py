@@ -470,10 +470,12 @@ class ChatSession:
 
     def dialog_ended(self, dialog: Dialog, reason: EndReason, status: int) -> None:
         """Hear that a dialog is over; of a branch of our INVITE that did not win, it means nothing."""
-        if dialog is self.dialog or (self.invite is not None and dialog is self.invite.session):
+        answering = self.invite is not None and dialog is self.invite.session
+        if dialog is self.dialog or (answering and reason is not EndReason.REFUSED):
             self.finish(self._end_cause or cause_of_end(reason), status, reason.value)
-        else:
+        elif not answering:
             self._early.pop(dialog, None)
+        # Of an INVITE that was refused InviteCancelled tells more, or we did it.
 
     # The line (LineUser)
 
