@@ -15,6 +15,8 @@
         ├── ConflictError
         ├── OverloadedError
         ├── InvalidRequestError
+        ├── OutOfRangeError
+        ├── NotAuthenticatedError
         └── NotAuthorizedError
 """
 
@@ -84,3 +86,11 @@ class InvalidRequestError(ServiceError):
 
 class NotAuthorizedError(ServiceError):
     """The caller may not do this."""
+
+
+class NotAuthenticatedError(ServiceError):
+    """Nobody knows the caller: he shows nothing, or nothing that holds."""
+
+
+class OutOfRangeError(ServiceError):
+    """What was asked for is kept no more."""

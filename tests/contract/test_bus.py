@@ -414,6 +414,19 @@ async def test_replay_begins_at_a_time(bus: Bus, topic: Topic) -> None:
     assert await replayed(bus.replay(topic.name, FromTime(start + 3600))) == []
 
 
+@pytest.mark.usefixtures("knows_its_end")
+async def test_extent_is_where_records_stand_and_the_next_one_will(bus: Bus, topic: Topic) -> None:
+    empty = await bus.extent(topic.name)
+    positions = await bus.publish_many(topic.name, [Message(value, value.decode()) for value in numbered(10)])
+    held = await bus.extent(topic.name)
+    assert empty.keys() == held.keys()
+    assert not any(map(len, empty.values()))
+    assert sum(map(len, held.values())) == 10
+    assert all(position.offset in held[position.partition] for position in positions)
+    with pytest.raises(ValueError):
+        await bus.extent("wigwag.never.declared")
+
+
 async def test_replay_of_an_empty_topic_ends(bus: Bus, topic: Topic) -> None:
     assert await replayed(bus.replay(topic.name, Earliest())) == []
 

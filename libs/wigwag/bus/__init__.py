@@ -255,6 +255,14 @@ class Bus(Protocol):
             ValueError: The topic was not declared.
         """
 
+    async def extent(self, topic: str) -> Mapping[int, range]:
+        """Return the offsets that each partition holds: from its oldest record's to the next one's, itself excluded.
+
+        Raises:
+            BusError: They can't be asked for, or not in time.
+            ValueError: The topic was not declared.
+        """
+
     def lag(self) -> Mapping[tuple[str, str], int]:
         """Return how many records its consumers have still to handle, by group and topic, as far as known here."""
 

@@ -34,7 +34,7 @@ from . import (
 from .consuming import DEFAULT_POLICY, HandlerPolicy, Processing
 from .kafka_consumer import KafkaConsumer
 from .kafka_options import KafkaOptions
-from .kafka_replay import replayed
+from .kafka_replay import extent, replayed
 from .kafka_topics import KafkaTopics
 from .limits import DEFAULT_BUFFER, DEFAULT_PUBLISH_TIMEOUT, DEFAULT_RETENTION, Buffer, check_sizes
 from .topics import Topics
@@ -250,14 +250,26 @@ class KafkaBus:
 
     # Replaying
 
-    async def replay(self, topic: str, start: Start, *, follow: bool = False) -> AsyncIterator[Record]:
-        """Yield records up to what is there when the iteration begins."""
+    async def extent(self, topic: str) -> Mapping[int, range]:
+        """Return the offsets that each partition holds."""
+        name = await self._readable(topic)
+        try:
+            return await extent(self._options, name, timeout=self._publish_timeout)
+        except VENDOR_ERRORS as error:
+            raise BusError(f"{name} can't be read: {error!r}") from error
+
+    async def _readable(self, topic: str) -> str:
         name = self._topics[topic].name
         try:
             async with asyncio.timeout(self._publish_timeout):
                 await self._usable(name)
         except TimeoutError as error:
             raise BusError(f"{name} can't be read: Kafka is not there") from error
+        return name
+
+    async def replay(self, topic: str, start: Start, *, follow: bool = False) -> AsyncIterator[Record]:
+        """Yield records up to what is there when the iteration begins."""
+        name = await self._readable(topic)
         records = replayed(self._options, name, start, follow=follow, timeout=self._publish_timeout)
         try:
             async for record in records:

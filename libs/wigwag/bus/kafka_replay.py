@@ -1,4 +1,4 @@
-"""Replay of a Kafka topic by a consumer that belongs to no group."""
+"""Replay of a Kafka topic, and what it holds, by a consumer that belongs to no group."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -43,9 +43,32 @@ async def replayed(
         async for record in _records(consumer, ends, follow=follow, timeout=timeout):
             yield record
     finally:
-        with suppress(KafkaError, OSError, TimeoutError):
-            async with asyncio.timeout(_STOP_SECONDS):
-                await consumer.stop()
+        await _stop(consumer)
+
+
+async def extent(options: KafkaOptions, topic: str, *, timeout: float) -> Mapping[int, range]:
+    """Return the offsets that each partition holds, the end excluded.
+
+    Raises:
+        KafkaError: Kafka refuses or can't be reached.
+        TimeoutError: It took longer than ``timeout`` seconds.
+    """
+    consumer = AIOKafkaConsumer(topic, **options.arguments(), enable_auto_commit=False)
+    try:
+        async with asyncio.timeout(timeout):
+            await consumer.start()
+            partitions = consumer.assignment()
+            begins: Offsets = await consumer.beginning_offsets(partitions)
+            ends: Offsets = await consumer.end_offsets(partitions)
+    finally:
+        await _stop(consumer)
+    return {where.partition: range(begins[where], ends[where]) for where in partitions}
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    with suppress(KafkaError, OSError, TimeoutError):
+        async with asyncio.timeout(_STOP_SECONDS):
+            await consumer.stop()
 
 
 async def _seek(consumer: AIOKafkaConsumer, start: Start) -> Offsets:

@@ -31,7 +31,7 @@ from .consuming import DEFAULT_POLICY, HandlerPolicy, Processing
 from .limits import DEFAULT_BUFFER, DEFAULT_PUBLISH_TIMEOUT, DEFAULT_RETENTION, Buffer, check_sizes
 from .sqlite_consumer import SqliteConsumer
 from .sqlite_file import LogFile, Sync
-from .sqlite_tables import LogTopic, append, offset_at, page, trim
+from .sqlite_tables import LogTopic, append, offset_at, oldest, page, trim
 from .topics import Topics
 
 logger = structlog.get_logger(__name__)
@@ -210,6 +210,14 @@ class SqliteBus:
                     await appended.wait()
         finally:
             listeners.discard(appended.set)
+
+    async def extent(self, topic: str) -> Mapping[int, range]:
+        """Return the offsets that the only partition holds."""
+        name = self._topics[topic].name
+        log = await self._file.submit(lambda connection: self._file.topic(connection, name))
+        end = log.next
+        first = await self._file.read(oldest(log))
+        return {0: range(end if first is None else min(first, end), end)}
 
     async def _first_offset(self, log: LogTopic, start: Start) -> int:
         if isinstance(start, FromTime):

@@ -130,14 +130,23 @@ def committed(topic: LogTopic, group: str) -> Work[int]:
     return work
 
 
+def oldest(topic: LogTopic) -> Work[int | None]:
+    """Return the work that finds the offset of the oldest record; None: there is none."""
+
+    def work(connection: sqlite3.Connection) -> int | None:
+        query = "SELECT min(id) FROM record WHERE id BETWEEN ? AND ?"
+        (number,) = connection.execute(query, (topic.first_row, topic.last_row)).fetchone()
+        return None if number is None else int(number) - topic.first_row
+
+    return work
+
+
 def offset_at(topic: LogTopic, time: float) -> Work[int]:
     """Return the work that finds the first offset published at ``time`` or later."""
 
     def work(connection: sqlite3.Connection) -> int:
-        query = "SELECT min(id) FROM record WHERE id BETWEEN ? AND ?"
-        (oldest,) = connection.execute(query, (topic.first_row, topic.last_row)).fetchone()
-        high = topic.next
-        low = high if oldest is None else oldest - topic.first_row
+        first, high = oldest(topic)(connection), topic.next
+        low = high if first is None else first
         while low < high:
             middle = (low + high) // 2
             if _is_before(connection, topic.first_row + middle, time):

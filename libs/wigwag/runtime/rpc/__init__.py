@@ -1,6 +1,6 @@
 """gRPC between services and for operators: server, channel, and streams that outlive a connection."""
 
-from .authorization import Role
+from .authorization import Credentials, Role, credentials
 from .batched import BatchedStream
 from .channel import ClientTls, open_channel, service_error
 from .outbox import BatchLimits, Outbox
@@ -12,11 +12,13 @@ __all__ = [
     "BatchLimits",
     "BatchedStream",
     "ClientTls",
+    "Credentials",
     "Outbox",
     "Role",
     "RpcServer",
     "RpcServerOptions",
     "RpcService",
+    "credentials",
     "open_channel",
     "resumed",
     "service_error",

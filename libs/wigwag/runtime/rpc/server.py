@@ -32,6 +32,8 @@ class RpcService:
     """Registers its servicer."""
     ready: Callable[[], bool]
     """Whether it can serve; asked at each health check."""
+    knows_callers: bool = False
+    """Whether it knows callers of its own: it looks at ``credentials()`` in each call, and refuses who is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,8 @@ class RpcServer:
             ConfigurationError: The address can't be bound or a certificate can't be used; names the setting.
         """
         options = self._options
-        authorization = Authorization(options.tokens, certificates=options.client_ca is not None)
+        own = [service.name for service in self._services if service.knows_callers]
+        authorization = Authorization(options.tokens, certificates=options.client_ca is not None, own=own)
         self._server = grpc.aio.server(
             interceptors=(authorization, *self._interceptors, self._supervision),
             options=list(_channel_options().items()),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any, NoReturn, cast
 
 import grpc
@@ -22,6 +23,8 @@ logger = structlog.get_logger(__name__)
 
 class Supervision(ServerInterceptor):
     """Bounds calls and translates what they raise.
+
+    Streams of requests have the caller's deadline or none; their servicers bound the time between two.
 
     Streams of responses have the caller's deadline or none; when the server ends they end with UNAVAILABLE at once,
     so that nobody who watches holds up a shutdown. Servicers write them as asynchronous generators.
@@ -49,7 +52,8 @@ class Supervision(ServerInterceptor):
         if handler is None:
             return cast(Handler, None)
         kind = f"{_word(handler.request_streaming)}_{_word(handler.response_streaming)}"
-        wrap = self._stream if handler.response_streaming else self._single
+        timeout = None if handler.request_streaming else self._default_timeout
+        wrap = self._stream if handler.response_streaming else partial(self._single, timeout)
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         wrapped: Handler = make(
             wrap(getattr(handler, kind), str(handler_call_details.method)),
@@ -58,9 +62,9 @@ class Supervision(ServerInterceptor):
         )
         return wrapped
 
-    def _single(self, behaviour: Behaviour, method: str) -> Behaviour:
+    def _single(self, timeout: float | None, behaviour: Behaviour, method: str) -> Behaviour:
         async def supervised(request: Any, context: Context) -> Any:
-            limit = asyncio.timeout(_remaining(context) or self._default_timeout)
+            limit = asyncio.timeout(_remaining(context) or timeout)
             try:
                 async with limit:
                     return await behaviour(request, context)
