@@ -14,8 +14,10 @@ from wigwag.errors import (
     ConfigurationError,
     ConflictError,
     InvalidRequestError,
+    NotAuthenticatedError,
     NotAuthorizedError,
     NotFoundError,
+    OutOfRangeError,
     OverloadedError,
     ServiceError,
 )
@@ -34,7 +36,8 @@ _ERRORS: Mapping[grpc.StatusCode, type[ServiceError]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
     grpc.StatusCode.UNAVAILABLE: OverloadedError,
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequestError,
-    grpc.StatusCode.UNAUTHENTICATED: NotAuthorizedError,
+    grpc.StatusCode.OUT_OF_RANGE: OutOfRangeError,
+    grpc.StatusCode.UNAUTHENTICATED: NotAuthenticatedError,
     grpc.StatusCode.PERMISSION_DENIED: NotAuthorizedError,
 }
 
@@ -65,7 +68,7 @@ def open_channel(
         services: Contracts whose repeatable methods are tried again, up to four times, when the peer is unavailable.
         tls: None: plain text.
         token: Bearer token sent with each call.
-        timeout: Seconds that calls with a single response get unless they say otherwise.
+        timeout: Seconds that calls with a single request and response get unless they say otherwise.
         interceptors: What else sees each call, such as tracing.
 
     Raises:
@@ -161,7 +164,7 @@ class _UnaryStream(_Completing, UnaryStreamInterceptor):
 
 class _StreamUnary(_Completing, StreamUnaryInterceptor):
     async def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
-        return await continuation(self.completed(client_call_details, single=True), request_iterator)
+        return await continuation(self.completed(client_call_details, single=False), request_iterator)
 
 
 class _StreamStream(_Completing, StreamStreamInterceptor):

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 
-from wigwag.api.ua.v1 import ua_pb2
 from wigwag.bus import Bus
 from wigwag.database import Database
 from wigwag.database.applications import Applications as ApplicationTable
 from wigwag.database.blobs import BlobStore
 from wigwag.database.ledger import Ledger
-from wigwag.errors import DatabaseError, ServiceError, StoreError, WigwagError
+from wigwag.errors import DatabaseError, StoreError, WigwagError
 from wigwag.runtime.clock import wall
 from wigwag.runtime.management import Command
 from wigwag.runtime.members import Members
@@ -26,6 +25,7 @@ from wigwag.runtime.telemetry import Reading
 from wigwag.runtime.tracing import Tracing
 from wigwag.store import Pod, Store
 
+from .api.interfaces import Interfaces
 from .applications.registry import Applications
 from .attachment import listen_direct, media_side, sip_side
 from .config import ApplicationSettings, EdgeAddresses, UaSettings
@@ -109,6 +109,7 @@ class UaModule:
         self.router: APIRouter = _router()
         self.rpc_services: Sequence[RpcService] = ()
         self.commands: Sequence[Command] = ()
+        self.url = ""
 
     # For the node
 
@@ -185,6 +186,9 @@ class UaModule:
 
     async def _open_messages(self, stack: AsyncExitStack, events: EventLog) -> None:
         blobs = BlobStore(self._database, clock=wall)
+        interfaces = await stack.enter_async_context(
+            Interfaces(self._settings, bus=self._bus, find_key=self._table.find_key, ready=lambda: self._is_up)
+        )
         channels = await stack.enter_async_context(PodChannels(self._members.rpc))
         self._messages = MessagePipeline(
             self._life,
@@ -220,8 +224,10 @@ class UaModule:
             bodies=blobs,
             applications=self.applications,
             elsewhere=channels,
-            watch=_no_events,
+            watch=interfaces.watch,
         )
+        await interfaces.serve(self.agent, self._messages.handover.serve)
+        self.rpc_services, self.commands, self.url = interfaces.rpc_services, interfaces.commands, interfaces.url
 
     async def _close(self) -> None:
         await self._life.close()
@@ -291,7 +297,3 @@ def _router() -> "APIRouter":
     from fastapi import APIRouter
 
     return APIRouter()
-
-
-def _no_events(application: str, request: ua_pb2.WatchRequest) -> AsyncIterator[ua_pb2.WatchResponse]:
-    raise ServiceError("events are not told yet")

@@ -15,8 +15,9 @@ from wigwag.api.relay.v1.relay_pb2_grpc import (
 from wigwag.errors import (
     ConflictError,
     InvalidRequestError,
-    NotAuthorizedError,
+    NotAuthenticatedError,
     NotFoundError,
+    OutOfRangeError,
     OverloadedError,
     ServiceError,
 )
@@ -86,7 +87,8 @@ async def test_a_call_is_not_tried_for_ever() -> None:
         (grpc.StatusCode.UNAVAILABLE, OverloadedError),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, OverloadedError),
         (grpc.StatusCode.INVALID_ARGUMENT, InvalidRequestError),
-        (grpc.StatusCode.UNAUTHENTICATED, NotAuthorizedError),
+        (grpc.StatusCode.UNAUTHENTICATED, NotAuthenticatedError),
+        (grpc.StatusCode.OUT_OF_RANGE, OutOfRangeError),
         (grpc.StatusCode.INTERNAL, ServiceError),
     ],
 )
