@@ -259,6 +259,12 @@ class FakeAgent:
         for first in range(0, len(content), 65_536):
             yield content[first : first + 65_536]
 
+    async def body_size(self, caller: Caller, blob_id: str) -> int:
+        self._come(caller, "messages:read")
+        if blob_id not in self.files:
+            raise NotFoundError(f"there is no body {blob_id!r}")
+        return len(self.files[blob_id])
+
     async def set_composing(self, caller: Caller, request: ua_pb2.SetComposingRequest) -> None:
         self._come(caller, "messages:write")
         self._of(caller, request.session_id)

@@ -5,12 +5,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
 from tests.support.fake_agent import FakeAgent
 from wigwag.api.ua.v1 import ua_pb2_grpc
+from wigwag.runtime.http_server import HttpServer, HttpServerOptions
 from wigwag.runtime.rpc import RpcServer, RpcServerOptions, open_channel
 from wigwag.ua.api.authentication import Authenticator, StoredKey
 from wigwag.ua.api.rpc import UaServicer
-from wigwag.ua.config import ApiKeySettings, UaApiSettings
+from wigwag.ua.api.web import web_application
+from wigwag.ua.config import ApiKeySettings, UaApiSettings, UaLimits, UaSettings
 
 ALL = ("sessions:read", "sessions:write", "messages:read", "messages:write")
 HELPDESK = "helpdesk-key-0123456789"
@@ -49,6 +53,27 @@ class KeyTable:
 def authenticator(*keys: ApiKeySettings, table: KeyTable | None = None, **options: Any) -> Authenticator:
     """Return one that knows these keys."""
     return Authenticator(UaApiSettings(keys=keys), (table or KeyTable()).find, **options)
+
+
+@asynccontextmanager
+async def web_client(
+    agent: FakeAgent,
+    *keys: ApiKeySettings,
+    token: str | None = None,
+    limits: UaLimits | None = None,
+    patience: float = 10.0,
+    **api: Any,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve the REST interface and connect to it."""
+    settings = UaSettings(api=UaApiSettings(keys=keys, **api), limits=limits or UaLimits())
+    application = web_application(settings, agent, authenticator(*keys), version="1", patience=patience)
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    options = HttpServerOptions(setting="ua.api", host="127.0.0.1", port=0, connections=1_000)
+    async with (
+        HttpServer(options, application) as server,
+        httpx.AsyncClient(base_url=server.url, headers=headers) as client,
+    ):
+        yield client
 
 
 @asynccontextmanager

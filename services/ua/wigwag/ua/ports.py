@@ -80,6 +80,9 @@ class Agent(Protocol):
     def message_body(self, caller: Caller, request: ua_pb2.GetMessageBodyRequest) -> AsyncIterator[bytes]:
         """Yield a body that is kept as a blob."""
 
+    async def body_size(self, caller: Caller, blob_id: str) -> int:
+        """Return how many octets such a body has."""
+
     async def send_file(
         self, caller: Caller, file: ua_pb2.FileDescription, data: AsyncIterator[bytes]
     ) -> ua_pb2.SendFileResponse:

@@ -44,6 +44,9 @@ class Bodies(Protocol):
     def read(self, blob_id: str, offset: int = 0) -> AsyncIterator[bytes]:
         """Yield a body from an offset; NotFoundError: there is none."""
 
+    async def size(self, blob_id: str) -> int:
+        """Return how many octets a body has; NotFoundError: there is none."""
+
 
 class UserAgent:
     """Implements ``Agent``.
@@ -228,6 +231,13 @@ class UserAgent:
         rows = await self._ledger.conversation(conversation_of(record.id), after=after, limit=size)
         more = str(rows[-1].position) if len(rows) == size else ""
         return ua_pb2.ListMessagesResponse(messages=[message_of(row) for row in rows], next_page_token=more)
+
+    async def body_size(self, caller: Caller, blob_id: str) -> int:
+        """Return how many octets a body has that is kept as a blob."""
+        _demand(caller, READ_MESSAGES)
+        if not caller_sees_blob(caller, blob_id):
+            raise NotFoundError(f"there is no body {blob_id!r}")
+        return await self._bodies.size(blob_id)
 
     async def message_body(self, caller: Caller, request: ua_pb2.GetMessageBodyRequest) -> AsyncIterator[bytes]:
         """Yield a body that is kept as a blob."""

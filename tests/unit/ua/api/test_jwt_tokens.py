@@ -102,7 +102,7 @@ async def test_clocks_may_differ_by_half_a_minute() -> None:
 
 
 def unsigned() -> str:
-    return jwt.encode(claims(), None, "none", headers={"kid": "r1"})
+    return jwt.encode(claims(), "", "none", headers={"kid": "r1"})
 
 
 def signed_with_the_public_key() -> str:

@@ -5,7 +5,6 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import ip_address
 from typing import Any, Final
 
 import httpx
@@ -16,6 +15,8 @@ from wigwag.errors import ConfigurationError, NotAuthenticatedError, OverloadedE
 from wigwag.runtime.clock import wall as wall_clock
 from wigwag.ua.config import JwtSettings
 from wigwag.ua.ports import Caller
+
+from .origins import is_loopback
 
 SKEW: Final = 30.0
 """Seconds that the provider's clock may differ."""
@@ -210,12 +211,5 @@ def _check_url(url: str) -> None:
         raise ConfigurationError("ua.api.jwt.jwks_url: not a URL") from error
     if not parsed.host or parsed.scheme not in ("http", "https"):
         raise ConfigurationError("ua.api.jwt.jwks_url: has to begin with https:// and a host")
-    if parsed.scheme == "http" and not _is_here(parsed.host):
+    if parsed.scheme == "http" and not is_loopback(parsed.host):
         raise ConfigurationError("ua.api.jwt.jwks_url: has to begin with https://, since keys decide who gets in")
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
