@@ -53,7 +53,9 @@ class SweepTimes:
     """When the sweep does what; all in seconds."""
 
     interval: float = 0.25
-    """Between looks for what other processes wrote; what this one writes is seen at once."""
+    """Between looks for what other processes wrote, and for what is overdue; what this one writes is seen at once."""
+    gather: float = 0.01
+    """Between two publications while messages keep coming: each costs several transactions, however few it tells."""
     publish_timeout: float = 30.0
     """For one call of the publisher."""
     longest_pause: float = 5.0
@@ -92,6 +94,10 @@ class LedgerSweeper:
         self._times = times or SweepTimes()
         self._blobs = blobs
         self._next_purge = 0.0
+        self._next_overdue = 0.0
+        self._held_until = 0.0
+        """Until when the lease need not be asked for again."""
+        self._is_behind = False
         self.published = 0
         """Events published so far, repeated ones included."""
         self.failures = 0
@@ -116,6 +122,8 @@ class LedgerSweeper:
             pause = self._times.interval
             if not (swept or purged):
                 await self._wait(pause)
+            elif not self._is_behind:
+                await asyncio.sleep(self._times.gather)
 
     async def sweep(self) -> bool:
         """End some messages that are overdue and publish some events that are pending, if this process has the lease.
@@ -127,22 +135,43 @@ class LedgerSweeper:
             WigwagError: The database or the publisher failed; nothing is lost.
             TimeoutError: The publisher took too long; nothing is lost.
         """
+        if not await self._hold_lease():
+            return False
+        ended = await self._end_overdue()
+        published = await self._publish()
+        self._is_behind = ended or published == MOST_EVENTS
+        return ended or published > 0
+
+    async def _hold_lease(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now < self._held_until:
+            return True
         # Reading is cheap, and an idle ledger writes nothing.
         if not await self._ledger.is_to_be_swept():
             return False
         if not await self._ledger.hold_lease(LEASE, self._holder, seconds=self._times.lease):
             return False
+        self._held_until = now + self._times.lease / 4
+        return True
+
+    async def _end_overdue(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now < self._next_overdue:
+            return False
         ended = await self._ledger.end_overdue()
-        return bool(await self._publish()) or bool(ended)
+        # There may be more of them.
+        self._next_overdue = now if ended else now + self._times.interval
+        return bool(ended)
 
     async def _publish(self) -> int:
+        """Return of how many messages events were published."""
         events = await self._ledger.pending_events(limit=MOST_EVENTS)
         if events:
             async with asyncio.timeout(self._times.publish_timeout):
                 await self._publisher.publish(events)
             self.published += len(events)
             await self._ledger.mark_published(events)
-        return len(events)
+        return len({event.id for event in events})
 
     async def _purge(self) -> bool:
         now = asyncio.get_running_loop().time()
@@ -165,6 +194,7 @@ class LedgerSweeper:
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1
+        self._held_until = 0.0
         problem = str(error) or type(error).__name__  # a TimeoutError has no text
         if problem != self.problem:
             expected = isinstance(error, WigwagError | TimeoutError)

@@ -8,10 +8,12 @@ from typing import Final
 
 import structlog
 
-from wigwag.database.ledger import Edit, Ledger, Verdict
+from wigwag.database.ledger import Claim, Edit, Ledger, Verdict
 from wigwag.errors import WigwagError
 
 BATCH: Final = 500
+_GATHER: Final = 0.005
+"""Seconds that a batch waits for more: a transaction costs as much as many edits, and nobody waits for outcomes."""
 _PAUSE: Final = 0.5
 """Seconds between tries while the database is away."""
 
@@ -37,6 +39,8 @@ class Edits:
         self._idle = asyncio.Event()
         self._idle.set()
         self._on_its_way = 0
+        self._is_urgent = False
+        """Whether a claim waits: its message is not sent before."""
         self.failures = 0
         """Batches that were not committed at once."""
 
@@ -47,6 +51,7 @@ class Edits:
     def put(self, edit: Edit, done: Done | None = None) -> None:
         """Do an edit soon; ``done`` is told the ledger's verdict."""
         self._waiting.append((edit, done))
+        self._is_urgent |= isinstance(edit, Claim)
         self._filled.set()
         self._idle.clear()
 
@@ -64,6 +69,9 @@ class Edits:
             await self._filled.wait()
             self._filled.clear()
             while self._waiting:
+                if len(self._waiting) < BATCH and not self._is_urgent:
+                    await asyncio.sleep(_GATHER)
+                self._is_urgent = False
                 if not await self._do_some():
                     await asyncio.sleep(_PAUSE)
             self._idle.set()
