@@ -4,7 +4,7 @@ import asyncio
 import resource
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -67,6 +67,8 @@ class Load:
         self._under_way: dict[bytes, tuple[float, asyncio.Semaphore]] = {}
         self._numbers = count()
         self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._all_came = asyncio.Event()
+        self._problem = ""
         self._found = Measured()
         peer.on_message = self._arrived
         peer.on_opened = peer.on_ended = self._happened
@@ -80,7 +82,7 @@ class Load:
         send = {Kind.STREAM: self._stream, Kind.UNARY: self._send_unary, Kind.REST: self._send_rest}[self._row.kind]
         return await self._measure(send, seconds)
 
-    async def _measure(self, work: Callable[[int, float], Awaitable[None]], seconds: float) -> Measured:
+    async def _measure(self, work: Callable[[int, float], Coroutine[Any, Any, None]], seconds: float) -> Measured:
         for length in (WARM_UP, seconds):
             self._found = Measured()
             until, begin, cpu, load_cpu = time.monotonic() + length, time.monotonic(), self._site.cpu(), _own_cpu()
@@ -94,11 +96,11 @@ class Load:
 
     async def _all_arrived(self) -> None:
         async with asyncio.timeout(PATIENCE):
-            for _, window in list(self._under_way.values()):
-                async with window:
-                    pass
             while self._under_way:
-                await asyncio.sleep(0.01)
+                self._all_came.clear()
+                await self._all_came.wait()
+        if self._problem:
+            raise BrokenRoundError(self._problem)
 
     # Messages
 
@@ -113,9 +115,12 @@ class Load:
     def _arrived(self, body: bytes) -> None:
         sent = self._under_way.pop(body[:8], None)
         if sent is None:
-            raise BrokenRoundError("a message came twice")
+            self._problem = "a message came twice"
+            return
         self._found.times.append(time.monotonic() - sent[0])
         sent[1].release()
+        if not self._under_way:
+            self._all_came.set()
 
     async def _stream(self, number: int, until: float) -> None:
         """All chats share a few streams, as those of a real application would."""

@@ -50,7 +50,7 @@ class Peer:
             password=site.passwords[USER],
             own_host="alice.invalid",
         )
-        location = SipLocation(transport="TCP", endpoint=Address("127.0.0.1", site.sip), server_name=None)
+        location = SipLocation(transport="TCP", endpoint=Address("127.0.0.1", site.sip), server_name="")
 
         async def locate() -> list[SipLocation]:
             return [location]

@@ -105,8 +105,9 @@ LEDGER_WAITING = Metric(
 UA_MESSAGES = Metric(
     "wigwag.ua.messages",
     "{message}",
-    "Messages of applications' sessions, by outcome; accepted, sent, delivered, failed, unconfirmed, late (told after "
-    "another outcome), duplicates, received, repeated (came again), refused",
+    "Messages of applications' sessions, by outcome; accepted, sent, resent (another pod may have sent it before), "
+    "delivered, failed, unconfirmed, expired, late (told after another outcome), duplicates, received, repeated (came "
+    "again), refused",
     attributes=("direction", "outcome"),
 )
 UA_MESSAGES_WAITING = Metric(
@@ -114,6 +115,19 @@ UA_MESSAGES_WAITING = Metric(
 )
 UA_MESSAGES_IN_FLIGHT = Metric(
     "wigwag.ua.messages.in_flight", "{message}", "Messages of this pod's sessions on their way", GAUGE
+)
+UA_NOTIFICATIONS = Metric(
+    "wigwag.ua.notifications",
+    "{notification}",
+    "Disposition notifications (RFC 5438): sent, received, strange (received for no message that was sent here)",
+    attributes=("kind",),
+)
+UA_QUEUED = Metric(
+    "wigwag.ua.queued",
+    "{item}",
+    "What waits: outcomes and inbox until the ledger has them, events until the bus does",
+    GAUGE,
+    ("queue",),
 )
 UA_EVENTS = Metric(
     "wigwag.ua.events",
@@ -225,6 +239,28 @@ BUS_LAG = Metric(
     ("group", "topic"),
 )
 
+UA_SESSIONS = Metric("wigwag.ua.sessions", "{session}", "Sessions of this pod by state", GAUGE, ("state",))
+UA_SESSION_COUNTERS = tuple(
+    Metric(f"wigwag.ua.sessions.{name}", "{session}", description)
+    for name, description in (
+        ("started", "Sessions that applications started"),
+        ("offered", "Sessions that SIP users started"),
+        ("opened", "Sessions that were answered"),
+        ("taken_over", "Sessions of other pods that this pod goes on with"),
+        ("lost", "Sessions of this pod that another one goes on with"),
+    )
+)
+"""Counted by the life of sessions, under the name's last part."""
+UA_SESSIONS_ENDED = Metric(
+    "wigwag.ua.sessions.ended", "{session}", "Sessions that ended, by cause", attributes=("cause",)
+)
+UA_CALLS = Metric(
+    "wigwag.ua.calls",
+    "{call}",
+    "What applications asked for over any interface, by use case and gRPC status; of send_messages each message",
+    attributes=("method", "status"),
+)
+
 NODE_LOOP_LAG_MAX = Metric(
     "wigwag.node.loop_lag.max", "s", "Longest delay of a due callback of the event loop, last 10 to 20 seconds", GAUGE
 )
@@ -269,6 +305,8 @@ METRICS = (
     UA_MESSAGES_WAITING,
     UA_MESSAGES_IN_FLIGHT,
     UA_EVENTS,
+    UA_NOTIFICATIONS,
+    UA_QUEUED,
     RELAY_SIP_OUTBOUND,
     RELAY_SIP_POOL_MEMBERS,
     *RELAY_SIP_ROUTING_COUNTERS,
@@ -293,6 +331,10 @@ METRICS = (
     LEDGER_WAITING,
     *BUS_COUNTERS,
     BUS_LAG,
+    UA_SESSIONS,
+    *UA_SESSION_COUNTERS,
+    UA_SESSIONS_ENDED,
+    UA_CALLS,
     NODE_LOOP_LAG_MAX,
     NODE_LOOP_LAG_MEAN,
     NODE_CPU_TIME,

@@ -34,6 +34,7 @@ from .endpoint.model import EndpointEvent
 from .messages.eventlog import EventLog
 from .messages.metrics import message_readings
 from .messages.pipeline import MessagePipeline
+from .readings import call_readings, session_readings
 from .service import UserAgent
 from .sessions.life import SessionLife
 from .sessions.ownership import Ownership
@@ -135,7 +136,9 @@ class UaModule:
 
     def readings(self) -> Iterable[Reading]:
         """Yield its metrics."""
-        return message_readings(self._messages, self._events)
+        yield from session_readings(self._life)
+        yield from message_readings(self._messages, self._events)
+        yield from call_readings(self.agent.calls)
 
     async def drain(self, grace: float) -> None:
         """Take nothing new; hand sessions over, or end them where nobody could go on with them."""
@@ -168,7 +171,7 @@ class UaModule:
         self._endpoint.sip = self._sip = sip_side(
             settings, self._edge, self._endpoint, pod=self._pod, wall=wall, on_change=self._reached
         )
-        self._events = events = EventLog(self._bus, self._pod)
+        events = self._events = EventLog(self._bus, self._pod)
         await stack.enter_async_context(_beside(events.run()))
         self._life = SessionLife(
             settings,

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
 
@@ -12,6 +13,7 @@ from wigwag.runtime.ua_messages import SERVICE, conversation_of, fields_of, mess
 from wigwag.store import Store
 
 from .applications.registry import Applications
+from .calls import OK, count_outcomes, counted
 from .config import ApplicationSettings, UaSettings
 from .ports import Caller, Outcome
 from .sessions.life import DEFAULT_RINGING, LONGEST_RINGING, SessionLife, Start, wish_for
@@ -63,6 +65,9 @@ class UserAgent:
         applications: Who calls.
         elsewhere: The other pods.
         watch: Yields events.
+
+    Attributes:
+        calls: How often each use case was asked for, by its name and the gRPC status that it amounts to.
     """
 
     def __init__(
@@ -91,9 +96,11 @@ class UserAgent:
         self._applications = applications
         self._elsewhere = elsewhere
         self._watch = watch
+        self.calls: Counter[tuple[str, str]] = Counter()
 
     # Sessions
 
+    @counted
     async def start_session(self, caller: Caller, request: ua_pb2.StartSessionRequest) -> ua_pb2.StartSessionResponse:
         """Call a SIP user."""
         _demand(caller, WRITE_SESSIONS)
@@ -121,6 +128,7 @@ class UserAgent:
                 raise ConflictError("idempotency_key: it started a session with somebody else") from None
         return ua_pb2.StartSessionResponse(session=record.message(self._life.pod))
 
+    @counted
     async def answer_session(
         self, caller: Caller, request: ua_pb2.AnswerSessionRequest
     ) -> ua_pb2.AnswerSessionResponse:
@@ -133,6 +141,7 @@ class UserAgent:
         record, pod = await self._seen(request.session_id)
         return ua_pb2.AnswerSessionResponse(session=record.message(pod))
 
+    @counted
     async def reject_session(
         self, caller: Caller, request: ua_pb2.RejectSessionRequest
     ) -> ua_pb2.RejectSessionResponse:
@@ -145,6 +154,7 @@ class UserAgent:
         await self._at_owner(record, owner_pb2.ControlRequest(reject_session=request))
         return ua_pb2.RejectSessionResponse()
 
+    @counted
     async def end_session(self, caller: Caller, request: ua_pb2.EndSessionRequest) -> ua_pb2.EndSessionResponse:
         """End a session; one that is over stays as it is."""
         _demand(caller, WRITE_SESSIONS)
@@ -154,6 +164,7 @@ class UserAgent:
         record, pod = await self._seen(request.session_id)
         return ua_pb2.EndSessionResponse(session=record.message(pod))
 
+    @counted
     async def hold_session(self, caller: Caller, request: ua_pb2.HoldSessionRequest) -> ua_pb2.HoldSessionResponse:
         """Stop what the peer sends, or let it come again."""
         _demand(caller, WRITE_SESSIONS)
@@ -162,6 +173,7 @@ class UserAgent:
         record, pod = await self._seen(request.session_id)
         return ua_pb2.HoldSessionResponse(session=record.message(pod))
 
+    @counted
     async def get_session(self, caller: Caller, request: ua_pb2.GetSessionRequest) -> ua_pb2.GetSessionResponse:
         """Return a session."""
         _demand(caller, READ_SESSIONS)
@@ -169,6 +181,7 @@ class UserAgent:
         record, pod = await self._seen(request.session_id)
         return ua_pb2.GetSessionResponse(session=record.message(pod))
 
+    @counted
     async def list_sessions(self, caller: Caller, request: ua_pb2.ListSessionsRequest) -> ua_pb2.ListSessionsResponse:
         """Return a page of sessions."""
         _demand(caller, READ_SESSIONS)
@@ -204,6 +217,7 @@ class UserAgent:
             found = await self._accept(caller, session_id, [messages[index] for index in indices])
             for index, outcome in zip(indices, found, strict=True):
                 outcomes[index] = outcome
+        count_outcomes(self.calls, "send_messages", outcomes)
         return outcomes
 
     async def _accept(self, caller: Caller, session_id: str, messages: list[ua_pb2.OutboundMessage]) -> list[Outcome]:
@@ -215,6 +229,7 @@ class UserAgent:
         except WigwagError as error:
             return [Outcome(error=error) for _ in messages]
 
+    @counted
     async def get_message(self, caller: Caller, request: ua_pb2.GetMessageRequest) -> ua_pb2.GetMessageResponse:
         """Return a message and where it is."""
         _demand(caller, READ_MESSAGES)
@@ -222,6 +237,7 @@ class UserAgent:
         owner = await self._life.owner_of(fields_of(row.headers).session_id)
         return ua_pb2.GetMessageResponse(message=message_of(row), pod=owner, attempts=row.attempt)
 
+    @counted
     async def list_messages(self, caller: Caller, request: ua_pb2.ListMessagesRequest) -> ua_pb2.ListMessagesResponse:
         """Return a page of a session's messages."""
         _demand(caller, READ_MESSAGES)
@@ -247,6 +263,7 @@ class UserAgent:
         async for piece in self._bodies.read(request.blob_id, request.offset):
             yield piece
 
+    @counted
     async def set_composing(self, caller: Caller, request: ua_pb2.SetComposingRequest) -> None:
         """Tell the peer that somebody types, or has stopped."""
         _demand(caller, WRITE_MESSAGES)
@@ -255,6 +272,7 @@ class UserAgent:
         record = await self._session(caller, request.session_id)
         await self._at_owner(record, owner_pb2.ControlRequest(set_composing=request))
 
+    @counted
     async def mark_displayed(self, caller: Caller, request: ua_pb2.MarkDisplayedRequest) -> None:
         """Tell the sender of a message that it was shown."""
         _demand(caller, WRITE_MESSAGES)
@@ -266,6 +284,7 @@ class UserAgent:
 
     # Files
 
+    @counted
     async def send_file(
         self, caller: Caller, file: ua_pb2.FileDescription, data: AsyncIterator[bytes]
     ) -> ua_pb2.SendFileResponse:
@@ -278,6 +297,7 @@ class UserAgent:
         checked_labels("labels", dict(file.labels))
         return ua_pb2.SendFileResponse(file=await self._files.send(application, file, data))
 
+    @counted
     async def fetch_file(self, caller: Caller, request: ua_pb2.FetchFileRequest) -> ua_pb2.FetchFileResponse:
         """Ask for a file (RFC 5547 pull)."""
         _demand(caller, WRITE_MESSAGES)
@@ -296,6 +316,7 @@ class UserAgent:
         _demand(caller, READ_SESSIONS)
         if caller.application and request.application not in ("", caller.application):
             raise NotAuthorizedError("the events of another application")
+        self.calls["watch", OK] += 1
         return self._watch(caller.application or request.application, request)
 
     # At the owner

@@ -87,7 +87,7 @@ class Delivery:
         self.on_sent: Callable[[OwnedSession], None] = lambda own: None
         self.on_outcome: Callable[[OwnedSession, Outgoing, State, str], None] = lambda own, message, state, reason: None
         self.on_rows: Callable[[OwnedSession, list[LedgerRow]], None] = lambda own, rows: None
-        self.counters = {"sent": 0, "delivered": 0, "failed": 0, "unconfirmed": 0, "late": 0, "resent": 0}
+        self.counters = dict.fromkeys(("sent", "delivered", "failed", "unconfirmed", "expired", "late", "resent"), 0)
         self._sessions = sessions
         self._ledger = ledger
         self._edits = edits
@@ -287,7 +287,7 @@ class Delivery:
         self.on_outcome(flow.own, message, state, reason)
 
     def _change(self, flow: Flow, message: Outgoing, state: State, status: int = 0, reason: str = "") -> None:
-        self.counters[state.value] = self.counters.get(state.value, 0) + 1
+        self.counters[state.value] += 1
         change = Change(
             id=message.id, version=1, state=state, token=flow.own.token, status=status or None, reason=reason
         )

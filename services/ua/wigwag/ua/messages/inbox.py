@@ -95,6 +95,10 @@ class Inbox:
         self._notices: list[Notice] = []
         self._filled = asyncio.Event()
 
+    def __len__(self) -> int:
+        """Messages that are to be kept."""
+        return len(self._arrived)
+
     def put(self, arrived: Arrived) -> None:
         """Keep a message, and answer it then."""
         if len(self._arrived) >= _MOST_WAITING:

@@ -3,12 +3,19 @@
 from collections.abc import Iterator
 
 from wigwag.runtime.instruments import Reading
-from wigwag.runtime.names import UA_EVENTS, UA_MESSAGES, UA_MESSAGES_IN_FLIGHT, UA_MESSAGES_WAITING
+from wigwag.runtime.names import (
+    UA_EVENTS,
+    UA_MESSAGES,
+    UA_MESSAGES_IN_FLIGHT,
+    UA_MESSAGES_WAITING,
+    UA_NOTIFICATIONS,
+    UA_QUEUED,
+)
 
 from .eventlog import EventLog
 from .pipeline import MessagePipeline
 
-_OUTCOMES = ("sent", "delivered", "failed", "unconfirmed", "late")
+_OUTCOMES = ("sent", "resent", "delivered", "failed", "unconfirmed", "expired", "late")
 
 
 def message_readings(pipeline: MessagePipeline, events: EventLog) -> Iterator[Reading]:
@@ -21,5 +28,9 @@ def message_readings(pipeline: MessagePipeline, events: EventLog) -> Iterator[Re
         yield UA_MESSAGES.read(pipeline.inbox.counters[name], direction="inbound", outcome=name)
     yield UA_MESSAGES_WAITING.read(sum(flow.waiting for flow in pipeline.delivery.flows()))
     yield UA_MESSAGES_IN_FLIGHT.read(pipeline.delivery.flying)
+    for name, value in pipeline.notifications.counters.items():
+        yield UA_NOTIFICATIONS.read(value, kind=name)
+    for queue, waiting in (("outcomes", pipeline.edits), ("inbox", pipeline.inbox), ("events", events)):
+        yield UA_QUEUED.read(len(waiting), queue=queue)
     for name, value in events.counters.items():
         yield UA_EVENTS.read(value, outcome=name)

@@ -86,6 +86,7 @@ class SessionLife:
         ownership: Takes sessions over; likewise.
         draining: Whether nothing new is taken.
         counters: What happened, by name.
+        ended_by: How many sessions ended, by cause.
     """
 
     def __init__(
@@ -102,7 +103,8 @@ class SessionLife:
         self.messages: Messages
         self.ownership: Ownership
         self.draining = False
-        self.counters = {"started": 0, "offered": 0, "opened": 0, "ended": 0, "taken_over": 0, "lost": 0}
+        self.counters = {"started": 0, "offered": 0, "opened": 0, "taken_over": 0, "lost": 0}
+        self.ended_by = {cause.value: 0 for cause in Cause}
         self._settings = settings
         self._pod = pod
         self._store = store
@@ -409,7 +411,7 @@ class SessionLife:
 
     def _ended(self, own: Owned, event: Ended) -> None:
         self._owned.pop(own.record.id, None)
-        self.counters["ended"] += 1
+        self.ended_by[event.cause.value] += 1
         self._spawn(self._write_end(own, event.cause, event.status, event.reason))
 
     async def _write_end(self, own: Owned, cause: Cause, status: int, reason: str) -> None:
@@ -454,6 +456,7 @@ class SessionLife:
 
     async def announce_lost(self, record: SessionRecord, found: AgentSession, cause: Cause, reason: str) -> None:
         """Write down, and tell, that a session of a lost pod is over."""
+        self.ended_by[cause.value] += 1
         ended = record.changed(state="ended", cause=cause.value, sip_reason=reason, ended=self._wall(), stored="")
         await self._store.end_agent_session(
             record.id, found.token, ended.to_bytes(), keep=self._settings.ownership.keep_ended
