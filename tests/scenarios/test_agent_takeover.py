@@ -36,6 +36,7 @@ from wigwag.ua.endpoint.model import (
     Received,
     Settled,
     Settlement,
+    Superseded,
 )
 from wigwag.ua.endpoint.sip_side import SipSide
 
@@ -175,6 +176,8 @@ async def play(stage: Stage, alice: Party, first: Party, second: Party) -> None:
     taken = second.endpoint.restore(state, MediaWish(), token=token)
     await delivered(second, taken, alice, "still-here")
     await delivered(alice, theirs, second, "good")
+    # The one that hung is told by the relay, and leaves the session alone.
+    assert (await first.heard(Superseded)).session is session
     assert {str(each.uri) for each in stage.sessions} == uris
     theirs.end()
     assert (await second.heard(Ended)).session is taken

@@ -149,6 +149,7 @@ class UaModule:
         await self._messages.settled(until - loop.time())
         if self._keeps_sessions:
             await self._ownership.hand_over()
+            await self._life.all_ended(grace / 4)
             return
         self._ownership.stopped = True
         for own in list(self._life.all_owned.values()):
@@ -213,7 +214,7 @@ class UaModule:
             applications=self.applications,
             messages=self._messages,
             lease=self._settings.ownership.lease,
-            is_ready=lambda: self._is_up,
+            is_ready=lambda: self._is_up and self.applications.is_complete,
         )
         await stack.enter_async_context(self._messages)
         self.agent = UserAgent(

@@ -424,15 +424,15 @@ class UserAgent:
         return record
 
     async def _seen(self, session_id: str) -> tuple[SessionRecord, str]:
-        own = self._life.owned(session_id)
-        if own is not None:
-            return own.record, self._life.pod
+        here = self._life.record_here(session_id)
+        if here is not None:
+            return here, self._life.pod if here.state != "ended" else ""
         record, session = await self._life.stored(session_id)
         return record, session.pod
 
     def _freshest(self, record: SessionRecord) -> SessionRecord:
-        own = self._life.owned(record.id)
-        return own.record if own is not None else record
+        here = self._life.record_here(record.id)
+        return here if here is not None else record
 
     async def _message(self, caller: Caller, message_id: str) -> LedgerRow:
         row = await self._ledger.find(message_id)

@@ -23,6 +23,8 @@ class Applications:
         self._load = load
         self._known: Mapping[str, ApplicationSettings] = {}
         self._uris = ApplicationUris()
+        self.is_complete = False
+        """Whether the database was read: until then an application that is not known may be one all the same."""
         self._use(())
 
     async def reload(self) -> int:
@@ -36,6 +38,7 @@ class Applications:
             ValueError: A URI of an application is none.
         """
         self._use(await self._load())
+        self.is_complete = True
         return len(self._known)
 
     def __len__(self) -> int:

@@ -47,6 +47,9 @@ class LineUser(Protocol):
     def line_failed(self, reason: str) -> None:
         """There will be no other."""
 
+    def line_superseded(self, reason: str) -> None:
+        """A later owner has the session: the relay takes nothing of it from us any more."""
+
     def line_moved(self, path: tuple[str, ...]) -> None:
         """Our path has changed: the peer has to be told."""
 
@@ -372,8 +375,9 @@ class MediaLine:
                 await self._connect()
             except AuthenticationError as error:
                 problem: WigwagError = error
-                if error.status == _FORBIDDEN and "fenc" in str(error).lower():
-                    break
+                if self._is_fenced(error):
+                    self._user.line_superseded(str(error))
+                    return
             except WigwagError as error:
                 problem = error
             else:
@@ -385,6 +389,11 @@ class MediaLine:
             wait = min(wait * 2, _LONGEST_WAIT)
         if not self._closed:
             self._user.line_failed(str(problem))
+
+    def _is_fenced(self, error: AuthenticationError) -> bool:
+        """Tell whether a later owner has been at our relay (``relay.lifecycle`` says so in these words)."""
+        fences = isinstance(self.way, RelayWay) and self.way.fencing
+        return fences and error.status == _FORBIDDEN and "fenced" in str(error).lower()
 
     async def _connect(self) -> None:
         if isinstance(self.way, RelayWay):

@@ -258,6 +258,14 @@ class StreamEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded:
+    """The relay says that a later owner has the session: it was let go of, without a word to the peer."""
+
+    session: EndpointSession
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
     """What became of a message of ours; once for each time it was sent."""
 
@@ -285,5 +293,5 @@ class Reported:
 
 EndpointEvent = (
     CallReceived | Ringing | Opened | Ended | Changed | Received | StreamBegan | StreamPiece | StreamEnded | Settled
-    | Reported
+    | Reported | Superseded
 )  # fmt: skip

@@ -49,6 +49,7 @@ from .model import (
     Ringing,
     Settled,
     Settlement,
+    Superseded,
 )
 from .outbox import Outbox
 
@@ -491,6 +492,12 @@ class ChatSession:
     def line_failed(self, reason: str) -> None:
         """There will be no other."""
         self._break_off(Cause.MEDIA_FAILED, reason)
+
+    def line_superseded(self, reason: str) -> None:
+        """Another pod has the session: what we say of it, also in SIP, would be wrong."""
+        if self.state is not State.ENDED:
+            self.let_go()
+            self._endpoint.tell(Superseded(session=self, reason=reason[:_LONGEST_REASON]))
 
     def peer_denies(self, reason: str) -> None:
         """The peer does not know the MSRP session (any more): it can go on only under other URIs (section 7.3.2)."""

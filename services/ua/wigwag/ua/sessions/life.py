@@ -10,12 +10,12 @@ import contextlib
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import structlog
 
 from wigwag.api.ua.v1 import event_pb2
-from wigwag.errors import ConflictError, NotFoundError, OverloadedError, StoreError, WigwagError
+from wigwag.errors import ConflictError, NotFoundError, OverloadedError, WigwagError
 from wigwag.protocols.sdp import Direction, FileTransfer
 from wigwag.store import AgentSession, Store
 from wigwag.ua.applications.registry import Applications
@@ -32,6 +32,7 @@ from wigwag.ua.endpoint.model import (
     OutgoingCall,
     OutgoingMessage,
     Ringing,
+    Superseded,
 )
 from wigwag.ua.endpoint.session import ChatSession, State
 from wigwag.ua.messages.file_events import file_of
@@ -44,8 +45,11 @@ from .record import SessionRecord, timestamp
 if TYPE_CHECKING:
     from .ownership import Ownership
 
+T = TypeVar("T")
 DEFAULT_RINGING: Final = 60.0
 LONGEST_RINGING: Final = 180.0
+_KEEP_UNTOLD: Final = 60.0
+"""Seconds for which a session stays in the store that nobody was told of."""
 _GREETING_TYPE: Final = "text/plain;charset=utf-8"
 
 logger = structlog.get_logger("wigwag.ua")
@@ -113,6 +117,10 @@ class SessionLife:
         self._events = events
         self._wall = wall
         self._owned: dict[str, Owned] = {}
+        self._beginning: set[str] = set()
+        """Ids of sessions that are being written down for the first time."""
+        self._ending: dict[str, SessionRecord] = {}
+        """Sessions that are over, whose end is not written down yet."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._fewer = asyncio.Event()
         """Set when something has ended."""
@@ -133,6 +141,10 @@ class SessionLife:
         """Return a session of this pod; None: it is another's, or nobody's."""
         return self._owned.get(session_id)
 
+    def is_between(self, session_id: str) -> bool:
+        """Tell whether a session is about to begin, or to end, here: nobody has to go on with it."""
+        return session_id in self._beginning or session_id in self._ending
+
     async def find(self, session_id: str) -> SessionRecord:
         """Return a session wherever it is.
 
@@ -140,8 +152,13 @@ class SessionLife:
             NotFoundError: There is none.
             StoreError: The store is away and it is not ours.
         """
+        record = self.record_here(session_id)
+        return record if record is not None else (await self.stored(session_id))[0]
+
+    def record_here(self, session_id: str) -> SessionRecord | None:
+        """Return a session as this pod knows it; None: it is none of its own. What is stored may be older."""
         own = self._owned.get(session_id)
-        return own.record if own is not None else (await self.stored(session_id))[0]
+        return own.record if own is not None else self._ending.get(session_id)
 
     async def stored(self, session_id: str) -> tuple[SessionRecord, AgentSession]:
         """Return a session as the store has it.
@@ -156,8 +173,9 @@ class SessionLife:
 
     async def owner_of(self, session_id: str) -> str:
         """Return the pod that owns it; empty: none."""
-        if session_id in self._owned:
-            return self._pod
+        record = self.record_here(session_id)
+        if record is not None:
+            return self._pod if session_id in self._owned else ""
         found = (await self._store.find_agent_sessions([session_id])).get(session_id)
         return found.pod if found is not None and not found.ended else ""
 
@@ -209,24 +227,26 @@ class SessionLife:
             file=wanted.file,
             wish=wish_text(wanted.media),
         )
+        # Whoever asked may go away: what was written down has to be done all the same.
+        return await asyncio.shield(self._spawn(self._start(record, wanted)))
+
+    async def _start(self, record: SessionRecord, wanted: Start) -> SessionRecord:
         created = await self._create(record)
         if created is None:
             raise ConflictError(f"there is a session {record.id} already")
-        call = OutgoingCall(
-            session_id=record.id,
-            from_uri=wanted.from_uri,
-            to_uri=wanted.to_uri,
-            display_name=wanted.display_name,
-            request_uri=wanted.request_uri,
-            media=wanted.media,
-            subject=wanted.subject,
-            timeout=min(wanted.timeout, LONGEST_RINGING),
-        )
-        chat = self._endpoint.start(call, token=created.token)
+        if self.draining:
+            await self._take_back(record, created, Cause.POD_LOST)
+            raise OverloadedError("this pod is about to end")
+        chat = self._endpoint.start(_call_of(wanted), token=created.token)
         self._take(record, created.token, chat, wanted.application)
         self.counters["started"] += 1
         self._tell_changed(self._owned[record.id])
         return record
+
+    async def _take_back(self, record: SessionRecord, created: AgentSession, cause: Cause) -> None:
+        """Note that a session which nobody was told of will not be."""
+        ended = record.changed(state="ended", cause=cause.value, ended=self._wall())
+        await self._store.end_agent_session(record.id, created.token, ended.to_bytes(), keep=_KEEP_UNTOLD)
 
     def answer(self, session_id: str, wish: MediaWish | None, labels: Mapping[str, str]) -> SessionRecord:
         """Take a session that was offered.
@@ -298,13 +318,14 @@ class SessionLife:
                 self._changed(own)
             case Ended():
                 self._ended(own, event)
+            case Superseded():
+                self._let_go(own)
             case _:
                 self.messages.receive(own, event)
 
     async def _called(self, call: CallReceived) -> None:
         """Decide about a call that came."""
-        chat = call.session
-        assert isinstance(chat, ChatSession)
+        chat = cast(ChatSession, call.session)
         application = self._applications.owner(call.to_uri)
         try:
             if application is None:
@@ -315,7 +336,7 @@ class SessionLife:
                 return
             self._admit()
             await self._offer(call, chat, application)
-        except (OverloadedError, StoreError) as error:
+        except WigwagError as error:
             logger.info("a call is refused", session=chat.id, reason=str(error))
             if chat.state is State.OFFERED:
                 chat.reject(503, "Service Unavailable")
@@ -340,12 +361,14 @@ class SessionLife:
             file=secrets.token_hex(12) if call.file is not None else "",
         )
         created = await self._create(record)
-        if created is None or chat.state is not State.OFFERED:
-            if created is not None:
-                await self._store.end_agent_session(
-                    record.id, created.token, record.changed(state="ended", cause="cancelled").to_bytes(), keep=60.0
-                )
+        if created is None:
+            raise ConflictError(f"there is a session {record.id} already")
+        if chat.state is not State.OFFERED:
+            await self._take_back(record, created, Cause.CANCELLED)
             return
+        if self.draining:
+            await self._take_back(record, created, Cause.POD_LOST)
+            raise OverloadedError("this pod is about to end")
         chat.token = created.token
         own = self._take(record, created.token, chat, application)
         own.transfer = call.file
@@ -410,17 +433,23 @@ class SessionLife:
         self._tell_changed(own)
 
     def _ended(self, own: Owned, event: Ended) -> None:
+        cause, reason = event.cause.value, event.reason
         self._owned.pop(own.record.id, None)
-        self.ended_by[event.cause.value] += 1
-        self._spawn(self._write_end(own, event.cause, event.status, event.reason))
-
-    async def _write_end(self, own: Owned, cause: Cause, status: int, reason: str) -> None:
-        await self.messages.ended(own, reason or cause.value)
+        self.ended_by[cause] += 1
         own.record = own.record.changed(
-            state="ended", cause=cause.value, sip_status=status, sip_reason=reason, ended=self._wall()
+            state="ended", cause=cause, sip_status=event.status, sip_reason=reason, ended=self._wall(), stored=""
         )
-        self._tell_changed(own)
-        await own.end()
+        self._ending[own.record.id] = own.record
+        self._spawn(self._write_end(own, reason or cause))
+
+    async def _write_end(self, own: Owned, reason: str) -> None:
+        """Tell that a session is over, then write it down: told twice it is known by its event's id."""
+        try:
+            await self.messages.ended(own, reason)
+            self._tell_changed(own)
+            await own.end()
+        finally:
+            self._ending.pop(own.record.id, None)
 
     # Time
 
@@ -446,22 +475,37 @@ class SessionLife:
         self.counters["taken_over"] += 1
         return self._take(record, token, chat, application)
 
-    def lose(self, session_id: str) -> None:
-        """Let go of a session that is another pod's by now."""
-        own = self._owned.pop(session_id, None)
-        if own is not None:
-            self.counters["lost"] += 1
+    def lose(self, session_id: str, token: int) -> None:
+        """Let go of a session that is another pod's by now.
+
+        Args:
+            session_id: The session.
+            token: Of the claim that counts no more; a later one of ours stays.
+        """
+        own = self._owned.get(session_id)
+        if own is not None and own.token <= token:
+            self._let_go(own)
+
+    def _let_go(self, own: Owned) -> None:
+        if self._owned.get(own.record.id) is not own:
+            return
+        del self._owned[own.record.id]
+        self.counters["lost"] += 1
+        if own.record.state == "open":
             own.chat.let_go()
-            self._spawn(own.stop_writing())
+        else:
+            # Whoever has it can only say that it is over; so has the peer to be told, whom nobody else can answer.
+            own.chat.end_because(Cause.POD_LOST)
+        self._spawn(own.stop_writing())
 
     async def announce_lost(self, record: SessionRecord, found: AgentSession, cause: Cause, reason: str) -> None:
         """Write down, and tell, that a session of a lost pod is over."""
         self.ended_by[cause.value] += 1
         ended = record.changed(state="ended", cause=cause.value, sip_reason=reason, ended=self._wall(), stored="")
+        self._events.tell(self._change_of(ended))
         await self._store.end_agent_session(
             record.id, found.token, ended.to_bytes(), keep=self._settings.ownership.keep_ended
         )
-        self._events.tell(self.event_of(ended, session_changed=ended.message(self._pod)))
 
     async def all_ended(self, seconds: float) -> None:
         """Wait until no session is left, but not longer than that."""
@@ -488,7 +532,14 @@ class SessionLife:
             pod=self._pod,
             expires_at=self._wall() + self._keep(record),
         )
-        return await self._store.create_agent_session(session, lease=self._settings.ownership.lease)
+        is_first = record.id not in self._beginning
+        self._beginning.add(record.id)
+        try:
+            return await self._store.create_agent_session(session, lease=self._settings.ownership.lease)
+        finally:
+            if is_first:
+                # Nothing is awaited between this and its place among the owned.
+                self._beginning.discard(record.id)
 
     def _keep(self, record: SessionRecord) -> float:
         application = self._applications.find(record.application)
@@ -504,13 +555,20 @@ class SessionLife:
             store=self._store,
             keep=self._keep(record),
             wall=self._wall,
-            on_lost=lambda lost: self.lose(lost.record.id),
+            on_lost=self._let_go,
         )
         self._owned[record.id] = own
         return own
 
     def _tell_changed(self, own: Owned) -> None:
-        self._events.tell(self._event(own, session_changed=own.record.message(self._pod)))
+        self._events.tell(self._change_of(own.record))
+
+    def _change_of(self, record: SessionRecord) -> event_pb2.Event:
+        """Return the event of a change; that of the end is known by its id, whoever tells it again."""
+        event = self.event_of(record, session_changed=record.message(self._pod))
+        if record.state == "ended":
+            event.event_id = f"{record.id}:ended"
+        return event
 
     def _event(self, own: Owned, **what: Any) -> event_pb2.Event:
         return self.event_of(own.record, **what)
@@ -525,10 +583,11 @@ class SessionLife:
             **what,
         )
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
@@ -547,6 +606,19 @@ def file_wish(application: ApplicationSettings, transfer: FileTransfer) -> Media
         way=application.way,
         file=transfer,
         direction=Direction.RECVONLY,
+    )
+
+
+def _call_of(wanted: Start) -> OutgoingCall:
+    return OutgoingCall(
+        session_id=wanted.session_id,
+        from_uri=wanted.from_uri,
+        to_uri=wanted.to_uri,
+        display_name=wanted.display_name,
+        request_uri=wanted.request_uri,
+        media=wanted.media,
+        subject=wanted.subject,
+        timeout=min(wanted.timeout, LONGEST_RINGING),
     )
 
 

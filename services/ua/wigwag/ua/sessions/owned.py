@@ -9,7 +9,7 @@ import structlog
 
 from wigwag.errors import StoreError, WigwagError
 from wigwag.protocols.sdp import FileTransfer
-from wigwag.store import FencedError, Store
+from wigwag.store import AgentSession, FencedError, MissingError, Store
 from wigwag.ua.config import ApplicationSettings
 from wigwag.ua.endpoint.model import MediaWish
 from wigwag.ua.endpoint.session import ChatSession
@@ -79,7 +79,7 @@ class Owned:
         await self.stop_writing()
         while True:
             try:
-                await self._store.end_agent_session(self.record.id, self.token, self.record.to_bytes(), keep=self.keep)
+                await self._write_end()
             except StoreError as error:
                 logger.info("the end of a session is not written yet", session=self.record.id, reason=str(error))
                 await asyncio.sleep(_RETRY)
@@ -87,6 +87,22 @@ class Owned:
                 return
             else:
                 return
+
+    async def _write_end(self) -> None:
+        content = self.record.to_bytes()
+        try:
+            await self._store.end_agent_session(self.record.id, self.token, content, keep=self.keep)
+        except MissingError:
+            # The store came back empty.
+            ended = AgentSession(
+                session_id=self.record.id,
+                application=self.record.application,
+                content=content,
+                token=self.token,
+                ended=True,
+                expires_at=self._wall() + self.keep,
+            )
+            await self._store.put_agent_sessions([ended], lease=1.0)
 
     async def written(self) -> None:
         """Write what has changed now.
@@ -120,6 +136,10 @@ class Owned:
             self._dirty.clear()
             try:
                 await self._save()
+            except MissingError:
+                # The store came back empty, and ownership is about to fill it: nobody else has it.
+                await asyncio.sleep(_RETRY)
+                self._dirty.set()
             except FencedError:
                 self._writer = None
                 self._on_lost(self)

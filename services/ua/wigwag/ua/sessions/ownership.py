@@ -7,15 +7,17 @@ effects happen: relay and ledger refuse its lower token.
 """
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import structlog
 
-from wigwag.errors import ConflictError, StoreError, WigwagError
+from wigwag.errors import StoreError, WigwagError
 from wigwag.runtime.members import Members
 from wigwag.store import AgentSession, Store
 from wigwag.ua.applications.registry import Applications
+from wigwag.ua.config import ApplicationSettings
 from wigwag.ua.endpoint.endpoint import Endpoint
 from wigwag.ua.endpoint.model import Cause
 
@@ -27,7 +29,8 @@ from .record import SessionRecord
 BEAT: Final = 1.0
 """Seconds between two signs of life."""
 _AT_ONCE: Final = 100
-"""Sessions that are looked at in one step."""
+"""Sessions that are taken, or given back, in one step."""
+_PAGE: Final = 1_000
 
 logger = structlog.get_logger("wigwag.ua")
 
@@ -67,21 +70,23 @@ class Ownership:
         self._lease = lease
         self._is_ready = is_ready
         self._claiming: dict[str, asyncio.Task[Owned | None]] = {}
+        self._store_is_empty = False
+        """Whether what is ours has to be written again."""
         self.stopped = False
         """Whether nothing is claimed any more: this pod is about to end."""
 
     async def run(self) -> None:
         """Beat, renew and take over until cancelled."""
         await asyncio.gather(
-            self._repeat(BEAT, self._beat),
-            self._repeat(self._lease / 3, self._renew),
-            self._repeat(BEAT, self._take_what_is_free),
+            self._repeat(BEAT, self.beat),
+            self._repeat(self._lease / 3, self.renew),
+            self._repeat(BEAT, self.take_what_is_free),
         )
 
     async def take_over(self, session_id: str) -> Owned | None:
         """Become the owner of a session whose owner is gone; None: it has one, or has ended."""
         own = self._life.owned(session_id)
-        if own is not None:
+        if own is not None or self._life.is_between(session_id):
             return own
         task = self._claiming.get(session_id)
         if task is None:
@@ -92,24 +97,44 @@ class Ownership:
     async def hand_over(self) -> None:
         """Give all sessions back, so that other pods go on with them; those being set up end."""
         self.stopped = True
-        for own in list(self._life.all_owned.values()):
-            if own.record.state != "open":
-                own.chat.end("the pod is about to end")
-                continue
-            try:
-                await own.written()
-                self._life.lose(own.record.id)
-                await self._store.release_agent_session(own.record.id, own.token)
-            except WigwagError as error:
-                logger.warning("a session is not handed over", session=own.record.id, reason=str(error))
+        await asyncio.gather(*self._claiming.values(), return_exceptions=True)
+        sessions = list(self._life.all_owned.values())
+        for first in range(0, len(sessions), _AT_ONCE):
+            await asyncio.gather(*map(self._give_back, sessions[first : first + _AT_ONCE]))
 
-    async def _beat(self) -> None:
-        if await self._members.beat():
+    async def _give_back(self, own: Owned) -> None:
+        if own.record.state != "open":
+            own.chat.end("the pod is about to end")
+            return
+        try:
+            await own.written()
+        except WigwagError as error:
+            # It is another's already, or its lease runs out.
+            logger.warning("a session is not handed over", session=own.record.id, reason=str(error))
+        # First we let go: what comes for it from here on waits at the relay for its next owner.
+        self._life.lose(own.record.id, own.token)
+        try:
+            await self._store.release_agent_session(own.record.id, own.token)
+        except StoreError as error:
+            logger.warning("a session is not given back", session=own.record.id, reason=str(error))
+
+    # What is done again and again
+
+    async def beat(self) -> None:
+        """Tell that this pod lives; fill the store when it came back empty, as often as it takes.
+
+        Raises:
+            StoreError: The store is away.
+        """
+        self._store_is_empty = await self._members.beat() or self._store_is_empty
+        if self._store_is_empty:
             await self._put_again()
+            self._store_is_empty = False
 
     async def _put_again(self) -> None:
         """Write what is ours again: the store came back empty."""
         wall = self._members.wall()
+        tokens = {own.record.id: own.token for own in self._life.all_owned.values()}
         sessions = [
             AgentSession(
                 session_id=own.record.id,
@@ -122,26 +147,33 @@ class Ownership:
             for own in self._life.all_owned.values()
         ]
         for session_id in await self._store.put_agent_sessions(sessions, lease=self._lease):
-            self._life.lose(session_id)
+            self._life.lose(session_id, tokens[session_id])
 
-    async def _renew(self) -> None:
+    async def renew(self) -> None:
+        """Renew the leases of our sessions, and let go of what is another's by now; StoreError as ``beat``."""
         tokens = {own.record.id: own.token for own in self._life.all_owned.values()}
         if not tokens:
             return
         for session_id in await self._store.renew_agent_sessions(self._life.pod, tokens, lease=self._lease):
-            own = self._life.owned(session_id)
-            if own is not None and own.token == tokens[session_id] and own.record.state != "ended":
-                self._life.lose(session_id)
+            self._life.lose(session_id, tokens[session_id])
 
-    async def _take_what_is_free(self) -> None:
+    async def take_what_is_free(self) -> None:
+        """Take sessions until there are no more: a pod may leave thousands behind; StoreError as ``beat``."""
+        tried: set[str] = set()
+        while wanted := [session_id for session_id in await self._free() if session_id not in tried][:_AT_ONCE]:
+            tried.update(wanted)
+            await asyncio.gather(*map(self.take_over, wanted), return_exceptions=True)
+
+    async def _free(self) -> list[str]:
         if self.stopped or not self._is_ready():
-            return
-        free = list(await self._store.ownerless_agent_sessions(limit=_AT_ONCE))
+            return []
+        free = list(await self._store.ownerless_agent_sessions(limit=_PAGE))
         dead = self._members.dead()
         if dead and not self._members.stale:
             free += await self._store.agent_sessions_of(dead)
-        wanted = [session_id for session_id in dict.fromkeys(free) if self._life.owned(session_id) is None]
-        await asyncio.gather(*(self.take_over(session_id) for session_id in wanted[:_AT_ONCE]), return_exceptions=True)
+        # Pods that begin at the same end would be in each other's way.
+        random.shuffle(free)
+        return [session_id for session_id in dict.fromkeys(free) if self._life.owned(session_id) is None]
 
     async def _claim(self, session_id: str) -> Owned | None:
         if self.stopped or not self._is_ready():
@@ -150,19 +182,29 @@ class Ownership:
         found = await self._store.claim_agent_session(session_id, self._life.pod, lease=self._lease, dead=dead)
         if found is None or found.ended or found.pod != self._life.pod:
             return None
+        if self.stopped:
+            await self._store.release_agent_session(session_id, found.token)
+            return None
         try:
             record = SessionRecord.from_bytes(found.content)
-            return await self._go_on(record, found)
-        except (ValueError, ConflictError) as error:
-            logger.error("a session can't be gone on with", session=session_id, reason=str(error))
+        except ValueError as error:
+            logger.error("a stored session can't be read", session=session_id, reason=str(error))
+            await self._store.end_agent_session(session_id, found.token, found.content, keep=0.0)
             return None
+        return await self._go_on(record, found)
 
     async def _go_on(self, record: SessionRecord, found: AgentSession) -> Owned | None:
-        application = self._applications.find(record.application)
-        if record.state != "open" or not record.stored or application is None:
+        if record.state != "open" or not record.stored:
             await self._life.announce_lost(record, found, Cause.POD_LOST, "the pod that set it up was lost")
             return None
-        chat = self._endpoint.restore(record.stored, wish_of(record.wish), token=found.token)
+        try:
+            chat = self._endpoint.restore(record.stored, wish_of(record.wish), token=found.token)
+        except (ValueError, WigwagError) as error:
+            logger.error("a session can't be gone on with", session=record.id, reason=str(error))
+            await self._life.announce_lost(record, found, Cause.POD_LOST, f"it can't be gone on with: {error}")
+            return None
+        # Of one that was deleted meanwhile the sessions go on, as they do at a pod that is not lost.
+        application = self._applications.find(record.application) or ApplicationSettings(name=record.application)
         own = self._life.adopt(record, found.token, chat, application)
         # The dialog's CSeq has jumped: whoever goes on after us has to know.
         own.change(stored=chat.to_state(), last_activity=self._members.wall())
@@ -177,4 +219,7 @@ class Ownership:
                 logger.debug("the store is away", reason=str(error))
             except WigwagError as error:
                 logger.warning("sessions could not be looked after", reason=str(error))
+            except Exception:
+                # A pod that stopped beating for it would lose all its sessions.
+                logger.exception("sessions could not be looked after")
             await asyncio.sleep(seconds)

@@ -1,0 +1,256 @@
+"""A session has one owner: who lost it lets go without a word, who finds it free goes on with it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from tests.support.ua_sessions import LEASE, Clock, SessionPod, SharedStore, states_told
+from tests.support.waiting import until
+from wigwag.api.ua.v1 import event_pb2, session_pb2
+from wigwag.errors import ConflictError, OverloadedError, StoreError
+from wigwag.ua.endpoint.model import Cause, Superseded
+from wigwag.ua.endpoint.session import State
+from wigwag.ua.sessions.record import SessionRecord
+
+
+class Two:
+    """Two pods of one user agent."""
+
+    def __init__(self) -> None:
+        self.clock, self.told = Clock(), list[event_pb2.Event]()
+        self.store = SharedStore(self.clock)
+        self.one = SessionPod("one", self.store, self.clock, self.told)
+        self.two = SessionPod("two", self.store, self.clock, self.told)
+
+    async def lost(self) -> None:
+        """Let the first pod say nothing until its leases have run out."""
+        self.clock.now += LEASE + 1
+        await self.two.step()
+
+
+@pytest.fixture
+async def pods() -> AsyncIterator[Two]:
+    two = Two()
+    await two.one.step()
+    await two.two.step()
+    yield two
+    await two.one.close()
+    await two.two.close()
+
+
+async def test_session_of_a_silent_pod_goes_on_elsewhere_with_a_higher_token(pods: Two) -> None:
+    first = await pods.one.open()
+    await pods.lost()
+    taken = pods.two.endpoint.sessions["s1"]
+    assert taken.token > first.token
+    assert pods.two.messages.opened_ids == ["s1"]
+    assert (await pods.two.held()).pod == "two"
+
+
+async def test_paused_pod_that_wakes_lets_go_without_a_word(pods: Two) -> None:
+    call = await pods.one.open()
+    await pods.lost()
+    await pods.one.step()
+    assert call.done == ["let go"]
+    assert pods.one.life.owned("s1") is None
+    assert pods.two.life.owned("s1") is not None
+    assert pods.one.messages.ended_ids == []
+
+
+async def test_pod_whose_auth_is_fenced_lets_go_without_a_word(pods: Two) -> None:
+    call = await pods.one.open()
+    pods.one.endpoint.tell(Superseded(session=call, reason="fenced"))  # type: ignore[arg-type]
+    assert call.done == ["let go"]
+    assert pods.one.life.owned("s1") is None
+    assert not any(event.session_changed.end_cause for event in pods.told)
+
+
+async def test_write_that_is_refused_does_not_cost_a_session_that_came_back(pods: Two) -> None:
+    await pods.one.open()
+    old = pods.one.life.all_owned["s1"]
+    await pods.lost()
+    pods.one.life.lose("s1", old.token)
+    pods.clock.now += LEASE + 1
+    await pods.one.step()
+    again = pods.one.life.owned("s1")
+    assert again is not None
+    old.change(held=True)
+    pods.one.life.lose("s1", old.token)
+    await until(lambda: old._writer is None)
+    assert pods.one.life.owned("s1") is again
+
+
+async def test_session_in_set_up_is_over_when_its_pod_is_lost_and_told_once(pods: Two) -> None:
+    call = await pods.one.start()
+    await pods.lost()
+    ends = [event for event in pods.told if event.session_changed.end_cause]
+    assert [event.event_id for event in ends] == ["s1:ended"]
+    assert ends[0].session_changed.end_cause == session_pb2.END_CAUSE_POD_LOST
+    assert SessionRecord.from_bytes((await pods.two.held()).content).cause == "pod_lost"
+    # The pod was only asleep: it gives the call up, since nobody else can.
+    await pods.one.step()
+    assert call.done == ["end pod_lost"]
+    assert len([event for event in pods.told if event.session_changed.end_cause]) == 1
+
+
+async def test_caller_of_a_session_that_was_lost_while_it_was_offered_gets_an_answer(pods: Two) -> None:
+    call = pods.one.endpoint.called("s2")
+    await until(lambda: "s2" in pods.one.life.all_owned)
+    await pods.lost()
+    await pods.one.step()
+    assert call.done[-1] == "end pod_lost"
+
+
+async def test_thousands_that_a_pod_leaves_behind_are_taken_in_one_go(pods: Two) -> None:
+    for number in range(350):
+        await pods.one.open(f"s{number}")
+    await pods.lost()
+    assert len(pods.two.life.all_owned) == 350
+
+
+async def test_two_pods_that_claim_at_once_share_what_is_free(pods: Two) -> None:
+    third = SessionPod("three", pods.store, pods.clock, pods.told)
+    await third.step()
+    for number in range(50):
+        await pods.one.open(f"s{number}")
+    pods.clock.now += LEASE + 1
+    await asyncio.gather(pods.two.step(), third.step())
+    assert pods.two.life.all_owned.keys().isdisjoint(third.life.all_owned)
+    assert len(pods.two.life.all_owned) + len(third.life.all_owned) == 50
+    await third.close()
+
+
+async def test_store_that_came_back_empty_is_filled_even_when_the_first_attempt_fails(pods: Two) -> None:
+    await pods.one.open()
+    pods.store.lose_everything(pods.clock)
+    pods.store.is_away = True
+    with pytest.raises(StoreError):
+        await pods.one.ownership.beat()
+    pods.store.is_away = False
+    await pods.one.ownership.beat()
+    assert (await pods.one.held()).pod == "one"
+
+
+async def test_write_into_a_store_that_came_back_empty_costs_no_session(pods: Two) -> None:
+    await pods.one.open()
+    pods.store.lose_everything(pods.clock)
+    own = pods.one.life.all_owned["s1"]
+    own.change(held=True)
+    await until(lambda: own._writer is not None and not own._dirty.is_set())
+    await asyncio.sleep(0)
+    assert pods.one.life.owned("s1") is own
+
+
+async def test_end_is_kept_by_a_store_that_came_back_empty(pods: Two) -> None:
+    call = await pods.one.open()
+    pods.store.lose_everything(pods.clock)
+    call.over()
+    await until(lambda: not pods.one.life.is_between("s1"))
+    held = await pods.one.held()
+    assert held.ended
+    assert SessionRecord.from_bytes(held.content).state == "ended"
+
+
+async def test_session_that_is_ending_is_not_taken_over_by_its_own_pod(pods: Two) -> None:
+    call = await pods.one.open()
+    pods.store.is_away = True
+    call.over()
+    await until(lambda: pods.one.messages.ended_ids == ["s1"])
+    assert (await pods.one.life.find("s1")).state == "ended"
+    assert await pods.one.ownership.take_over("s1") is None
+    assert await pods.one.life.owner_of("s1") == ""
+    assert pods.one.endpoint.sessions == {}
+    pods.store.is_away = False
+    await until(lambda: not pods.one.life.is_between("s1"))
+
+
+async def test_session_that_is_being_written_down_is_not_taken_over_by_its_own_pod(pods: Two) -> None:
+    pods.store.gate = asyncio.Event()
+    starting = asyncio.create_task(pods.one.start())
+    await until(lambda: pods.one.life.is_between("s1"))
+    assert await pods.one.ownership.take_over("s1") is None
+    pods.store.gate.set()
+    await starting
+    assert pods.one.life.owned("s1") is not None
+    assert not pods.one.life.is_between("s1")
+
+
+async def test_call_goes_on_when_who_asked_for_it_has_gone_away(pods: Two) -> None:
+    pods.store.gate = asyncio.Event()
+    starting = asyncio.create_task(pods.one.start())
+    await until(lambda: pods.one.life.is_between("s1"))
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    pods.store.gate.set()
+    await until(lambda: "s1" in pods.one.endpoint.sessions)
+    assert pods.one.life.owned("s1") is not None
+
+
+async def test_drain_begins_while_a_session_is_written_down(pods: Two) -> None:
+    pods.store.gate = asyncio.Event()
+    starting = asyncio.create_task(pods.one.start())
+    await until(lambda: pods.one.life.is_between("s1"))
+    pods.one.life.draining = True
+    pods.store.gate.set()
+    with pytest.raises(OverloadedError):
+        await starting
+    assert (await pods.one.held()).ended
+    assert pods.told == []
+
+
+async def test_sessions_that_are_handed_over_can_be_taken_at_once(pods: Two) -> None:
+    calls = [await pods.one.open(f"s{number}") for number in range(120)]
+    in_set_up = await pods.one.start("s-new")
+    pods.one.life.draining = True
+    await pods.one.ownership.hand_over()
+    assert {tuple(call.done) for call in calls} == {("let go",)}
+    assert in_set_up.done == ["end ended_here"]
+    await pods.two.step()
+    assert pods.two.life.all_owned.keys() == {call.id for call in calls}
+    await pods.one.step()
+    assert not pods.one.life.all_owned
+
+
+async def test_session_that_cannot_be_restored_is_over_instead_of_claimed_for_ever(pods: Two) -> None:
+    await pods.one.open()
+    pods.two.endpoint.fails = ConflictError("no such way")
+    await pods.lost()
+    held = await pods.two.held()
+    assert held.ended
+    assert SessionRecord.from_bytes(held.content).cause == "pod_lost"
+    assert "s1:ended" in states_told(pods.told)
+
+
+async def test_session_of_an_application_that_was_deleted_goes_on(pods: Two) -> None:
+    await pods.one.open()
+    own = pods.one.life.all_owned["s1"]
+    own.record = replace(own.record, application="gone")
+    await own.written()
+    await pods.lost()
+    assert pods.two.endpoint.sessions["s1"].state is State.OPEN
+
+
+async def test_pod_that_does_not_reach_the_edge_takes_nothing(pods: Two) -> None:
+    await pods.one.open()
+    pods.two.is_ready = False
+    await pods.lost()
+    assert not pods.two.life.all_owned
+    pods.two.is_ready = True
+    await pods.two.step()
+    assert "s1" in pods.two.life.all_owned
+
+
+async def test_end_is_told_again_under_the_same_id_by_a_pod_that_goes_on_after_a_kill(pods: Two) -> None:
+    call = await pods.one.open()
+    pods.store.is_away = True
+    call.over()
+    await until(lambda: any(event.session_changed.end_cause for event in pods.told))
+    await pods.one.close()
+    pods.store.is_away = False
+    await pods.lost()
+    pods.two.endpoint.sessions["s1"].over(Cause.PEER_LOST)
+    await until(lambda: not pods.two.life.is_between("s1"))
+    ids = [event.event_id for event in pods.told if event.session_changed.end_cause]
+    assert ids == ["s1:ended"] * 2
