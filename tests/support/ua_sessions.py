@@ -154,7 +154,7 @@ class FakeEndpoint:
                 accept_types=(),
                 file=None,
                 fields=(),
-            )  # fmt: skip
+            )
         )
         return call
 
