@@ -82,6 +82,8 @@ class Pod:
         worker: Whether it shares ports with others, as one of ``wigwag run --workers``.
     """
 
+    service = "relay"
+
     def __init__(
         self,
         name: str,
@@ -126,7 +128,7 @@ class Pod:
         file.write_text(toml(self._all_settings()))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [WIGWAG, "run", "relay", "--config", file],
+                [WIGWAG, "run", self.service, "--config", file],
                 stdin=subprocess.PIPE if self._worker else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -137,7 +139,9 @@ class Pod:
 
     def _all_settings(self) -> dict[str, Any]:
         relay = dict(self._settings["relay"])
-        relay["listeners"] = [{**one, "port": self.ports[one["kind"]]} for one in relay["listeners"]]
+        relay["listeners"] = [
+            one if "port" in one else {**one, "port": self.ports[one["kind"]]} for one in relay.get("listeners", ())
+        ]
         if "sip" in relay:
             # Pods that share a port have it in their settings.
             sip = relay["sip"]["listeners"]

@@ -18,6 +18,7 @@ from tests.support.endpoint_plan import Plan
 from tests.support.endpoints import LAST_OUTCOME, Status
 from tests.support.node import WIGWAG, clean_environment
 from tests.support.processes import wait_until
+from tests.support.ua_plan import UaPlan
 from wigwag.runtime.evidence import Kind
 from wigwag.runtime.recording import Closed, ConnectionName, Finished, Lost, Opened, Recording, read_recording
 from wigwag.runtime.verification import verify
@@ -40,7 +41,11 @@ class EndpointProcess:
     """
 
     def __init__(
-        self, plan: Plan | DevicesPlan, *, module: str = "tests.support.endpoints", status: type[Status] = Status
+        self,
+        plan: Plan | DevicesPlan | UaPlan,
+        *,
+        module: str = "tests.support.endpoints",
+        status: type[Status] = Status,
     ) -> None:
         self.plan = plan
         file = Path(plan.directory, f"{plan.name}.plan.json")

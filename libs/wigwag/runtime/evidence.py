@@ -50,6 +50,8 @@ class Kind(Enum):
     """An answer or REPORT to what was not sent."""
     REFUSED = "refused"
     """Not delivered between clients that need nothing but their own retransmission (SIP over UDP)."""
+    HUNG_UP = "hung up"
+    """A session is over that nobody ended."""
     RECORDING = "recording"
     """A recording contradicts itself or is missing: nothing can be concluded from it."""
 

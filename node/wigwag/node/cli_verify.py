@@ -55,6 +55,22 @@ def verify_edge(
     _conclude(judge([read_edge_recording(path) for path in dict.fromkeys([*endpoints, *(more or [])])]), as_json)
 
 
+@verify.command("ua")
+def verify_ua(
+    endpoints: Annotated[list[Path], typer.Option("--endpoints", help="A recording; may be given several times.")],
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[RECORDING]...", help="More recordings.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify that the user agent lost, doubled, reordered and invented no message, and told each outcome once.
+
+    Exit status: 0 every promise was kept; 3 one was broken; 1 a recording can't be read.
+    """
+    from wigwag.runtime.ua_recording import read_ua_recording
+    from wigwag.runtime.ua_verification import verify_ua as judge
+
+    _conclude(judge([read_ua_recording(path) for path in dict.fromkeys([*endpoints, *(more or [])])]), as_json)
+
+
 def _conclude(verdict: "Verdict", as_json: bool) -> None:
     if as_json:
         print_json(_as_json(verdict))
