@@ -197,6 +197,20 @@ def test_m63_a_408_report_is_treated_like_silence() -> None:
     assert isinstance(session_failed, SessionFailed)
 
 
+def test_m63_a_session_that_a_relay_may_resume_outlives_a_408_report() -> None:
+    alice = sender()
+    alice.session.resumable = True
+    message_id = alice.connection.send_message(alice.session, "text/plain", b"hi")
+    (frame,) = alice.written()
+    alice.receive(response_frame(frame.head.transaction_id))
+    (_, failed) = alice.receive(report_frame(message_id, "000 408 Gone", "1-2/2"))
+    assert isinstance(failed, DeliveryFailed)
+    again = alice.connection.send_message(alice.session, "text/plain", b"still there?")
+    alice.written()
+    (_, failed, lost) = alice.receive(report_frame(again, "000 481 Gone", "1-12/12"))
+    assert isinstance(lost, SessionFailed)
+
+
 @pytest.mark.parametrize("failure_report", [FailureReport.PARTIAL, FailureReport.NO])
 def test_m63_no_timer_runs_when_only_errors_or_nothing_would_be_answered(failure_report: FailureReport) -> None:
     alice = sender()

@@ -23,6 +23,7 @@ from .sending import OutboundMessage, Outbox, Progress
 from .session import Session, SessionState
 from .transactions import Transaction
 
+_TIMEOUT: Final = 408
 # Octets are missing at the peer, or he denies the session: it MUST be treated as failed (section 7.3.2).
 _SESSION_IS_LOST: Final = frozenset((408, 481, 506))
 _MOST_RANGES: Final = 1024
@@ -84,7 +85,7 @@ class Deliveries:
             return [] if succeeded else self._fail_session(transaction.session, head.status_code, head.comment)
         message.open_transactions -= 1
         if not succeeded:
-            return self._fail(message, head.status_code, head.comment, _range_of(transaction, message))
+            return self._refused(message, head.status_code, head.comment, _range_of(transaction, message))
         if message.failed or message.progress is not Progress.DONE or message.open_transactions:
             return []
         return [MessageAccepted(session=message.session, message_id=message.message_id)]
@@ -117,7 +118,7 @@ class Deliveries:
             # Only namespace 000 holds MSRP status codes (section 7.1.3).
             return events
         if not 200 <= status.code < 300:
-            return events + self._fail(message, status.code, status.comment, byte_range)
+            return events + self._refused(message, status.code, status.comment, byte_range)
         start = byte_range.start if byte_range is not None else 1
         end = byte_range.end if byte_range is not None else None
         message.reported_on = True
@@ -133,8 +134,21 @@ class Deliveries:
         self._messages.pop(message.message_id, None)
         return [DeliverySucceeded(session=message.session, message_id=message.message_id, total=message.sent)]
 
+    def _refused(
+        self, message: OutboundMessage, status: int, comment: str | None, byte_range: ByteRange | None
+    ) -> list[Event]:
+        """Take a failure that a hop tells of."""
+        goes_on = status == _TIMEOUT and message.session.resumable
+        return self._fail(message, status, comment, byte_range, session_goes_on=goes_on)
+
     def _fail(
-        self, message: OutboundMessage, status: int | None, comment: str | None, byte_range: ByteRange | None
+        self,
+        message: OutboundMessage,
+        status: int | None,
+        comment: str | None,
+        byte_range: ByteRange | None,
+        *,
+        session_goes_on: bool = False,
     ) -> list[Event]:
         if message.failed or self._messages.pop(message.message_id, None) is None:
             return []
@@ -148,7 +162,7 @@ class Deliveries:
             comment=comment,
             byte_range=byte_range,
         )
-        if status is None or status not in _SESSION_IS_LOST:
+        if session_goes_on or status is None or status not in _SESSION_IS_LOST:
             return [failed]
         return [failed, *self._fail_session(message.session, status, comment)]
 

@@ -43,6 +43,9 @@ class Session:
     deferred_acceptance: bool = False
     """Whether the chunk that completes a message is answered, and reported on, only when the application calls
     ``Connection.accept_message`` or ``refuse_message``; chunks before it are answered as they come."""
+    resumable: bool = False
+    """Whether a 408 that a relay tells of fails its message only, in spite of section 7.3.2: the path holds as long as
+    the relay keeps the peer's URI for him, and a SEND to one that is gone is answered 481."""
     state: SessionState = SessionState.OPEN
     binding: object | None = field(default=None, repr=False)
     """The connection that the session is bound to; set by ``SessionTable``."""

@@ -102,6 +102,8 @@ class MediaLine:
         """Whether the session had a connection, here or at another pod: the peer can be reached by our relay then."""
         self._waits = False
         """Whether nothing may be read yet: what the peer sends can't be told from what a stranger sends."""
+        self._entering = False
+        """Whether an AUTH for a session that goes on has no answer yet."""
 
     @property
     def client(self) -> MsrpClient | None:
@@ -242,6 +244,7 @@ class MediaLine:
             max_size=self._max_size,
             passive=passive,
             deferred_acceptance=True,
+            resumable=self.relayed,
         )
 
     def _drop_session(self) -> None:
@@ -277,7 +280,7 @@ class MediaLine:
         self._client = None
         if self._renewal is not None:
             self._renewal.cancel()
-        if self._session is None or self._closed:
+        if self._session is None or self._closed or self._entering:
             return
         self._user.line_down(reason)
         if self._session.passive and isinstance(self.way, DirectWay):
@@ -311,6 +314,31 @@ class MediaLine:
             raise
         self._granted(granted)
         return client
+
+    async def _enter_again(self, way: RelayWay) -> None:
+        """Go on with the session over another connection to its relay."""
+        client = self._new_client()
+        await client.connect(way.connector, way.uri, server_name=way.server_name, allow_private=True)
+        # What the relay has held for us comes right behind its answer: the session has to be there before.
+        relays, self._client, self._entering = self._relays, client, True
+        self._session = session = self._new_session(passive=True)
+        client.take_session(session)
+        try:
+            granted = await self._authenticate(client, way)
+        except BaseException:
+            self._drop_session()
+            self._client = None
+            await client.close()
+            raise
+        finally:
+            self._entering = False
+        self._granted(granted)
+        if relays == self._relays:
+            client.activate_session(session)
+            self.session_bound(client)
+        else:
+            self._drop_session()
+            self._carry_over(client)
 
     def _new_client(self) -> MsrpClient:
         holder: list[MsrpClient] = []
@@ -397,8 +425,7 @@ class MediaLine:
 
     async def _connect(self) -> None:
         if isinstance(self.way, RelayWay):
-            self._client = client = await self._enter(self.way)
-            self._carry_over(client)
+            await self._enter_again(self.way)
             self._go_on()
             return
         assert self._agreement is not None
