@@ -12,7 +12,8 @@ from tests.support.ua_plan import Content, content_of, digest_of
 from wigwag.api.events.v1.envelope_pb2 import Envelope
 from wigwag.api.ua.v1 import event_pb2, message_pb2, session_pb2
 from wigwag.bus import Earliest
-from wigwag.bus.kafka import KafkaBus, KafkaOptions
+from wigwag.bus.kafka import KafkaBus
+from wigwag.bus.kafka_options import KafkaOptions
 from wigwag.database import Database
 from wigwag.database.ledger import Ledger, LedgerRow, State
 from wigwag.runtime.events import SESSIONS_EVENTS
