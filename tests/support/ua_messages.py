@@ -29,9 +29,9 @@ from wigwag.ua.messages.files import Files
 from wigwag.ua.messages.handover import OpenCall
 from wigwag.ua.messages.pipeline import MessagePipeline
 from wigwag.ua.ports import Outcome
-from wigwag.ua.sessions.life import Start
 from wigwag.ua.sessions.ports import OwnedSession
 from wigwag.ua.sessions.record import SessionRecord
+from wigwag.ua.sessions.starting import Start
 
 from .ledger import START, ManualClock
 

@@ -15,10 +15,11 @@ from wigwag.ua.applications.registry import Applications
 from wigwag.ua.config import ApplicationSettings, UaSettings
 from wigwag.ua.endpoint.endpoint import Endpoint
 from wigwag.ua.endpoint.model import CallReceived, Cause, Ended, MediaWish, Opened, OutgoingCall
-from wigwag.ua.endpoint.session import State
-from wigwag.ua.sessions.life import SessionLife, Start
+from wigwag.ua.endpoint.states import State
+from wigwag.ua.sessions.life import SessionLife
 from wigwag.ua.sessions.ownership import Ownership
 from wigwag.ua.sessions.ports import OwnedSession
+from wigwag.ua.sessions.starting import Start
 
 HELPDESK = "sip:helpdesk@example.com"
 ALICE = "sip:alice@example.net"

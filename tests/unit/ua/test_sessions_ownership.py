@@ -11,7 +11,7 @@ from tests.support.waiting import until
 from wigwag.api.ua.v1 import event_pb2, session_pb2
 from wigwag.errors import ConflictError, OverloadedError, StoreError
 from wigwag.ua.endpoint.model import Cause, Superseded
-from wigwag.ua.endpoint.session import State
+from wigwag.ua.endpoint.states import State
 from wigwag.ua.sessions.record import SessionRecord
 
 

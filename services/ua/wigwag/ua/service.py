@@ -16,11 +16,12 @@ from .applications.registry import Applications
 from .calls import OK, count_outcomes, counted
 from .config import ApplicationSettings, UaSettings
 from .ports import Caller, Outcome
-from .sessions.life import DEFAULT_RINGING, LONGEST_RINGING, SessionLife, Start, wish_for
+from .sessions.life import SessionLife
 from .sessions.listing import SessionFilter
 from .sessions.ownership import Ownership
 from .sessions.ports import FileSide, MessageSide
 from .sessions.record import SessionRecord
+from .sessions.starting import DEFAULT_RINGING, LONGEST_RINGING, Start, wish_for
 from .texts import checked_labels, checked_text, checked_types, checked_uri
 
 READ_SESSIONS: Final = "sessions:read"

@@ -206,7 +206,7 @@ async def test_what_the_caller_sends_before_his_ack_is_expected(rig: CallRig) ->
 
 
 async def test_a_session_that_is_ended_before_the_ack_gets_bye_after_it(rig: CallRig) -> None:
-    session, bob = await called(rig, sdp(), answer=False)
+    session, _ = await called(rig, sdp(), answer=False)
     rig.world.lost = lambda message: getattr(message, "method", "") == "ACK"
     session.accept(MediaWish())
     await rig.settle()
@@ -239,7 +239,7 @@ async def test_an_answer_in_an_ack_that_does_not_fit_ends_the_session(rig: CallR
 
 
 async def test_a_path_that_changes_is_taken_and_answered(rig: CallRig) -> None:
-    session, bob = await called(rig, sdp())
+    _, bob = await called(rig, sdp())
     bob.session.modify(sdp(REACHED_LATER, version=2), rig.world.now)
     await rig.settle()
     assert rig.lines[0].opened[-1].remote.path == (REACHED_LATER,)

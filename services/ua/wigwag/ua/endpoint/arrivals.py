@@ -15,7 +15,7 @@ from wigwag.protocols.msrp import (
 )
 
 from .line import MediaLine
-from .model import EndpointEvent, Received, StreamBegan, StreamEnded, StreamPiece
+from .model import EndpointEvent, Received, Reported, StreamBegan, StreamEnded, StreamPiece
 
 if TYPE_CHECKING:
     from .session import ChatSession
@@ -50,7 +50,17 @@ class Arrivals:
                 self._ended(message_id, line, reason=reason)
             case ReportReceived(message_id=message_id, byte_range=octets, status=status):
                 first, last, total = (0, 0, 0) if octets is None else (octets.start, octets.end or 0, octets.total or 0)
-                self._session.reported(message_id, status.code, status.comment or "", (first, last), total)
+                self._tell(
+                    Reported(
+                        session=self._session,
+                        message_id=message_id,
+                        status=status.code,
+                        reason=status.comment or "",
+                        first_octet=first,
+                        last_octet=last,
+                        total=total,
+                    )
+                )
                 return False
             case SessionFailed(status=status_code, reason=reason):
                 self._session.peer_denies(f"{status_code} {reason}")

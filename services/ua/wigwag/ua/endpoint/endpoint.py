@@ -36,8 +36,9 @@ from wigwag.protocols.sip.dialogs import Session as Dialog
 from .descriptions import first_stream
 from .media import MediaSide
 from .model import CallReceived, EndpointEvent, MediaWish, OutgoingCall
-from .session import ChatSession, warning
+from .session import ChatSession
 from .sip_side import SipSide
+from .states import warning
 
 _OWN_FIELDS: Final = frozenset(
     (

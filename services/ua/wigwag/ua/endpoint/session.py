@@ -10,7 +10,6 @@ Theory of operation::
 """
 
 import asyncio
-import enum
 import json
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
@@ -45,13 +44,13 @@ from .model import (
     Opened,
     OutgoingCall,
     OutgoingMessage,
-    Reported,
     Ringing,
     Settled,
     Settlement,
     Superseded,
 )
 from .outbox import Outbox
+from .states import State, warning
 
 if TYPE_CHECKING:
     from .endpoint import Endpoint
@@ -59,22 +58,6 @@ if TYPE_CHECKING:
 _LONGEST_REASON: Final = 200
 
 logger = structlog.get_logger("wigwag.ua")
-
-
-def warning(error: SdpError) -> tuple[tuple[str, str], ...]:
-    """Return the Warning of a response that refuses a session description (RFC 3261 section 20.43)."""
-    return (("Warning", error.warning.header("wigwag")),)
-
-
-class State(enum.Enum):
-    """How far a session is."""
-
-    NEW = "new"
-    CALLING = "calling"
-    OFFERED = "offered"
-    ACCEPTING = "accepting"
-    OPEN = "open"
-    ENDED = "ended"
 
 
 class ChatSession:
@@ -527,21 +510,6 @@ class ChatSession:
         assert self._line is not None
         if not self._arrivals.receive(event, self._line):
             self._outbox.receive(event, relayed=self._line.relayed)
-
-    def reported(self, message_id: str, status: int, reason: str, octets: tuple[int, int], total: int) -> None:
-        """Pass a REPORT on as it came."""
-        first, last = octets
-        self._endpoint.tell(
-            Reported(
-                session=self,
-                message_id=message_id,
-                status=status,
-                reason=reason,
-                first_octet=first,
-                last_octet=last,
-                total=total,
-            )
-        )
 
     def _send_what_waits(self) -> None:
         if self._line is not None and self._line.is_up and not self.held and self.state is State.OPEN:

@@ -21,9 +21,9 @@ from wigwag.runtime.ua_messages import OUTBOUND, SERVICE, SessionFields, convers
 from wigwag.ua.config import ApplicationSettings
 from wigwag.ua.endpoint.model import MediaWish
 from wigwag.ua.ports import Events
-from wigwag.ua.sessions.life import Start
 from wigwag.ua.sessions.ports import OwnedSession, Sessions
 from wigwag.ua.sessions.record import SessionRecord
+from wigwag.ua.sessions.starting import Start
 
 from .checking import is_content_type, message_id_of
 from .delivery import Delivery

@@ -9,14 +9,12 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import structlog
 
 from wigwag.api.ua.v1 import event_pb2
 from wigwag.errors import ConflictError, NotFoundError, OverloadedError, WigwagError
-from wigwag.protocols.sdp import Direction, FileTransfer
 from wigwag.store import AgentSession, Store
 from wigwag.ua.applications.registry import Applications
 from wigwag.ua.config import ApplicationSettings, UaSettings
@@ -29,48 +27,29 @@ from wigwag.ua.endpoint.model import (
     EndpointEvent,
     MediaWish,
     Opened,
-    OutgoingCall,
     OutgoingMessage,
     Ringing,
     Superseded,
 )
-from wigwag.ua.endpoint.session import ChatSession, State
+from wigwag.ua.endpoint.session import ChatSession
+from wigwag.ua.endpoint.states import State
 from wigwag.ua.messages.file_events import file_of
 from wigwag.ua.ports import Events
 
 from .owned import Owned, wish_text
 from .ports import Messages
 from .record import SessionRecord, timestamp
+from .starting import Start, call_of, file_wish, wish_for
 
 if TYPE_CHECKING:
     from .ownership import Ownership
 
 T = TypeVar("T")
-DEFAULT_RINGING: Final = 60.0
-LONGEST_RINGING: Final = 180.0
 _KEEP_UNTOLD: Final = 60.0
 """Seconds for which a session stays in the store that nobody was told of."""
 _GREETING_TYPE: Final = "text/plain;charset=utf-8"
 
 logger = structlog.get_logger("wigwag.ua")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """A session that an application wants."""
-
-    application: ApplicationSettings
-    session_id: str
-    from_uri: str
-    to_uri: str
-    display_name: str = ""
-    request_uri: str = ""
-    subject: str = ""
-    timeout: float = DEFAULT_RINGING
-    labels: Mapping[str, str] = field(default_factory=dict)
-    media: MediaWish = field(default_factory=MediaWish)
-    file: str = ""
-    """Id of the file transfer that it is for; empty: a chat."""
 
 
 class SessionLife:
@@ -237,7 +216,7 @@ class SessionLife:
         if self.draining:
             await self._take_back(record, created, Cause.POD_LOST)
             raise OverloadedError("this pod is about to end")
-        chat = self._endpoint.start(_call_of(wanted), token=created.token)
+        chat = self._endpoint.start(call_of(wanted), token=created.token)
         self._take(record, created.token, chat, wanted.application)
         self.counters["started"] += 1
         self._tell_changed(self._owned[record.id])
@@ -595,44 +574,3 @@ class SessionLife:
         if not task.cancelled() and (error := task.exception()) is not None:
             level = logger.warning if isinstance(error, WigwagError) else logger.error
             level("work on a session failed", reason=repr(error))
-
-
-def file_wish(application: ApplicationSettings, transfer: FileTransfer) -> MediaWish:
-    """Return what is wanted of MSRP to receive a file that was offered (RFC 5547 section 8.2.2)."""
-    return MediaWish(
-        accept_types=("*",),
-        accept_wrapped_types=(),
-        streams=True,
-        way=application.way,
-        file=transfer,
-        direction=Direction.RECVONLY,
-    )
-
-
-def _call_of(wanted: Start) -> OutgoingCall:
-    return OutgoingCall(
-        session_id=wanted.session_id,
-        from_uri=wanted.from_uri,
-        to_uri=wanted.to_uri,
-        display_name=wanted.display_name,
-        request_uri=wanted.request_uri,
-        media=wanted.media,
-        subject=wanted.subject,
-        timeout=min(wanted.timeout, LONGEST_RINGING),
-    )
-
-
-def wish_for(application: ApplicationSettings, settings: UaSettings, accept_types: tuple[str, ...] = ()) -> MediaWish:
-    """Return what an application wants of MSRP.
-
-    Args:
-        application: It.
-        settings: Of the user agent.
-        accept_types: Instead of the application's.
-    """
-    return MediaWish(
-        accept_types=accept_types or application.accept_types,
-        accept_wrapped_types=application.accept_wrapped_types,
-        max_size=settings.limits.message_bytes,
-        way=application.way,
-    )

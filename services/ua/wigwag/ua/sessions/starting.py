@@ -1,0 +1,73 @@
+"""A session that an application wants, and what it wants of MSRP."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from wigwag.protocols.sdp import Direction, FileTransfer
+from wigwag.ua.config import ApplicationSettings, UaSettings
+from wigwag.ua.endpoint.model import MediaWish, OutgoingCall
+
+DEFAULT_RINGING: Final = 60.0
+LONGEST_RINGING: Final = 180.0
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A session that an application wants."""
+
+    application: ApplicationSettings
+    session_id: str
+    from_uri: str
+    to_uri: str
+    display_name: str = ""
+    request_uri: str = ""
+    subject: str = ""
+    timeout: float = DEFAULT_RINGING
+    labels: Mapping[str, str] = field(default_factory=dict)
+    media: MediaWish = field(default_factory=MediaWish)
+    file: str = ""
+    """Id of the file transfer that it is for; empty: a chat."""
+
+
+def file_wish(application: ApplicationSettings, transfer: FileTransfer) -> MediaWish:
+    """Return what is wanted of MSRP to receive a file that was offered (RFC 5547 section 8.2.2)."""
+    return MediaWish(
+        accept_types=("*",),
+        accept_wrapped_types=(),
+        streams=True,
+        way=application.way,
+        file=transfer,
+        direction=Direction.RECVONLY,
+    )
+
+
+def call_of(wanted: Start) -> OutgoingCall:
+    """Return what the endpoint has to do."""
+    return OutgoingCall(
+        session_id=wanted.session_id,
+        from_uri=wanted.from_uri,
+        to_uri=wanted.to_uri,
+        display_name=wanted.display_name,
+        request_uri=wanted.request_uri,
+        media=wanted.media,
+        subject=wanted.subject,
+        timeout=min(wanted.timeout, LONGEST_RINGING),
+    )
+
+
+def wish_for(application: ApplicationSettings, settings: UaSettings, accept_types: tuple[str, ...] = ()) -> MediaWish:
+    """Return what an application wants of MSRP.
+
+    Args:
+        application: It.
+        settings: Of the user agent.
+        accept_types: Instead of the application's.
+    """
+    return MediaWish(
+        accept_types=accept_types or application.accept_types,
+        accept_wrapped_types=application.accept_wrapped_types,
+        max_size=settings.limits.message_bytes,
+        way=application.way,
+    )
