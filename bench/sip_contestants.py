@@ -48,6 +48,7 @@ def edge_environment(directory: Path, port: int, row: Row) -> dict[str, str]:
     return {
         "WIGWAG_NODE__DATA_DIR": str(directory / "data"),
         "WIGWAG_ADMIN__PORT": "0",
+        "WIGWAG_UA__API__PORT": "0",
         "WIGWAG_RELAY__LISTENERS": "[]",
         "WIGWAG_RELAY__SIP__LISTENERS": json.dumps(listeners),
         "WIGWAG_RELAY__SIP__DOMAINS": json.dumps([DOMAIN]),

@@ -18,7 +18,7 @@ import httpx
 from tests.support.admin_client import ADMIN
 from tests.support.certificates import Authority
 from tests.support.endpoint_plan import Relay
-from tests.support.node import WIGWAG, clean_environment, toml
+from tests.support.node import WIGWAG, clean_environment, toml, with_free_api_port
 from tests.support.processes import accepts_connections, wait_until
 
 NAME = "relay.test"
@@ -148,7 +148,8 @@ class Pod:
             listeners = [one if "port" in one else {**one, "port": self.sip_ports[one["kind"]]} for one in sip]
             relay["sip"] = {**relay["sip"], "listeners": listeners}
         node = {"data_dir": str(self.directory / "data"), "log_format": "json", **self._settings.get("node", {})}
-        return {**self._settings, "relay": relay, "node": node, "admin": {"port": self._admin_port}}
+        ports = {"admin": {"port": self._admin_port}, "ua": with_free_api_port(self._settings)}
+        return {**self._settings, "relay": relay, "node": node, **ports}
 
     def is_ready(self) -> bool:
         """Whether it takes clients.

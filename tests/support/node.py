@@ -89,9 +89,16 @@ def demo_environment(
     return {
         "WIGWAG_NODE__DATA_DIR": str(data_dir),
         "WIGWAG_ADMIN__PORT": "0",
+        "WIGWAG_UA__API__PORT": "0",
         "WIGWAG_RELAY__LISTENERS": json.dumps(layer["relay"]["listeners"]),
         "WIGWAG_RELAY__SIP__LISTENERS": json.dumps(layer["relay"]["sip"]["listeners"]),
     }
+
+
+def with_free_api_port(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of the user agent, which a node may host whether a test cares or not, with a free port."""
+    ua = settings.get("ua", {})
+    return {**ua, "api": {"port": 0, **ua.get("api", {})}}
 
 
 @contextmanager
@@ -184,7 +191,8 @@ def relay_node(
     """
     file, data_dir, log = directory / "wigwag.toml", directory / "data", directory / "node.log"
     node_settings = {"data_dir": str(data_dir), "log_format": "json", **settings.get("node", {})}
-    file.write_text(toml({**settings, "node": node_settings, "admin": {"port": 0, **(admin or {})}}))
+    ports = {"admin": {"port": 0, **(admin or {})}, "ua": with_free_api_port(settings)}
+    file.write_text(toml({**settings, "node": node_settings, **ports}))
     limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (descriptors,) * 2) if descriptors else None
     with log.open("ab") as output:
         process = subprocess.Popen(

@@ -62,6 +62,7 @@ def _environment(directory: Path, ports: dict[str, int], pair: tuple[str, str]) 
     return {
         "WIGWAG_NODE__DATA_DIR": str(directory / "data"),
         "WIGWAG_ADMIN__PORT": "0",
+        "WIGWAG_UA__API__PORT": "0",
         "WIGWAG_RELAY__LISTENERS": "[]",
         "WIGWAG_RELAY__SIP__LISTENERS": json.dumps([_listener(kind, port, pair) for kind, port in ports.items()]),
         "WIGWAG_RELAY__SIP__DOMAINS": json.dumps([DOMAIN, RESOLVABLE]),

@@ -384,6 +384,7 @@ SPANS = (RELAY_SEND, RELAY_DELIVER, RPC_SERVE, RPC_CALL)
 
 LOG_FIELDS = {
     "admin": "URL of the admin API",
+    "api": "URL for applications of the user agent",
     "brokers": "How many brokers Kafka has",
     "connection": "Number of a connection in this process",
     "details": "Of a status, in words",

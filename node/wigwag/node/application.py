@@ -186,7 +186,7 @@ class Node:
         if self._worker is not None and self._worker.number > 1:
             return  # The note is the first worker's, who has the ports of the settings.
         note = AdminNote(self.settings.node.data_dir)
-        note.write(server.url, self.rpc_target)
+        note.write(server.url, self.rpc_target, str(getattr(self.modules.get(UA), "url", "")))
         stack.callback(note.remove)
 
     def _commands(self, sharing: StatusSharing) -> Commands:

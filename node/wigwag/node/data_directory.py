@@ -31,9 +31,10 @@ class AdminNote:
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / "admin.json"
 
-    def write(self, url: str, rpc: str) -> None:
-        """Note where this process is reached: the admin API's URL, and ``host:port`` of gRPC."""
-        self.path.write_text(json.dumps({"url": url, "rpc": rpc, "process": os.getpid()}), encoding="utf-8")
+    def write(self, url: str, rpc: str, api: str = "") -> None:
+        """Note where this process is reached: the admin API's URL, ``host:port`` of gRPC, the URL for applications."""
+        noted = {"url": url, "rpc": rpc, "api": api, "process": os.getpid()}
+        self.path.write_text(json.dumps(noted), encoding="utf-8")
 
     def url(self) -> str | None:
         """Return where the node's admin API is; None when there is no note."""
@@ -42,6 +43,10 @@ class AdminNote:
     def rpc(self) -> str | None:
         """Return where the node's gRPC is, ``host:port``; None when there is no note."""
         return self._noted("rpc")
+
+    def api(self) -> str | None:
+        """Return the URL of the user agent's REST interface; None: there is no note, empty: it is not hosted."""
+        return self._noted("api")
 
     def _noted(self, what: str) -> str | None:
         try:

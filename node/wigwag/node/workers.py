@@ -61,6 +61,8 @@ class Worker:
         if self.number > 1:
             changes["admin"] = settings.admin.model_copy(update={"port": 0})
             changes["rpc"] = settings.rpc.model_copy(update={"port": 0})
+            api = settings.ua.api.model_copy(update={"port": 0})
+            changes["ua"] = settings.ua.model_copy(update={"api": api})
         return settings.model_copy(update=changes)
 
     def watch_parent(self, gone: Callable[[], None]) -> None:

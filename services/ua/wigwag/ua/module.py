@@ -231,7 +231,7 @@ class UaModule:
             watch=interfaces.watch,
         )
         await interfaces.serve(self.agent, self._messages.handover.serve)
-        self.rpc_services, self.commands = interfaces.rpc_services, interfaces.commands
+        self.rpc_services, self.commands, self.url = interfaces.rpc_services, interfaces.commands, interfaces.url
 
     async def _close(self) -> None:
         await self._life.close()

@@ -2,7 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
+from importlib.metadata import version
 from typing import Protocol, Self
+
+import structlog
 
 from wigwag.api.ua.v1 import ua_pb2
 from wigwag.bus import Bus
@@ -13,9 +16,15 @@ from wigwag.ua.ports import Agent
 
 from .authentication import Authenticator, FindKey
 from .feed import EventFeed
+from .jwt_tokens import JwtTokens
 from .pod_rpc import Deliver, Owner, PodServicer
 from .rpc import UaServicer
 from .watching import Watching
+
+CONNECTIONS = 2_000
+"""Of HTTP, WebSockets included."""
+
+logger = structlog.get_logger("wigwag.ua")
 
 
 class OwningAgent(Agent, Owner, Protocol):
@@ -34,17 +43,23 @@ class Interfaces:
     Attributes:
         rpc_services: For the node; empty before ``serve``.
         commands: Likewise.
+        url: Where REST and WebSocket are; empty before ``serve``.
+
+    Raises:
+        ConfigurationError: A setting of ``ua.api`` can't be used.
     """
 
     def __init__(self, settings: UaSettings, *, bus: Bus, find_key: FindKey, ready: Callable[[], bool]) -> None:
         self._settings = settings
         self._ready = ready
-        self._authenticator = Authenticator(settings.api, find_key)
+        tokens = JwtTokens(settings.api.jwt) if settings.api.jwt is not None else None
+        self._authenticator = Authenticator(settings.api, find_key, tokens)
         self._feed = EventFeed(bus)
         self._watching = Watching(bus, self._feed)
         self._stack = AsyncExitStack()
         self.rpc_services: Sequence[RpcService] = ()
         self.commands: Sequence[Command] = ()
+        self.url = ""
 
     async def __aenter__(self) -> Self:
         """Begin to read events."""
@@ -59,13 +74,33 @@ class Interfaces:
         """Yield events of an application; empty: of all."""
         return self._watching.watch(application, request)
 
-    async def serve(self, agent: OwningAgent, deliver: Deliver | None = None) -> None:
+    async def serve(self, agent: OwningAgent, deliver: Deliver) -> None:
         """Open what applications and other pods come to.
 
         Args:
             agent: The use cases.
-            deliver: Takes messages that other pods accepted; None: no other pod comes.
+            deliver: Takes messages that other pods accepted.
+
+        Raises:
+            ConfigurationError: The address of ``ua.api`` can't be bound, or its certificate can't be used.
         """
-        self.rpc_services = (UaServicer(agent, self._authenticator).served(self._ready),)
-        if deliver is not None:
-            self.rpc_services += (PodServicer(agent, deliver).served(self._ready),)
+        self.rpc_services = (
+            UaServicer(agent, self._authenticator).served(self._ready),
+            PodServicer(agent, deliver).served(self._ready),
+        )
+        await self._serve_http(agent)
+
+    async def _serve_http(self, agent: Agent) -> None:
+        # Not at the top: what serves HTTP takes a moment to load, which commands that run no node are spared.
+        from wigwag.runtime.http_server import HttpServer, HttpServerOptions
+
+        from .web import web_application
+
+        api = self._settings.api
+        options = HttpServerOptions(
+            setting="ua.api", host=api.host, port=api.port, certificate=api.certificate, connections=CONNECTIONS
+        )
+        application = web_application(self._settings, agent, self._authenticator, version=version("wigwag"))
+        server = await self._stack.enter_async_context(HttpServer(options, application))
+        self.url = server.url
+        logger.info("applications are served", api=self.url)

@@ -194,7 +194,7 @@ def _keys_of(content: bytes) -> Mapping[str, tuple[str, Any]]:
         try:
             found[str(each.get("kid", ""))] = algorithm, jwt.PyJWK.from_dict(each, algorithm).key
         except (jwt.PyJWTError, ValueError, TypeError):
-            logger.warning("a key of the identity provider can't be used", details=algorithm)
+            logger.warning("a key of the identity provider can't be used", reason=f"no {algorithm} key")
     return found
 
 
