@@ -18,7 +18,9 @@ from .names import RPC_CALL, RPC_METHOD, RPC_SERVE, RPC_STATUS
 from .traceparent import HEADER, as_metadata, from_metadata
 from .tracing import SILENT, Span, Tracing
 
-_CURRENT: ContextVar[Span] = ContextVar("wigwag_span", default=SILENT)
+UNDECIDED = Span(None, "")
+"""A silent span where nobody has decided yet: a trace may begin below it."""
+_CURRENT: ContextVar[Span] = ContextVar("wigwag_span", default=UNDECIDED)
 
 
 class TraceInterceptors(NamedTuple):
@@ -38,7 +40,7 @@ def trace_interceptors(tracing: Tracing) -> TraceInterceptors:
 
 
 def current_span() -> Span:
-    """Return the span of the call that is being answered, or the one of ``using``; a silent one elsewhere."""
+    """Return the span of the call that is being answered, or the one of ``using``; ``UNDECIDED`` elsewhere."""
     return _CURRENT.get()
 
 
@@ -78,10 +80,20 @@ class _Serving(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         if handler is None or handler.unary_unary is None:
             return handler
         parent = from_metadata(handler_call_details.invocation_metadata)
-        if parent is None and not self._tracing.sampled():
+        if parent is None and not self._tracing.sampling:
             return handler
-        handle = self._traced(handler.unary_unary, handler_call_details.method, parent)
+        handle = self._decided(handler.unary_unary, handler_call_details.method, parent)
         return grpc.unary_unary_rpc_method_handler(handle, handler.request_deserializer, handler.response_serializer)
+
+    def _decided(self, handle: Handler, method: str, parent: str | None) -> Handler:
+        if parent is not None or self._tracing.sampled():
+            return self._traced(handle, method, parent)
+
+        async def handle_silently(request: Any, context: Any) -> Any:
+            _CURRENT.set(SILENT)
+            return await handle(request, context)
+
+        return handle_silently
 
     def _traced(self, handle: Handler, method: str, parent: str | None) -> Handler:
         async def handle_in_span(request: Any, context: Any) -> Any:

@@ -10,7 +10,10 @@ from wigwag.bus import Bus, Message, RecordTooLargeError
 from wigwag.database.ledger import LedgerEvent, State
 
 from .events import MESSAGE_STATES, PAGER_INBOUND, PAGER_RESULTS, SESSIONS_EVENTS, SESSIONS_OUTBOUND, envelope
+from .names import LEDGER_PUBLISH
 from .pager_events import OUTBOUND, pager_records
+from .traceparent import from_headers
+from .tracing import Tracing
 from .ua_events import ua_records
 from .ua_messages import SERVICE as UA
 
@@ -34,10 +37,12 @@ class LedgerEvents:
     Args:
         bus: The bus; its topics are declared here.
         pod: This process.
+        tracing: Begins spans.
     """
 
-    def __init__(self, bus: Bus, pod: str) -> None:
+    def __init__(self, bus: Bus, pod: str, tracing: Tracing | None = None) -> None:
         self._bus = bus
+        self._tracing = tracing or Tracing()
         self._pod = pod
         bus.declare(MESSAGE_STATES, PAGER_INBOUND, PAGER_RESULTS, SESSIONS_OUTBOUND, SESSIONS_EVENTS)
 
@@ -64,6 +69,15 @@ class LedgerEvents:
             yield MESSAGE_STATES.name, self._message(event)
 
     async def _publish(self, topic: str, pairs: Sequence[tuple[LedgerEvent, Message]]) -> None:
+        traced = (from_headers(message.headers) for _, message in pairs if message.headers)
+        spans = [self._tracing.begin(LEDGER_PUBLISH, parent) for parent in traced if parent]
+        try:
+            await self._publish_together(topic, pairs)
+        finally:
+            for span in spans:
+                span.end()
+
+    async def _publish_together(self, topic: str, pairs: Sequence[tuple[LedgerEvent, Message]]) -> None:
         try:
             await self._bus.publish_many(topic, [message for _, message in pairs])
         except RecordTooLargeError:

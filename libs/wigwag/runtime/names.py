@@ -377,10 +377,37 @@ RELAY_DELIVER = SpanName(
     "From a SEND's way out of a pod link until the receiver's response, at the pod that holds the receiver",
     (OCTETS, STATUS, POD),
 )
+UA_ACCEPT = SpanName(
+    "wigwag.ua.accept",
+    SpanKind.INTERNAL,
+    "From an application's message being handed in until it is durable or refused",
+    (MESSAGE_ID, OCTETS),
+)
+UA_DELIVER = SpanName(
+    "wigwag.ua.deliver",
+    SpanKind.INTERNAL,
+    "From a durable message's turn, at the pod that owns its session, until its outcome is in the ledger",
+    (MESSAGE_ID,),
+)
+UA_SEND = SpanName(
+    "wigwag.ua.send",
+    SpanKind.CLIENT,
+    "From a message being given to MSRP until its REPORT, or its 200 where no relay is on the path",
+    (MESSAGE_ID, OCTETS, STATUS),
+)
+UA_RECEIVE = SpanName(
+    "wigwag.ua.receive",
+    SpanKind.SERVER,
+    "From a SIP user's message being here until it is durable and answered",
+    (MESSAGE_ID, OCTETS),
+)
+LEDGER_PUBLISH = SpanName(
+    "wigwag.ledger.publish", SpanKind.INTERNAL, "States of a message being published until the bus has them"
+)
 RPC_SERVE = SpanName("wigwag.rpc.serve", SpanKind.SERVER, "A unary gRPC call being answered", (RPC_METHOD, RPC_STATUS))
 RPC_CALL = SpanName("wigwag.rpc.call", SpanKind.CLIENT, "A unary gRPC call being made", (RPC_METHOD, RPC_STATUS))
 
-SPANS = (RELAY_SEND, RELAY_DELIVER, RPC_SERVE, RPC_CALL)
+SPANS = (RELAY_SEND, RELAY_DELIVER, UA_ACCEPT, UA_DELIVER, UA_SEND, UA_RECEIVE, LEDGER_PUBLISH, RPC_SERVE, RPC_CALL)
 
 LOG_FIELDS = {
     "admin": "URL of the admin API",

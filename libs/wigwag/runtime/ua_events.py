@@ -8,6 +8,7 @@ from wigwag.bus import Message
 from wigwag.database.ledger import LedgerEvent, State
 
 from .events import SESSIONS_EVENTS, SESSIONS_OUTBOUND, envelope, moment
+from .traceparent import as_header
 from .ua_messages import INBOUND, OUTBOUND, SessionFields, fields_of, message_of
 
 
@@ -20,13 +21,14 @@ def ua_records(event: LedgerEvent, pod: str) -> Iterator[tuple[str, Message]]:
     row = event.row
     fields = fields_of(row.headers)
     key = fields.session_id
+    headers = dict(as_header(fields.traceparent)) if fields.traceparent else {}
     if row.direction == OUTBOUND and event.state is State.ACCEPTED and row.state is State.ACCEPTED and not row.owner:
         outbound = SessionOutbound(session_id=key, ledger_id=row.id)
         value = envelope(outbound, event_id=row.id, at=event.at, pod=pod, version=event.version)
-        yield SESSIONS_OUTBOUND.name, Message(value, key=key)
+        yield SESSIONS_OUTBOUND.name, Message(value, key=key, headers=headers)
     told = event_of(event, fields)
     value = envelope(SessionEvent(event=told), event_id=told.event_id, at=event.at, pod=pod, version=event.version)
-    yield SESSIONS_EVENTS.name, Message(value, key=key)
+    yield SESSIONS_EVENTS.name, Message(value, key=key, headers=headers)
 
 
 def event_of(event: LedgerEvent, fields: SessionFields) -> event_pb2.Event:

@@ -14,6 +14,7 @@ from wigwag.database.ledger import Headers, LedgerEvent, LedgerRow, State
 from wigwag.database.ledger.states import FIRST_VERSION
 
 from .events import moment
+from .traceparent import HEADER
 
 SERVICE: Final = "ua"
 """Service of these rows."""
@@ -36,6 +37,9 @@ CPIM: Final = "cpim"
 """Row header, one for each of message/cpim: ``name: value`` (RFC 3862 section 3)."""
 SIZE: Final = "size"
 """Row header: octets of a body that is a blob."""
+
+TRACEPARENT: Final = HEADER
+"""Row header: where the message's trace goes on (W3C Trace Context); left out: it is not traced."""
 
 STATES: Final = {
     State.ACCEPTED: message_pb2.DELIVERY_STATE_ACCEPTED,
@@ -67,6 +71,8 @@ class SessionFields:
     """Headers of message/cpim, in order; empty: it was not, and is not to be, wrapped."""
     size: int | None = None
     """Octets of a body that is a blob; None: the row holds the body."""
+    traceparent: str = ""
+    """Where the message's trace goes on; empty: it is not traced."""
 
 
 def conversation_of(session_id: str) -> str:
@@ -92,6 +98,8 @@ def _headers(fields: SessionFields) -> Iterator[tuple[str, str]]:
         yield CPIM, f"{name}: {value}"
     if fields.size is not None:
         yield SIZE, str(fields.size)
+    if fields.traceparent:
+        yield TRACEPARENT, fields.traceparent
 
 
 def fields_of(headers: Headers) -> SessionFields:
@@ -110,7 +118,17 @@ def fields_of(headers: Headers) -> SessionFields:
         notifications=notifications_of(single[NOTIFICATIONS]) if NOTIFICATIONS in single else frozenset(),
         cpim=tuple(cpim),
         size=int(size) if size.isascii() and size.isdigit() else None,
+        traceparent=single.get(TRACEPARENT, ""),
     )
+
+
+def same_headers(one: Headers, other: Headers) -> bool:
+    """Tell whether two rows are of the same message as far as headers go: its trace is none of its content."""
+    return one == other or _untraced(one) == _untraced(other)
+
+
+def _untraced(headers: Headers) -> Headers:
+    return tuple(pair for pair in headers if pair[0] != TRACEPARENT)
 
 
 def notifications_of(value: str) -> frozenset[str]:

@@ -99,7 +99,7 @@ class Node:
             store = await stack.enter_async_context(open_store(self.settings.redis, self.status.availability(STORE)))
             bus = await self._open_bus(stack)
             telemetry.register(lambda: bus_readings(bus))
-            ledger = await stack.enter_async_context(self._open_ledger(database, bus))
+            ledger = await stack.enter_async_context(self._open_ledger(database, bus, observing.tracing))
             telemetry.register(lambda: ledger_readings(ledger))
             surroundings = Surroundings(
                 self.settings,
@@ -131,9 +131,9 @@ class Node:
         logger.info("node is running", services=list(self.modules), admin=self.admin_url, rpc=self.rpc_target)
         return self
 
-    def _open_ledger(self, database: Database, bus: Bus) -> AbstractAsyncContextManager[Ledger]:
+    def _open_ledger(self, database: Database, bus: Bus, tracing: Tracing) -> AbstractAsyncContextManager[Ledger]:
         writes = bool(self.settings.relay.sip.listeners) or UA in self._services
-        return open_ledger(database, bus, self.pod, self.status, sweeps=writes)
+        return open_ledger(database, bus, self.pod, self.status, tracing, sweeps=writes)
 
     async def _open_applications(self, stack: AsyncExitStack, database: Database) -> "KnownApplications":
         # Commands that run no node are spared the time that the relay takes to load.

@@ -12,6 +12,7 @@ from wigwag.runtime.ledger_events import LedgerEvents
 from wigwag.runtime.ledger_sweeper import LedgerSweeper
 from wigwag.runtime.names import LEDGER_COUNTERS, LEDGER_WAITING
 from wigwag.runtime.telemetry import Reading
+from wigwag.runtime.tracing import Tracing
 
 from .node_status import LEDGER, NodeStatus
 
@@ -21,7 +22,7 @@ LOOK = 1.0
 
 @asynccontextmanager
 async def open_ledger(
-    database: Database, bus: Bus, pod: str, status: NodeStatus, *, sweeps: bool
+    database: Database, bus: Bus, pod: str, status: NodeStatus, tracing: Tracing, *, sweeps: bool
 ) -> AsyncIterator[Ledger]:
     """Open the ledger until the context ends.
 
@@ -30,6 +31,7 @@ async def open_ledger(
         bus: Where its events go.
         pod: Id of this process.
         status: Shows how the sweep is.
+        tracing: Begins spans.
         sweeps: Whether events of its rows are sent to the bus: a service of this process writes messages.
     """
     async with Ledger(database, clock=wall) as ledger:
@@ -37,7 +39,7 @@ async def open_ledger(
             yield ledger
             return
         blobs = BlobStore(database, clock=wall)
-        sweeper = LedgerSweeper(ledger, LedgerEvents(bus, pod), holder=pod, blobs=blobs)
+        sweeper = LedgerSweeper(ledger, LedgerEvents(bus, pod, tracing), holder=pod, blobs=blobs)
         tasks = [asyncio.create_task(sweeper.run()), asyncio.create_task(_show(sweeper, status))]
         try:
             yield ledger

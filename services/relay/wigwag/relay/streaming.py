@@ -9,12 +9,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import FailureReport, RequestHead
-from wigwag.runtime.names import MESSAGE_ID, OCTETS, RELAY_SEND
-from wigwag.runtime.tracing import SILENT
+from wigwag.runtime.names import OCTETS
 
 from .datapath import LARGEST_WHOLE
 from .destination import Destination, Holding, Question
-from .traced import Traced, end
+from .traced import Traced, begun, end, fields_onward
 
 if TYPE_CHECKING:
     from .hop import Hop
@@ -48,9 +47,8 @@ class SendChunk:
         self._forwarded = self._reported = False
         self._dropped = 0
         self.failed: tuple[int, str] | None = None
-        self._span = (
-            hop.relay.tracing.begin(RELAY_SEND, None, {MESSAGE_ID: self.message_id}) if hop.trace_next else SILENT
-        )
+        self._span = begun(hop, head)
+        self._raw_fields = b""
         byte_range = head.byte_range
         self._start = self._next = byte_range.start if byte_range is not None else 1
         total = byte_range.total if byte_range is not None else None
@@ -74,6 +72,7 @@ class SendChunk:
         if self._route is None:
             self._hop.relay.message_continues(route.session, self.message_id)
         self._route = route
+        self._raw_fields = fields_onward(self._head, route, self._span)
 
     def fail(self, status: int, reason: str) -> None:
         """Stop forwarding; the rest of the chunk is drained, and so is the rest of the message."""
@@ -221,7 +220,7 @@ class SendChunk:
         assert route is not None
         destination = route.destination
         transaction_id = relay.next_transaction_id()
-        fields = head.raw_fields if whole else self._fields(len(body))
+        fields = self._raw_fields if whole else self._fields(len(body))
         content = b"\r\n" + body + b"\r\n" if head.has_body else b""
         frame = b"MSRP %b SEND\r\n%b%b%b-------%b%b\r\n" % (
             transaction_id, route.paths, fields, content, transaction_id, flag.encode()
@@ -252,7 +251,7 @@ class SendChunk:
     def _fields(self, octets: int) -> bytes:
         """Return the header fields with the Byte-Range of a sub-chunk that begins at the next octet."""
         byte_range = b"Byte-Range: %d-%d/%b" % (self._next, self._next + octets - 1, self._total)
-        lines = self._head.raw_fields.split(b"\r\n")
+        lines = self._raw_fields.split(b"\r\n")
         for index, line in enumerate(lines):
             if line[:11].lower() == b"byte-range:":
                 lines[index] = byte_range

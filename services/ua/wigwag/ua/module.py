@@ -201,6 +201,7 @@ class UaModule:
             events=events,
             settings=self._settings,
             wall=self._members.wall,
+            tracing=self._tracing,
             open_call=lambda pod: channels.stub(pod).Deliver,
             bus=self._bus,
         )

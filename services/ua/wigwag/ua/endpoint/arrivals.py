@@ -15,6 +15,7 @@ from wigwag.protocols.msrp import (
 )
 
 from .line import MediaLine
+from .media import TRACEPARENT
 from .model import EndpointEvent, Received, Reported, StreamBegan, StreamEnded, StreamPiece
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Arrivals:
                 fields=event.fields,
                 accept=accept,
                 refuse=refuse,
+                traceparent=(event.get(TRACEPARENT) or "") if line.carries_traces else "",
             )
         )
 

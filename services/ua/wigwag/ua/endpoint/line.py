@@ -121,6 +121,11 @@ class MediaLine:
         return self._session is not None and self._session.binding is not None and self._client is not None
 
     @property
+    def carries_traces(self) -> bool:
+        """Whether our own relay is at the other end of the connection."""
+        return isinstance(self.way, RelayWay) and self.way.fencing
+
+    @property
     def path(self) -> tuple[str, ...]:
         """Our path for SDP: relays, outermost first, then our own URI."""
         return tuple(map(str, (*self._relays, self._own)))

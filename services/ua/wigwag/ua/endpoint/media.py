@@ -15,6 +15,10 @@ FENCING_TOKEN: Final = "Fencing-Token"  # noqa: S105 - a header's name
 """Header of our AUTH at our own relay: an AUTH with a lower number is refused (DESIGN.md section 6)."""
 
 
+TRACEPARENT: Final = "Traceparent"
+"""Header of SENDs between us and our own relay, by which a trace goes on (W3C Trace Context)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayWay:
     """A relay that our sessions are behind."""

@@ -83,6 +83,8 @@ class OutgoingMessage:
     success_report: bool = True
     failure_report: FailureReport = FailureReport.YES
     fields: Fields = ()
+    traceparent: str = ""
+    """Where its trace goes on: told to our own relay only; empty: it is not traced."""
 
 
 class Settlement(enum.Enum):
@@ -218,6 +220,8 @@ class Received:
     """Answer 200, and the success REPORT if one was asked for."""
     refuse: Callable[[int, str], None]
     """Answer with an MSRP status and comment."""
+    traceparent: str = ""
+    """Where its trace goes on, as our own relay says; empty: it is not traced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

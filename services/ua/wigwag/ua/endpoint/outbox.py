@@ -15,6 +15,7 @@ from wigwag.protocols.msrp import (
 
 from .causes import settlement_of_failure
 from .line import MediaLine
+from .media import TRACEPARENT
 from .model import OutgoingMessage, Settlement
 
 Settle = Callable[[str, Settlement, int, str], None]
@@ -120,6 +121,9 @@ class Outbox:
         if client is None or session is None:
             return
         unsettled.may_have_left = unsettled.on_its_way = True
+        fields = message.fields
+        if message.traceparent and line.carries_traces:
+            fields = (*fields, (TRACEPARENT, message.traceparent))
         try:
             client.send_message(
                 session,
@@ -129,7 +133,7 @@ class Outbox:
                 success_report=message.success_report,
                 failure_report=message.failure_report,
                 message_id=message.message_id,
-                fields=message.fields,
+                fields=fields,
             )
         except WigwagError as error:
             unsettled.on_its_way = False

@@ -10,7 +10,18 @@ from typing import Final
 from wigwag.api.ua.v1 import message_pb2, ua_pb2
 from wigwag.database.ledger import MAX_BODY, Ledger, LedgerRow, NewMessage, Refusal, State, Verdict
 from wigwag.errors import ConflictError, InvalidRequestError, OverloadedError, WigwagError
-from wigwag.runtime.ua_messages import OUTBOUND, SERVICE, STATES, SessionFields, conversation_of, headers_of, names_of
+from wigwag.runtime.names import MESSAGE_ID
+from wigwag.runtime.tracing import SILENT, Span
+from wigwag.runtime.ua_messages import (
+    OUTBOUND,
+    SERVICE,
+    STATES,
+    SessionFields,
+    conversation_of,
+    headers_of,
+    names_of,
+    same_headers,
+)
 from wigwag.ua.config import ApplicationSettings, UaLimits
 from wigwag.ua.ports import Outcome
 from wigwag.ua.sessions.ports import Sessions
@@ -20,6 +31,7 @@ from .checking import check, message_id_of
 from .delivery import Delivery
 from .flow import Flow, Outgoing, Stage
 from .inbox import BLOB_SPARE
+from .spans import Spans
 from .staging import Blobs
 from .wrapping import check_wrapping
 
@@ -37,6 +49,7 @@ class _New:
     outgoing: Outgoing | None = None
     """Its place in the queue; None: this pod does not send it, or it is there already."""
     future: "asyncio.Future[Verdict] | None" = None
+    span: Span = SILENT
 
 
 class Outbound:
@@ -49,6 +62,7 @@ class Outbound:
         delivery: Sends those of sessions of this pod.
         limits: What a message, and a session, may take.
         wall: Seconds since 1970, by the store's clock.
+        spans: Of those that are traced.
         hand_over: Told session and id of each message that another pod has to send.
     """
 
@@ -61,6 +75,7 @@ class Outbound:
         *,
         limits: UaLimits,
         wall: Callable[[], float],
+        spans: Spans,
         hand_over: Callable[[str, str], None],
     ) -> None:
         self.uncertain: dict[str, tuple[Flow, Outgoing]] = {}
@@ -72,6 +87,7 @@ class Outbound:
         self._delivery = delivery
         self._limits = limits
         self._wall = wall
+        self._spans = spans
         self._hand_over = hand_over
 
     async def accept(
@@ -159,6 +175,9 @@ class Outbound:
         )
         if fields.cpim:
             check_wrapping(record, fields, message.content_type)
+        span = self._spans.accepting(len(body))
+        if span.traceparent:
+            fields = replace(fields, traceparent=span.traceparent)
         new = NewMessage(
             id=message_id_of(record.id, message.idempotency_key),
             conversation=conversation_of(record.id),
@@ -172,7 +191,8 @@ class Outbound:
             expires=_expires(message, application, now),
             claim=claim,
         )
-        return _New(index, new, fields)
+        span.set(MESSAGE_ID, new.id)
+        return _New(index, new, fields, span=span)
 
     # Bodies
 
@@ -213,8 +233,9 @@ class Outbound:
             self._queue(flow, good)
         try:
             futures = self._ledger.accept([new.message for new in good])
-        except WigwagError:
+        except WigwagError as error:
             for new in good:
+                new.span.end(error=str(error))
                 if flow is not None and new.outgoing is not None:
                     flow.forget(new.outgoing)
             raise
@@ -248,9 +269,11 @@ class Outbound:
             try:
                 verdict = await new.future
             except WigwagError as error:
+                new.span.end(error=str(error))
                 outcomes[new.index] = Outcome(error=error)
                 self._not_committed(flow, new, error)
                 continue
+            new.span.end()
             if verdict.refusal is Refusal.DUPLICATE:
                 duplicates.append(new)
                 continue
@@ -332,13 +355,14 @@ class Outbound:
 
     async def _duplicate(self, message: NewMessage, body: bytes, row: LedgerRow) -> Outcome:
         same = row.conversation == message.conversation and row.content_type == message.content_type
+        same = same and same_headers(row.headers, message.headers)
         if row.blob is None:
-            same = same and row.body == body and row.headers == message.headers
+            same = same and row.body == body
         elif same:
             blob = message.blob
             found = (await self._blobs.info(row.blob)).sha256
             mine = (await self._blobs.info(blob)).sha256 if blob is not None else hashlib.sha256(body).hexdigest()
-            same = row.headers == message.headers and found == mine
+            same = found == mine
         if not same:
             return Outcome(error=ConflictError("idempotency_key: it stands for another message"))
         return Outcome(message_id=row.id, duplicate=True, state=STATES[row.state])

@@ -1,7 +1,7 @@
 """What a message of the peer is: looked at and unwrapped before anything is done with it (RFC 3862, 5438, 3994)."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from wigwag.errors import RemoteProtocolError
@@ -138,6 +138,11 @@ def content_of(
         fields=fields_for(session_id, application, message_id, message),
         message=message,
     )
+
+
+def traced(content: Content, traceparent: str) -> Content:
+    """Return a message that is traced."""
+    return replace(content, fields=replace(content.fields, traceparent=traceparent))
 
 
 def fields_for(session_id: str, application: str, message_id: str, message: CpimMessage) -> SessionFields:

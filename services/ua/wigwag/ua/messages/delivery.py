@@ -36,6 +36,7 @@ from .checking import unacceptable
 from .edits import Edits
 from .flow import Flow, Outgoing, Stage
 from .recent import Recent
+from .spans import Journey, Spans
 from .staging import Blobs, stage
 from .wrapping import head_of, is_wrapped
 
@@ -63,6 +64,7 @@ class Delivery:
         blobs: Large bodies.
         in_flight: Messages of a session that are on their way at once.
         wall: Seconds since 1970, by the store's clock.
+        spans: Of messages that are traced.
         spawn: Runs work in the background.
 
     Attributes:
@@ -81,6 +83,7 @@ class Delivery:
         *,
         in_flight: int,
         wall: Callable[[], float],
+        spans: Spans,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self.recent = Recent(20_000)
@@ -94,6 +97,7 @@ class Delivery:
         self._blobs = blobs
         self._in_flight = in_flight
         self._wall = wall
+        self._spans = spans
         self._spawn = spawn
         self._flows: dict[str, Flow] = {}
         self._to_pump: dict[str, Flow] = {}
@@ -168,6 +172,8 @@ class Delivery:
         """Claim it if it is not ours yet, else send it; False: nothing can be sent at this moment."""
         flow.queue.popleft()
         flow.flying += 1
+        if message.fields.traceparent and message.journey is None:
+            message.journey = self._spans.journey(message.fields.traceparent, message.id)
         if message.claimed:
             return self._send(flow, message)
         message.stage = Stage.CLAIMING
@@ -184,6 +190,7 @@ class Delivery:
             flow.flying -= 1
             if verdict.refusal is Refusal.TRANSITION:
                 self.recent.add(message.id)
+            _leave(message)
             flow.forget(message)
         else:
             message.claimed, message.attempt = self._wall(), verdict.attempt
@@ -199,6 +206,7 @@ class Delivery:
 
     def give_back(self, flow: Flow, message: Outgoing) -> None:
         """Take our claim back from a message that was not sent by us."""
+        _leave(message)
         flow.forget(message)
         self._edits.put(Release(id=message.id, token=flow.own.token, attempt=message.attempt))
 
@@ -238,14 +246,21 @@ class Delivery:
             head = head_of(record, message.id, message.fields, content_type, message.accepted)
             content_type = CPIM_TYPE
         staged = message.staged
+        traceparent = message.journey.sent(message.size) if message.journey is not None else ""
         if staged is None:
             body = message.body or b""
-            return OutgoingMessage(message_id=message.id, content_type=content_type, body=head + body if head else body)
+            return OutgoingMessage(
+                message_id=message.id,
+                content_type=content_type,
+                body=head + body if head else body,
+                traceparent=traceparent,
+            )
         return OutgoingMessage(
             message_id=message.id,
             content_type=content_type,
             body=partial(staged.open, head),
             total=len(head) + staged.size,
+            traceparent=traceparent,
         )
 
     async def _stage(self, flow: Flow, message: Outgoing, blob: str) -> None:
@@ -274,6 +289,9 @@ class Delivery:
         if flow is None or message is None or message.stage is not Stage.SENT:
             return
         flow.flying -= 1
+        if message.journey is not None:
+            problem = "" if event.settlement is Settlement.DELIVERED else event.reason or event.settlement.value
+            message.journey.settled(event.status, problem)
         self._outcome(flow, message, _STATES[event.settlement], event.status, event.reason)
         self.pump_soon(flow)
 
@@ -291,9 +309,13 @@ class Delivery:
         change = Change(
             id=message.id, version=1, state=state, token=flow.own.token, status=status or None, reason=reason
         )
-        self._edits.put(change, self._changed)
+        self._edits.put(change, partial(self._changed, message.journey) if message.journey is not None else self._told)
 
-    def _changed(self, verdict: Verdict) -> None:
+    def _changed(self, journey: Journey, verdict: Verdict) -> None:
+        journey.over("" if verdict.state is State.DELIVERED else str(verdict.state))
+        self._told(verdict)
+
+    def _told(self, verdict: Verdict) -> None:
         if not verdict.done:
             self.counters["late"] += 1
 
@@ -438,7 +460,7 @@ class Delivery:
         state = State.UNCONFIRMED if row.doubts else State.FAILED
         self.recent.add(row.id)
         edit: Edit = Change(id=row.id, version=row.version, state=state, token=token, reason=reason)
-        self._edits.put(edit, self._changed)
+        self._edits.put(edit, self._told)
 
     def close(self) -> None:
         """Give back what is held; the messages are in the ledger."""
@@ -451,5 +473,12 @@ class Delivery:
             del self._flows[flow.own.record.id]
         for message in list(flow.known.values()):
             if message.stage is not Stage.CLAIMING:
+                _leave(message)
                 flow.forget(message)
         flow.queue.clear()
+
+
+def _leave(message: Outgoing) -> None:
+    """Another pod goes on with a message, or the ledger has ended it."""
+    if message.journey is not None:
+        message.journey.over("left to another owner")

@@ -9,6 +9,7 @@ from wigwag.database.ledger import LedgerRow
 from wigwag.runtime.ua_messages import SessionFields, fields_of
 from wigwag.ua.sessions.ports import OwnedSession
 
+from .spans import Journey
 from .staging import Staged
 
 
@@ -43,6 +44,8 @@ class Outgoing:
     """Whether an attempt of another owner may have arrived."""
     postponed: bool = False
     staged: Staged | None = None
+    journey: Journey | None = None
+    """Its spans, if it is traced."""
 
     @classmethod
     def of(cls, row: LedgerRow) -> "Outgoing":

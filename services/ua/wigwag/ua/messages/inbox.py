@@ -19,6 +19,7 @@ from wigwag.database.ledger import MAX_BODY, Change, Ledger, LedgerRow, NewMessa
 from wigwag.errors import ConflictError, WigwagError
 from wigwag.protocols.cpim import CpimMessage
 from wigwag.protocols.imdn import NotificationType, Status
+from wigwag.runtime.tracing import SILENT, Span
 from wigwag.runtime.ua_messages import INBOUND, SERVICE, conversation_of, fields_of, headers_of
 from wigwag.ua.sessions.ports import OwnedSession, Sessions
 
@@ -57,6 +58,7 @@ class Arrived:
     """Where its body is, if it came in pieces."""
     row_id: str = field(default="")
     salt: bytes = b""
+    span: Span = SILENT
 
 
 class Inbox:
@@ -120,6 +122,7 @@ class Inbox:
         """Ask the peer to send a message another time."""
         self.counters["refused"] += 1
         arrived.refuse(*TRY_LATER)
+        arrived.span.end(error=TRY_LATER[1])
 
     async def run(self) -> None:
         """Work off what comes until cancelled."""
@@ -224,6 +227,7 @@ class Inbox:
     def _kept(self, arrived: Arrived, verdict: Verdict) -> None:
         self.counters["received"] += 1
         arrived.accept()
+        arrived.span.end()
         # Before the row says that it was handed on: a row that does not has to be looked at by whoever takes over.
         self._delivered(arrived.own, arrived.row_id, verdict.version, arrived.content.message)
 
@@ -256,6 +260,7 @@ class Inbox:
                 continue
             self.counters["repeated"] += 1
             each.accept()
+            each.span.end()
             if row is not None and row.state is State.ACCEPTED:
                 self._delivered(each.own, row.id, row.version, each.content.message)
 

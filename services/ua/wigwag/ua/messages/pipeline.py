@@ -20,6 +20,7 @@ from wigwag.protocols.imdn import Imdn, NotificationType, Status
 from wigwag.protocols.iscomposing import IsComposing
 from wigwag.runtime.clock import monotonic
 from wigwag.runtime.events import SESSIONS_OUTBOUND
+from wigwag.runtime.tracing import SILENT, Tracing
 from wigwag.runtime.ua_messages import fields_of
 from wigwag.ua.config import ApplicationSettings, UaSettings
 from wigwag.ua.endpoint.model import (
@@ -37,7 +38,7 @@ from wigwag.ua.sessions.record import SessionRecord
 
 from .accepting import Outbound
 from .composing import Composing
-from .content import RefusedError, check_type, content_of, read, wrapping_of
+from .content import RefusedError, check_type, content_of, read, traced, wrapping_of
 from .delivery import Delivery
 from .edits import Edits
 from .file_arrivals import FileArrivals
@@ -45,6 +46,7 @@ from .files import Files, StartSession
 from .handover import GROUP, HandOver, OpenCall
 from .inbox import BLOB_SPARE, Arrived, Inbox
 from .notifications import Notice, Notifications
+from .spans import Spans
 from .staging import BlobInfo, Blobs
 from .streams import Streams
 from .telling import session_event
@@ -67,6 +69,7 @@ class MessagePipeline:
         settings: Of the user agent.
         wall: Seconds since 1970, by the store's clock.
         now: Seconds, monotonic.
+        tracing: Begins spans.
         open_call: Returns what opens ``UaPodService.Deliver`` at another pod; OverloadedError: it is not reached.
         bus: Brings what waits for the owner of a session; None: nobody else accepts messages.
     """
@@ -81,15 +84,24 @@ class MessagePipeline:
         settings: UaSettings,
         wall: Callable[[], float],
         now: Callable[[], float] = monotonic,
+        tracing: Tracing | None = None,
         open_call: Callable[[str], OpenCall] | None = None,
         bus: Bus | None = None,
     ) -> None:
         limits = settings.limits
+        self.spans = Spans(tracing or Tracing())
         self.edits = Edits(ledger)
         self.notifications = Notifications(sessions, ledger, self.edits, events, wall=wall)
         self.composing = Composing(sessions, events, now=now, wall=wall)
         self.delivery = Delivery(
-            sessions, ledger, self.edits, blobs, in_flight=limits.in_flight, wall=wall, spawn=self._spawn
+            sessions,
+            ledger,
+            self.edits,
+            blobs,
+            in_flight=limits.in_flight,
+            wall=wall,
+            spans=self.spans,
+            spawn=self._spawn,
         )
         self.inbox = Inbox(sessions, ledger, blobs, self.edits, self.notifications, now=now, wall=wall)
         self.streams = Streams(blobs, self, largest=limits.message_bytes, expires=self._blob_expires, spawn=self._spawn)
@@ -103,6 +115,7 @@ class MessagePipeline:
             self.delivery,
             limits=limits,
             wall=wall,
+            spans=self.spans,
             hand_over=self.handover.put,
         )
         self.delivery.on_sent = self.composing.content_sent
@@ -274,6 +287,10 @@ class MessagePipeline:
             return
         record = own.record
         content = content_of(record.id, record.application, event.message_id, event.content_type, event.body, found)
+        span = SILENT
+        if event.traceparent:
+            span = self.spans.receiving(event.traceparent, event.message_id, content)
+            content = traced(content, span.traceparent)
         self.composing.content_received(own)
         self.inbox.put(
             Arrived(
@@ -283,6 +300,7 @@ class MessagePipeline:
                 accept=event.accept,
                 refuse=event.refuse,
                 at=self._now(),
+                span=span,
             )
         )
 
