@@ -78,6 +78,7 @@ class FakeOwned:
     token: int
     chat: ChatSession
     application: ApplicationSettings
+    lost: bool = False
     transfer: FileTransfer | None = None
 
     @property
@@ -109,6 +110,9 @@ class FakeSessions:
         if session_id not in self.others:
             raise NotFoundError(session_id)
         return self.others[session_id][0]
+
+    async def confirm(self) -> None:
+        """Nothing has slept."""
 
     async def owner_of(self, session_id: str) -> str:
         if session_id in self.mine:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -36,6 +36,8 @@ from .staging import Blobs
 from .wrapping import check_wrapping
 
 _LONGEST_ADDRESS: Final = 255
+_BROUGHT_IN: Final = 1.0
+"""Seconds that the owner of a session has to take a message; afterwards it is acknowledged all the same."""
 _ACCEPTED: Final = message_pb2.DELIVERY_STATE_ACCEPTED
 
 
@@ -63,7 +65,8 @@ class Outbound:
         limits: What a message, and a session, may take.
         wall: Seconds since 1970, by the store's clock.
         spans: Of those that are traced.
-        hand_over: Told session and id of each message that another pod has to send.
+        hand_over: Told session and id of each message that another pod has to send after all.
+        bring: Returns once the owners have messages (session and id) that were accepted here.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Outbound:
         wall: Callable[[], float],
         spans: Spans,
         hand_over: Callable[[str, str], None],
+        bring: Callable[[Sequence[tuple[str, str]]], Awaitable[None]],
     ) -> None:
         self.uncertain: dict[str, tuple[Flow, Outgoing]] = {}
         """Messages of which nobody knows whether they were committed, by id."""
@@ -89,6 +93,7 @@ class Outbound:
         self._wall = wall
         self._spans = spans
         self._hand_over = hand_over
+        self._bring = bring
 
     async def accept(
         self, record: SessionRecord, application: ApplicationSettings, messages: Sequence[ua_pb2.OutboundMessage]
@@ -264,6 +269,7 @@ class Outbound:
 
     async def _await(self, session_id: str, flow: Flow | None, good: list[_New], outcomes: list[Outcome]) -> None:
         duplicates: list[_New] = []
+        elsewhere: list[tuple[str, str]] = []
         for new in good:
             assert new.future is not None
             try:
@@ -279,6 +285,10 @@ class Outbound:
                 continue
             outcomes[new.index] = Outcome(message_id=verdict.id, state=_ACCEPTED)
             self._committed(session_id, flow, new.message.id, new.outgoing)
+            if flow is None:
+                elsewhere.append((session_id, verdict.id))
+        if elsewhere:
+            await self._brought(elsewhere)
         if flow is not None and good:
             self._sessions.active(session_id)
         if duplicates:
@@ -286,9 +296,7 @@ class Outbound:
 
     def _committed(self, session_id: str, flow: Flow | None, message_id: str, outgoing: Outgoing | None) -> None:
         self.counters["accepted"] += 1
-        if flow is None:
-            self._hand_over(session_id, message_id)
-        elif outgoing is None:
+        if flow is None or outgoing is None:
             return
         elif flow.over:
             self._delivery.never_sent(flow, outgoing)
@@ -297,6 +305,15 @@ class Outbound:
         else:
             outgoing.stage = Stage.WAITING
             self._delivery.pump_soon(flow)
+
+    async def _brought(self, messages: Sequence[tuple[str, str]]) -> None:
+        """Let the owner have messages before they are acknowledged: he may be sent the next one directly.
+
+        If he is not reached they wait in the ledger, where the next owner finds them first.
+        """
+        with contextlib.suppress(WigwagError, TimeoutError):
+            async with asyncio.timeout(_BROUGHT_IN):
+                await self._bring(messages)
 
     def _homeless(self, session_id: str, flow: Flow, outgoing: Outgoing) -> None:
         """Pass on a message whose session went to another pod while it was being written."""

@@ -72,6 +72,7 @@ class Delivery:
         on_sent: Told the session of each message that was sent.
         on_outcome: Told the session, the message, its state and why.
         on_rows: Told the rows without an outcome of a session that was opened.
+        on_homeless: Told session and id of each message without an outcome of a session that is another pod's by now.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Delivery:
         self.on_outcome: Callable[[OwnedSession, Outgoing, State, str], None] = lambda own, message, state, reason: None
         self.on_rows: Callable[[OwnedSession, list[LedgerRow]], None] = lambda own, rows: None
         self.counters = dict.fromkeys(("sent", "delivered", "failed", "unconfirmed", "expired", "late", "resent"), 0)
+        self.on_homeless: Callable[[str, str], None] = lambda session_id, message_id: None
         self._sessions = sessions
         self._ledger = ledger
         self._edits = edits
@@ -200,6 +202,7 @@ class Delivery:
             elif not self.is_ours(flow):
                 flow.flying -= 1
                 self.give_back(flow, message)
+                self.on_homeless(flow.own.record.id, message.id)
             else:
                 self._send(flow, message)
         self.pump_soon(flow)
@@ -468,17 +471,23 @@ class Delivery:
             self._drop(flow)
 
     def _drop(self, flow: Flow) -> None:
-        """Forget a session that is another pod's by now: it finds the rows in the ledger."""
+        """Forget a session that is another pod's by now: it may have read the ledger before our last rows."""
         if self._flows.get(flow.own.record.id) is flow:
             del self._flows[flow.own.record.id]
         for message in list(flow.known.values()):
-            if message.stage is not Stage.CLAIMING:
-                _leave(message)
-                flow.forget(message)
+            self._leave(flow, message)
         flow.queue.clear()
 
-
-def _leave(message: Outgoing) -> None:
-    """Another pod goes on with a message, or the ledger has ended it."""
-    if message.journey is not None:
-        message.journey.over("left to another owner")
+    def _leave(self, flow: Flow, message: Outgoing) -> None:
+        """Pass a message on; one that is being claimed, or written, is passed on by whoever hears of that."""
+        if message.stage is Stage.CLAIMING:
+            return
+        if message.journey is not None:
+            message.journey.over("left to another owner")
+        is_written = message.stage is not Stage.PENDING
+        if is_written and message.stage is not Stage.SENT and message.claimed:
+            self.give_back(flow, message)
+        else:
+            flow.forget(message)
+        if is_written and not flow.over:
+            self.on_homeless(flow.own.record.id, message.id)

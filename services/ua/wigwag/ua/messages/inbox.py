@@ -142,6 +142,9 @@ class Inbox:
     # Messages
 
     async def _keep(self, arrived: Sequence[Arrived]) -> None:
+        await self._sessions.confirm()
+        # What came to a pod that slept has been told its sender as failed, and others have overtaken it since.
+        arrived = [each for each in arrived if not each.own.lost]
         failed: list[Arrived] = []
         problem: WigwagError | None = None
         ready = []

@@ -117,9 +117,11 @@ class MessagePipeline:
             wall=wall,
             spans=self.spans,
             hand_over=self.handover.put,
+            bring=self.handover.bring,
         )
         self.delivery.on_sent = self.composing.content_sent
         self.delivery.on_rows = self.inbox.resume
+        self.delivery.on_homeless = self.handover.put
         self._files: Files | None = None
         self._arrivals: FileArrivals | None = None
         self._ledger = ledger

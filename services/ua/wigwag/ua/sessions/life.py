@@ -162,6 +162,10 @@ class SessionLife:
         """Become the owner of a session whose owner is gone; None: it has one, or has ended."""
         return await self.ownership.take_over(session_id)
 
+    async def confirm(self) -> None:
+        """Make sure that what we own is ours still (``Ownership.confirm``)."""
+        await self.ownership.confirm()
+
     def active(self, session_id: str) -> None:
         """Note that something was said."""
         own = self._owned.get(session_id)
@@ -469,6 +473,7 @@ class SessionLife:
         if self._owned.get(own.record.id) is not own:
             return
         del self._owned[own.record.id]
+        own.lost = True
         self.counters["lost"] += 1
         if own.record.state == "open":
             own.chat.let_go()

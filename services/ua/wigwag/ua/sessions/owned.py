@@ -57,6 +57,8 @@ class Owned:
         self.application = application
         self.transfer: FileTransfer | None = None
         """What was said of the file that it is for; None: nothing, or another pod was told."""
+        self.lost = False
+        """Whether it is another pod's by now."""
         self.timer: asyncio.TimerHandle | None = None
         """Of the answer that an application owes."""
         self._store = store

@@ -7,6 +7,7 @@ effects happen: relay and ledger refuse its lower token.
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -31,6 +32,8 @@ BEAT: Final = 1.0
 _AT_ONCE: Final = 100
 """Sessions that are taken, or given back, in one step."""
 _PAGE: Final = 1_000
+_CONFIRMED_IN: Final = 1.0
+"""Seconds for which what is ours is asked for before we go on as if it were."""
 
 logger = structlog.get_logger("wigwag.ua")
 
@@ -70,6 +73,8 @@ class Ownership:
         self._lease = lease
         self._is_ready = is_ready
         self._claiming: dict[str, asyncio.Task[Owned | None]] = {}
+        self._confirmed_at = 0.0
+        """When the store said last which sessions are ours, monotonic."""
         self._store_is_empty = False
         """Whether what is ours has to be written again."""
         self.stopped = False
@@ -93,6 +98,19 @@ class Ownership:
             task = self._claiming[session_id] = asyncio.create_task(self._claim(session_id))
             task.add_done_callback(lambda _: self._claiming.pop(session_id, None))
         return await asyncio.shield(task)
+
+    async def confirm(self) -> None:
+        """Make sure that what we own is ours still, if nothing has told for long: this process may have slept.
+
+        While the store is away nobody else can claim either, and we go on.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._confirmed_at < self._lease * 2 / 3:
+            return
+        self._confirmed_at = now - self._lease / 3
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(_CONFIRMED_IN):
+                await self.renew()
 
     async def hand_over(self) -> None:
         """Give all sessions back, so that other pods go on with them; those being set up end."""
@@ -153,9 +171,11 @@ class Ownership:
         """Renew the leases of our sessions, and let go of what is another's by now; StoreError as ``beat``."""
         tokens = {own.record.id: own.token for own in self._life.all_owned.values()}
         if not tokens:
+            self._confirmed_at = asyncio.get_running_loop().time()
             return
         for session_id in await self._store.renew_agent_sessions(self._life.pod, tokens, lease=self._lease):
             self._life.lose(session_id, tokens[session_id])
+        self._confirmed_at = asyncio.get_running_loop().time()
 
     async def take_what_is_free(self) -> None:
         """Take sessions until there are no more: a pod may leave thousands behind; StoreError as ``beat``."""

@@ -22,6 +22,8 @@ class OwnedSession(Protocol):
     """Fencing token of our claim: owner token of ledger claims."""
     chat: ChatSession
     application: ApplicationSettings
+    lost: bool
+    """Whether it is another pod's by now."""
     transfer: FileTransfer | None
     """What was said of the file that it is for; None: nothing, or not here."""
 
@@ -43,6 +45,10 @@ class Sessions(Protocol):
             NotFoundError: There is none.
             StoreError: The store is away and it is not ours.
         """
+
+    async def confirm(self) -> None:
+        """Make sure that what this pod owns is its own still, if nothing has told for long: the process may have
+        slept."""
 
     async def owner_of(self, session_id: str) -> str:
         """Return the pod that owns it; empty: none."""
