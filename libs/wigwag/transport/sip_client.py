@@ -17,7 +17,7 @@ from wigwag.transport.connector import Connector
 from wigwag.transport.sip_client_options import RegistrationError, SipClientOptions, UnansweredError
 from wigwag.transport.sip_link import Locate, SipLink
 
-__all__ = ["Delivery", "RegistrationError", "Sent", "SipClient", "SipClientOptions", "UnansweredError"]
+__all__ = ["Delivery", "RegistrationError", "Sent", "SipClient", "SipClientOptions", "UnansweredError", "deliver"]
 
 ATTEMPTS: Final = 3
 """How often a message is sent at most, each time over another flow."""
@@ -83,7 +83,6 @@ class SipClient:
     ) -> None:
         options = options or SipClientOptions()
         self._on_message = on_message
-        self._loop = asyncio.get_running_loop()
         self._agent = UserAgent(
             identity, digest, random=random, wall=wall, on_event=self._happened, options=options.agent
         )
@@ -123,17 +122,7 @@ class SipClient:
             RegistrationError: The registrar refuses for good.
             TransportError: There is no connection for a message that is too large for UDP.
         """
-        message = self._agent.messages.request(to, content_type, body, fields)
-        for attempt in range(ATTEMPTS):
-            outcome = await self._attempt(message)
-            if isinstance(outcome, Response):
-                if outcome.status != 503 or not self._link.leave_location():
-                    return Sent(outcome, again=attempt > 0)
-            elif outcome.timed_out:
-                raise UnansweredError(outcome.reason)
-        if isinstance(outcome, Response):
-            return Sent(outcome, again=True)
-        raise UnansweredError(outcome.reason)
+        return await deliver(self._agent, self._link, self._agent.messages.request(to, content_type, body, fields))
 
     async def wait_lost(self) -> None:
         """Wait until there is no hope any more of getting the registration back.
@@ -147,20 +136,42 @@ class SipClient:
         """Unregister if the registrar answers within 4 seconds, and close what is open."""
         await self._link.close()
 
-    async def _attempt(self, message: Request) -> Outcome:
-        flow = await self._link.flow_for(message)
-        ended: asyncio.Future[Outcome] = self._loop.create_future()
-
-        def done(_: Request, outcome: Outcome, now: float) -> None:
-            if not ended.done():
-                ended.set_result(outcome)
-
-        self._agent.messages.send(message, flow, done, self._loop.time())
-        self._link.wake()
-        return await ended
-
     def _happened(self, event: Event) -> None:
         if isinstance(event, MessageReceived):
             self._on_message(event)
         else:
             self._link.registration_changed(event)
+
+
+async def deliver(agent: UserAgent, link: SipLink, message: Request) -> Sent:
+    """Send a MESSAGE over a link and wait for its final response; see ``SipClient.send_message``.
+
+    Args:
+        agent: Who made the message; the link drives it.
+        link: The way.
+        message: The same again when what became of it before is not known.
+    """
+    for attempt in range(ATTEMPTS):
+        outcome = await _attempt(agent, link, message)
+        if isinstance(outcome, Response):
+            if outcome.status != 503 or not link.leave_location():
+                return Sent(outcome, again=attempt > 0)
+        elif outcome.timed_out:
+            raise UnansweredError(outcome.reason)
+    if isinstance(outcome, Response):
+        return Sent(outcome, again=True)
+    raise UnansweredError(outcome.reason)
+
+
+async def _attempt(agent: UserAgent, link: SipLink, message: Request) -> Outcome:
+    flow = await link.flow_for(message)
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[Outcome] = loop.create_future()
+
+    def done(_: Request, outcome: Outcome, now: float) -> None:
+        if not ended.done():
+            ended.set_result(outcome)
+
+    agent.messages.send(message, flow, done, loop.time())
+    link.wake()
+    return await ended

@@ -11,6 +11,7 @@ import typer
 from wigwag.errors import WigwagError
 
 from .cli_bans import bans
+from .cli_chat import chat
 from .cli_drain import drain
 from .cli_keys import keys
 from .cli_messages import messages
@@ -51,6 +52,7 @@ app.command()(trace)
 app.command()(drain)
 app.command()(send)
 app.command()(receive)
+app.command()(chat)
 
 
 @app.command()

@@ -98,6 +98,8 @@ def _address(listener: ListenerSettings) -> str:
 def _suggest(out: Console) -> None:
     lines = {
         "wigwag demo": "two clients, TLS, texts and a file of 20 MiB through this node",
+        "wigwag chat --as sip:bob@localhost": "waits for somebody to chat with",
+        "wigwag chat sip:bob@localhost --as sip:alice@localhost": "calls him, in one more terminal",
         "wigwag receive --as sip:bob@localhost": "registers bob and prints his SIP messages",
         "wigwag send --as sip:alice@localhost --to sip:bob@localhost hi": "sends him one",
         "wigwag status": "how every part of it is",

@@ -21,6 +21,7 @@ from wigwag.transport.connector import Connector
 from wigwag.transport.name_service import NameService
 from wigwag.transport.resolver import Resolver
 from wigwag.transport.sip_client import SipClient, SipClientOptions
+from wigwag.transport.sip_link import Locate
 from wigwag.transport.sip_locations import SipLocations, SipTransport
 from wigwag.transport.sip_servers import SipLocation, SipServer
 from wigwag.transport.tls import sip_client_context
@@ -81,6 +82,30 @@ class SipAccount:
             ca_file=str(ca_file) if ca_file is not None else None,
         )
 
+    def connector(self) -> Connector:
+        """Return what opens connections to the server."""
+        context = sip_client_context(ca_file=self.ca_file)
+        return Connector(resolver(), tls=lambda: context)
+
+    def digest(self) -> DigestClient:
+        """Return what answers the server's challenges."""
+        account = OwnRealm(Account(self.username, self.password), self.identity.aor.host)
+        return DigestClient(account, secrets.token_bytes)
+
+    def locate(self, transports: tuple[SipTransport, ...]) -> Locate:
+        """Return what finds the server by one of these transports; without UDP, that of a UDP server is TCP."""
+        choose = SystemRandom()
+        locations = SipLocations(NameService(), choose=lambda most: choose.randint(0, most), transports=transports)
+        server = self.server
+        if server.transport == "udp" and "udp" not in transports:
+            server = replace(server, transport="tcp")
+
+        async def locate() -> Sequence[SipLocation]:
+            found = await locations.locate(server.host, server.port, transport=server.transport, secure=server.secure)
+            return [server.at(location) for location in found]
+
+        return locate
+
     @asynccontextmanager
     async def client(
         self,
@@ -94,21 +119,11 @@ class SipAccount:
             TransportError: There is no way to the server.
             RegistrationError: It refuses.
         """
-        choose = SystemRandom()
-        context = sip_client_context(ca_file=self.ca_file)
-        connector = Connector(Resolver(choose=lambda most: choose.randint(0, most)), tls=lambda: context)
-        locations = SipLocations(NameService(), choose=lambda most: choose.randint(0, most), transports=_TRANSPORTS)
-
-        async def locate() -> Sequence[SipLocation]:
-            server = self.server
-            found = await locations.locate(server.host, server.port, transport=server.transport, secure=server.secure)
-            return [server.at(location) for location in found]
-
-        account = OwnRealm(Account(self.username, self.password), self.identity.aor.host)
+        connector = self.connector()
         client = SipClient(
             self.identity,
-            DigestClient(account, secrets.token_bytes),
-            locate=locate,
+            self.digest(),
+            locate=self.locate(_TRANSPORTS),
             connector=connector,
             random=secrets.token_bytes,
             wall=time.time,
@@ -122,6 +137,12 @@ class SipAccount:
         finally:
             await client.close()
             await connector.close()
+
+
+def resolver() -> Resolver:
+    """Return what finds hosts of MSRP URIs."""
+    choose = SystemRandom()
+    return Resolver(choose=lambda most: choose.randint(0, most))
 
 
 def _server_of(identity: Identity) -> SipServer:

@@ -73,6 +73,7 @@ class Session(Channel):
         )
         self.acceptance: Acceptance | None = None
         self.incoming = Reception(self)
+        self._farewell: Fields = ()
         registry.sessions[dialog.id] = self
 
     @classmethod
@@ -137,14 +138,19 @@ class Session(Channel):
         """Refuse OfferReceived or OfferRequested; LocalProtocolError if there was none."""
         self.negotiation.refuse(status, reason, fields, now)
 
-    def hang_up(self, now: float) -> None:
+    def hang_up(self, now: float, fields: Fields = ()) -> None:
         """End the session; nothing happens if it is over.
+
+        Args:
+            now: The time.
+            fields: Of the BYE, such as Reason (RFC 3326).
 
         Raises:
             LocalProtocolError: It is early: its INVITE is to be cancelled or rejected.
         """
         if self.state is SessionState.EARLY:
             raise LocalProtocolError("an early session is cancelled or rejected, not hung up")
+        self._farewell = fields
         self.happen(SessionEvent.HANG_UP, now)
 
     # What INVITEs do
@@ -227,7 +233,7 @@ class Session(Channel):
         self._finish(reason, message, now)
 
     def _bye(self, now: float) -> None:
-        self.exchange("BYE", Told(lambda response, now: None)).start(now)
+        self.exchange("BYE", Told(lambda response, now: None), self._farewell).start(now)
 
     def _finish(self, reason: EndReason, message: Request | Response | None, now: float) -> None:
         self.registry.sessions.pop(self.dialog.id, None)

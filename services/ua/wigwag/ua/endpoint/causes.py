@@ -1,7 +1,9 @@
 """What SIP and MSRP statuses mean to an application."""
 
+import re
 from typing import Final
 
+from wigwag.protocols.sip import Request, Response
 from wigwag.protocols.sip.dialogs import EndReason
 
 from .model import Cause, Settlement
@@ -34,6 +36,21 @@ _ENDINGS: Final = {
 }
 _TIMEOUT: Final = 408
 """Of a response or REPORT: nobody further on answered in time, so the message may be there."""
+
+# Reason = "Reason" HCOLON reason-value *( COMMA reason-value )        reason-value = protocol *( SEMI reason-params )
+# protocol = "SIP" / "Q.850" / token        protocol-cause = "cause" EQUAL cause        (RFC 3326 section 2)
+_SIP_CAUSE = re.compile(r"\s*SIP\s*;(?:[^;,]*;)??\s*cause\s*=\s*([1-6][0-9]{2})(?![0-9])", re.IGNORECASE)
+MEDIA_LOST: Final = (("Reason", 'SIP;cause=503;text="MSRP connection lost"'),)
+"""Of a BYE that ends what nobody wanted to end: the peer may want to begin anew (RFC 3326)."""
+
+
+def status_of_end(message: Request | Response | None) -> int:
+    """Return the SIP status of the response, or in the Reason of the request, that ended a dialog; 0: none."""
+    if isinstance(message, Response):
+        return message.status
+    values = message.get_all("reason") if message is not None else []
+    found = [match for value in values if (match := _SIP_CAUSE.match(value)) is not None]
+    return int(found[0][1]) if found else 0
 
 
 def cause_of_refusal(status: int) -> Cause:

@@ -12,7 +12,7 @@ import structlog
 
 from wigwag.errors import ConflictError
 from wigwag.protocols.sdp import SdpError, SessionDescription
-from wigwag.protocols.sip import Request, Response
+from wigwag.protocols.sip import Request
 from wigwag.protocols.sip.dialogs import (
     AnswerReceived,
     Call,
@@ -33,6 +33,7 @@ from wigwag.protocols.sip.dialogs import (
 from wigwag.protocols.sip.dialogs import Event as DialogEvent
 from wigwag.protocols.sip.dialogs import Session as Dialog
 
+from .causes import status_of_end
 from .descriptions import first_stream
 from .media import MediaSide
 from .model import CallReceived, EndpointEvent, MediaWish, OutgoingCall
@@ -194,7 +195,7 @@ class Endpoint:
             case ChangeFailed(session=dialog, response=response):
                 self._on(dialog, lambda session: session.change_failed(response))
             case SessionEnded(session=dialog, reason=reason, message=message):
-                status = message.status if isinstance(message, Response) else 0
+                status = status_of_end(message)
                 self._on(dialog, lambda session: session.dialog_ended(dialog, reason, status))
             case RequestReceived(request=incoming):
                 # INFO without a package that anybody asked for (RFC 6086 section 4.2.2), or OPTIONS.

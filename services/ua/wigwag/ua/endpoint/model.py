@@ -121,6 +121,10 @@ class EndpointSession(Protocol):
         """Whether the peer wants nothing for now (a=sendonly, a=inactive)."""
 
     @property
+    def connected(self) -> bool:
+        """Whether there is an MSRP connection; what is sent waits for one."""
+
+    @property
     def call_id(self) -> str:
         """Of the dialog."""
 

@@ -33,7 +33,7 @@ from wigwag.protocols.sip.dialogs import Session as Dialog
 from wigwag.protocols.sip.values import NameAddress
 
 from .arrivals import Arrivals
-from .causes import cause_of_end, cause_of_refusal
+from .causes import MEDIA_LOST, cause_of_end, cause_of_refusal
 from .descriptions import Descriptions
 from .line import MediaLine
 from .model import (
@@ -121,6 +121,11 @@ class ChatSession:
         """Whether the peer wants nothing for now."""
         agreement = self._descriptions.agreement
         return agreement is not None and not agreement.direction.sends
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is an MSRP connection; what is sent waits for one."""
+        return self._line is not None and self._line.is_up
 
     @property
     def call_id(self) -> str:
@@ -496,7 +501,7 @@ class ChatSession:
             return
         self.finish(cause, 0, reason)
         if dialog is not None:
-            dialog.hang_up(self._sip.now)
+            dialog.hang_up(self._sip.now, MEDIA_LOST)
         elif client is not None:
             client.cancel(self._sip.now)
         self._sip.wake()

@@ -1,7 +1,7 @@
 """The endpoint's SIP: one link to its proxy, and all INVITE sessions over it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from wigwag.errors import WigwagError
@@ -12,6 +12,7 @@ from wigwag.protocols.sip.digest import DigestClient
 from wigwag.protocols.sip.transactions import Wire
 from wigwag.protocols.sip.user_agent import Event, Flow, Identity, MessageReceived, UserAgent, Way
 from wigwag.transport.connector import Connector
+from wigwag.transport.sip_client import Sent, deliver
 from wigwag.transport.sip_client_options import SipClientOptions
 from wigwag.transport.sip_link import Locate, SipLink
 
@@ -163,6 +164,18 @@ class SipSide:
         made = self._dialogs.call(call, self._way, self.now)
         self.wake()
         return made
+
+    async def send_message(
+        self, to: str, content_type: str, body: bytes, fields: Sequence[tuple[str, str]] = ()
+    ) -> Sent:
+        """Send a MESSAGE outside of any session and wait for its final response (RFC 3428).
+
+        Raises:
+            SipError: ``to`` is no such URI.
+            UnansweredError: No final response came, over no flow.
+            RegistrationError: The registrar refuses for good.
+        """
+        return await deliver(self._agent, self._link, self._agent.messages.request(to, content_type, body, fields))
 
     def restore(self, state: DialogState) -> Session:
         """Go on with a dialog that another held."""
