@@ -21,6 +21,9 @@ UNREACHABLE_PORT: Final = 9
 class DirectUser(Protocol):
     """Whose a session is."""
 
+    def session_met(self, client: MsrpClient) -> None:
+        """A connection is the session's from now on: what comes over it is answered there; ``session_bound`` follows."""
+
     def session_bound(self, client: MsrpClient) -> None:
         """The session has a connection."""
 
@@ -166,6 +169,7 @@ class DirectWay:
     def _bound(self, session: Session, binding: object) -> None:
         user, client = self._users.get(session), self._clients.get(binding)  # type: ignore[call-overload]
         if user is not None and client is not None:
+            user.session_met(client)
             # The engine is in the middle of a request of the peer.
             asyncio.get_running_loop().call_soon(user.session_bound, client)
 

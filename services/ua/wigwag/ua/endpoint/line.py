@@ -263,6 +263,11 @@ class MediaLine:
 
     # What happens (DirectUser)
 
+    def session_met(self, client: MsrpClient) -> None:
+        """A connection is ours from now on."""
+        if not self._closed and self._session is not None:
+            self._client = client
+
     def session_bound(self, client: MsrpClient) -> None:
         """The session has a connection."""
         if self._closed or self._session is None:
