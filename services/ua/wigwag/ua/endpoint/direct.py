@@ -22,7 +22,7 @@ class DirectUser(Protocol):
     """Whose a session is."""
 
     def session_met(self, client: MsrpClient) -> None:
-        """A connection is the session's from now on: what comes over it is answered there; ``session_bound`` follows."""
+        """A connection is the session's now: what comes over it is answered there. ``session_bound`` follows."""
 
     def session_bound(self, client: MsrpClient) -> None:
         """The session has a connection."""

@@ -192,7 +192,7 @@ class Delivery:
             flow.flying -= 1
             if verdict.refusal is Refusal.TRANSITION:
                 self.recent.add(message.id)
-            _leave(message)
+            _left(message)
             flow.forget(message)
         else:
             message.claimed, message.attempt = self._wall(), verdict.attempt
@@ -209,7 +209,7 @@ class Delivery:
 
     def give_back(self, flow: Flow, message: Outgoing) -> None:
         """Take our claim back from a message that was not sent by us."""
-        _leave(message)
+        _left(message)
         flow.forget(message)
         self._edits.put(Release(id=message.id, token=flow.own.token, attempt=message.attempt))
 
@@ -482,8 +482,7 @@ class Delivery:
         """Pass a message on; one that is being claimed, or written, is passed on by whoever hears of that."""
         if message.stage is Stage.CLAIMING:
             return
-        if message.journey is not None:
-            message.journey.over("left to another owner")
+        _left(message)
         is_written = message.stage is not Stage.PENDING
         if is_written and message.stage is not Stage.SENT and message.claimed:
             self.give_back(flow, message)
@@ -491,3 +490,9 @@ class Delivery:
             flow.forget(message)
         if is_written and not flow.over:
             self.on_homeless(flow.own.record.id, message.id)
+
+
+def _left(message: Outgoing) -> None:
+    """End the trace of a message here: another pod goes on with it, or the ledger has ended it."""
+    if message.journey is not None:
+        message.journey.over("left to another owner")

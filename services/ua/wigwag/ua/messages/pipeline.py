@@ -119,9 +119,7 @@ class MessagePipeline:
             hand_over=self.handover.put,
             bring=self.handover.bring,
         )
-        self.delivery.on_sent = self.composing.content_sent
-        self.delivery.on_rows = self.inbox.resume
-        self.delivery.on_homeless = self.handover.put
+        self._join()
         self._files: Files | None = None
         self._arrivals: FileArrivals | None = None
         self._ledger = ledger
@@ -136,6 +134,11 @@ class MessagePipeline:
         self._ticked = asyncio.Event()
         self._bus = bus
         self._stack = AsyncExitStack()
+
+    def _join(self) -> None:
+        self.delivery.on_sent = self.composing.content_sent
+        self.delivery.on_rows = self.inbox.resume
+        self.delivery.on_homeless = self.handover.put
 
     async def __aenter__(self) -> Self:
         for work in (self.edits.run(), self.inbox.run(), self.handover.run(), self._tick()):
