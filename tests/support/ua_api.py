@@ -14,6 +14,7 @@ from wigwag.runtime.rpc import RpcServer, RpcServerOptions, open_channel
 from wigwag.ua.api.authentication import Authenticator, StoredKey
 from wigwag.ua.api.rpc import UaServicer
 from wigwag.ua.api.web import web_application
+from wigwag.ua.api.websocket import LARGEST
 from wigwag.ua.config import ApiKeySettings, UaApiSettings, UaLimits, UaSettings
 
 ALL = ("sessions:read", "sessions:write", "messages:read", "messages:write")
@@ -68,7 +69,7 @@ async def web_client(
     settings = UaSettings(api=UaApiSettings(keys=keys, **api), limits=limits or UaLimits())
     application = web_application(settings, agent, authenticator(*keys), version="1", patience=patience)
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    options = HttpServerOptions(setting="ua.api", host="127.0.0.1", port=0, connections=1_000)
+    options = HttpServerOptions(setting="ua.api", host="127.0.0.1", port=0, connections=1_000, websocket_octets=LARGEST)
     async with (
         HttpServer(options, application) as server,
         httpx.AsyncClient(base_url=server.url, headers=headers) as client,

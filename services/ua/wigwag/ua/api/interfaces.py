@@ -95,10 +95,16 @@ class Interfaces:
         from wigwag.runtime.http_server import HttpServer, HttpServerOptions
 
         from .web import web_application
+        from .websocket import LARGEST
 
         api = self._settings.api
         options = HttpServerOptions(
-            setting="ua.api", host=api.host, port=api.port, certificate=api.certificate, connections=CONNECTIONS
+            setting="ua.api",
+            host=api.host,
+            port=api.port,
+            certificate=api.certificate,
+            connections=CONNECTIONS,
+            websocket_octets=LARGEST,
         )
         application = web_application(self._settings, agent, self._authenticator, version=version("wigwag"))
         server = await self._stack.enter_async_context(HttpServer(options, application))

@@ -1,11 +1,12 @@
 """The REST interface of applications, under ``/v1``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import WebSocketRoute
 
 from wigwag.ua.config import UaSettings
 from wigwag.ua.ports import Agent
@@ -18,10 +19,12 @@ from .problems import PROBLEM_JSON, add_error_handlers, problems_router
 from .web_files import files_router
 from .web_messages import messages_router
 from .web_sessions import sessions_router
+from .websocket import EventSockets, Format
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE")
 _ASKED: Final = ("Authorization", "Content-Type", "Idempotency-Key", "Range")
 _TOLD: Final = ("Location", "Content-Range", "Retry-After", "WWW-Authenticate")
+EVENTS: Final = "/v1/events"
 _ROOM: Final = 65_536
 """Octets of a request in JSON besides the message's body."""
 _DESCRIPTION: Final = """Chat with SIP users: sessions, messages, files, and events by WebSocket at `/v1/events`.
@@ -36,7 +39,7 @@ def web_application(
     authenticator: Authenticator,
     *,
     version: str,
-    routers: Sequence[APIRouter] = (),
+    formats: Mapping[str, Format] | None = None,
     patience: float = PATIENCE,
 ) -> Application:
     """Return the ASGI application.
@@ -46,7 +49,7 @@ def web_application(
         agent: The use cases.
         authenticator: Tells who calls.
         version: The program's, for the OpenAPI document.
-        routers: What else there is.
+        formats: Ways to tell events over a WebSocket beside our own, by name.
         patience: Seconds between two pieces of a body.
     """
     application = FastAPI(
@@ -61,12 +64,15 @@ def web_application(
         dependencies=[Depends(HTTPBearer(auto_error=False, description="API key, or a token of an identity provider"))],
     )
     add_error_handlers(application)
-    for router in (sessions_router(agent), messages_router(agent), files_router(agent), problems_router(), *routers):
+    origins = Origins(settings.api.origins, settings.api.host)
+    sockets = EventSockets(agent, authenticator, origins, formats=formats)
+    application.router.routes.append(WebSocketRoute(EVENTS, sockets.serve))
+    for router in (sessions_router(agent), messages_router(agent), files_router(agent), problems_router()):
         application.include_router(router)
     guarded = Guard(
         application,
         authenticator,
-        Origins(settings.api.origins, settings.api.host),
+        origins,
         # Base64 takes a third more.
         body=settings.limits.message_bytes * 4 // 3 + _ROOM,
         file=settings.limits.file_bytes,
