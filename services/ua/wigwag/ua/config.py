@@ -128,6 +128,8 @@ class UaApiSettings(Section):
     """PEM files (chain, key); None: plain HTTP."""
     origins: tuple[str, ...] = ()
     """Origins that browsers may call from (CORS, WebSocket)."""
+    private_webhooks: bool = False
+    """Whether webhooks may lead to loopback and private addresses, and be without TLS."""
 
 
 class ApplicationSettings(Section):

@@ -101,6 +101,7 @@ class UaModule:
         self._rpc = rpc
         self._keeps_sessions = keeps_sessions
         self._pod = f"{pod}.ua"
+        self._status = status
         self._main = status.group("ua").identifier(details="loading")
         self._table = ApplicationTable(database)
         self._stack = AsyncExitStack()
@@ -191,7 +192,14 @@ class UaModule:
     async def _open_messages(self, stack: AsyncExitStack, events: EventLog) -> None:
         blobs = BlobStore(self._database, clock=wall)
         interfaces = await stack.enter_async_context(
-            Interfaces(self._settings, bus=self._bus, find_key=self._table.find_key, ready=lambda: self._is_up)
+            Interfaces(
+                self._settings,
+                bus=self._bus,
+                find_key=self._table.find_key,
+                ready=lambda: self._is_up,
+                applications=self.applications,
+                status=self._status,
+            )
         )
         channels = await stack.enter_async_context(PodChannels(self._members.rpc))
         self._messages = MessagePipeline(

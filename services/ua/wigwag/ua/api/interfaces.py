@@ -9,8 +9,10 @@ import structlog
 
 from wigwag.api.ua.v1 import ua_pb2
 from wigwag.bus import Bus
+from wigwag.runtime.clock import wall
 from wigwag.runtime.management import Command
 from wigwag.runtime.rpc import RpcService
+from wigwag.runtime.status import ModuleStatus, StatusTree
 from wigwag.ua.config import UaSettings
 from wigwag.ua.ports import Agent
 
@@ -20,6 +22,7 @@ from .jwt_tokens import JwtTokens
 from .pod_rpc import Deliver, Owner, PodServicer
 from .rpc import UaServicer
 from .watching import Watching
+from .webhooks import KnownApplications, Webhooks
 
 CONNECTIONS = 2_000
 """Of HTTP, WebSockets included."""
@@ -39,6 +42,8 @@ class Interfaces:
         bus: Where events are.
         find_key: Looks for API keys in the database.
         ready: Whether the user agent can serve.
+        applications: Who has webhooks.
+        status: Where it is told how they do.
 
     Attributes:
         rpc_services: For the node; empty before ``serve``.
@@ -49,9 +54,22 @@ class Interfaces:
         ConfigurationError: A setting of ``ua.api`` can't be used.
     """
 
-    def __init__(self, settings: UaSettings, *, bus: Bus, find_key: FindKey, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        settings: UaSettings,
+        *,
+        bus: Bus,
+        find_key: FindKey,
+        ready: Callable[[], bool],
+        applications: KnownApplications,
+        status: StatusTree,
+    ) -> None:
         self._settings = settings
         self._ready = ready
+        self._status = status
+        self._webhooks = Webhooks(
+            bus, applications, private=settings.api.private_webhooks, wall=wall, tell=self._tell_of_webhook
+        )
         tokens = JwtTokens(settings.api.jwt) if settings.api.jwt is not None else None
         self._authenticator = Authenticator(settings.api, find_key, tokens)
         self._feed = EventFeed(bus)
@@ -89,6 +107,11 @@ class Interfaces:
             PodServicer(agent, deliver).served(self._ready),
         )
         await self._serve_http(agent)
+        await self._stack.enter_async_context(self._webhooks)
+
+    def _tell_of_webhook(self, application: str, works: bool, details: str) -> None:
+        identifier = self._status.group("ua").identifier(f"webhook.{application}")
+        identifier.become(ModuleStatus.READY if works else ModuleStatus.NOT_READY, details)
 
     async def _serve_http(self, agent: Agent) -> None:
         # Not at the top: what serves HTTP takes a moment to load, which commands that run no node are spared.
