@@ -7,12 +7,13 @@ from typing import Any
 
 from tests.support.certificates import Authority
 from tests.support.cluster import DOMAIN, HOST, Pod, quiet_port
+from tests.support.load import LONG
 
 APPLICATION = "load"
 HELPDESK = f"sip:helpdesk@{DOMAIN}"
 PASSWORD = "secret"
 AGENTS = "agents.invalid"
-LEASE = 6.0
+LEASE = 6.0 if LONG else 3.0
 
 
 class UaPod(Pod):

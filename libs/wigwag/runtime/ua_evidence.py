@@ -76,6 +76,7 @@ class UaEvidence:
         users: The SIP user of each session.
         ended: Chats that are over.
         sessions_told: Events of sessions.
+        inbound_rows: Messages of SIP users that the ledger has.
         disturbances: From when to when something was done to a pod.
         violations: What is wrong with the recordings themselves.
     """
@@ -88,6 +89,7 @@ class UaEvidence:
         self.opened: set[str] = set()
         self.ended: list[ChatEnded] = []
         self.sessions_told: list[SessionTold] = []
+        self.inbound_rows: list[RowFound] = []
         self.disturbances: list[tuple[float, float]] = []
         self.violations: list[Violation] = []
         self._keys: dict[str, str] = {}
@@ -160,6 +162,7 @@ class UaEvidence:
 
     def _take_of_message(self, record: ChatReceived | ChatRepeated | RowFound | StateTold) -> None:
         if isinstance(record, RowFound) and record.direction == "inbound":
+            self.inbound_rows.append(record)
             return
         key = record.key if isinstance(record, ChatReceived) else self._keys.get(record.message_id)
         if key is None:

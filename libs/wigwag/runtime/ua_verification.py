@@ -34,6 +34,7 @@ def verify_ua(recordings: Sequence[UaRecording]) -> Verdict:
         violations += _shown(evidence, key, message)
     for key, inbound in evidence.inbound.items():
         violations += _inbound(key, inbound)
+    violations += _inbound_rows(evidence)
     violations += _reordered(evidence)
     violations += _skipped(evidence)
     violations += _sessions(evidence)
@@ -58,6 +59,8 @@ def _strangers(evidence: UaEvidence, key: str, message: Outbound) -> Iterator[Vi
 def _settled(key: str, message: Outbound) -> Iterator[Violation]:
     if len(message.accepted) > 1:
         yield Violation(Kind.DOUBLED, f"{key} was acknowledged twice", message.entries)
+    if not message.accepted and message.offered is not None:
+        yield Violation(Kind.UNANSWERED, f"{key} was not acknowledged", message.entries)
     if not message.rows:
         if message.accepted or message.received:
             yield Violation(Kind.LOST, f"{key} is not in the ledger", message.entries)
@@ -108,6 +111,17 @@ def _inbound(key: str, message: Inbound) -> Iterator[Violation]:
         yield Violation(Kind.DAMAGED, f"{key} is told with another body", message.entries)
 
 
+def _inbound_rows(evidence: UaEvidence) -> Iterator[Violation]:
+    rows = Counter(row.message_id for row in evidence.inbound_rows)
+    told = {one.event_id.rpartition(":")[0] for message in evidence.inbound.values() for one in message.told}
+    for message_id in rows.keys() ^ told:
+        kind, text = (Kind.LOST, "is not told") if message_id in rows else (Kind.INVENTED, "is not in the ledger")
+        yield Violation(kind, f"{message_id}, a user's message, {text}")
+    for message_id, times in rows.items():
+        if times > 1:
+            yield Violation(Kind.DOUBLED, f"{message_id}, a user's message, is in the ledger {times} times")
+
+
 def _reordered(evidence: UaEvidence) -> Iterator[Violation]:
     furthest: dict[str, tuple[int, str]] = {}
     seen: set[str] = set()
@@ -151,10 +165,9 @@ def _sessions(evidence: UaEvidence) -> Iterator[Violation]:
     for told in evidence.sessions_told:
         ids[told.session, told.state].add(told.event_id)
     for session in evidence.users:
-        times = len(ids[session, "open"])
-        if times != 1:
-            kind = Kind.DOUBLED if times else Kind.LOST
-            yield Violation(kind, f"that session {session} is open is told {times} times")
+        for state in ("starting", "open"):
+            if not ids[session, state]:
+                yield Violation(Kind.LOST, f"that session {session} is {state} is not told")
         if ids[session, "ended"]:
             yield Violation(Kind.HUNG_UP, f"session {session} is told to have ended")
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -25,12 +24,15 @@ class Agents:
     kafka: str
 
 
-@pytest.fixture
-def agents(tmp_path: Path) -> Iterator[Agents]:
+@pytest.fixture(scope="module")
+def agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agents]:
     """Two ua pods behind an edge."""
+    directory = tmp_path_factory.mktemp("agents")
     with running_redis() as redis, running_broker() as kafka, running_postgresql() as postgresql:
         database = asyncio.run(postgresql.new_database())
         servers = kafka.bootstrap_servers
-        cluster = UaCluster(tmp_path, PODS, user_names(SESSIONS), redis_url=redis.url, kafka=servers, database=database)
+        cluster = UaCluster(
+            directory, PODS, user_names(SESSIONS), redis_url=redis.url, kafka=servers, database=database
+        )
         with running_agents(cluster):
             yield Agents(cluster, database, servers)
