@@ -15,7 +15,7 @@ from wigwag.relay.sip.agents import AgentDirectory
 from wigwag.relay.sip.config import SipListenerSettings
 from wigwag.runtime.agents import ApplicationUris
 from wigwag.store import Store
-from wigwag.ua.config import EdgeAddresses
+from wigwag.ua.config import EdgeAddresses, PodAccess
 
 from .certificates import InternalCertificates, ensure_internal_certificates
 from .settings import Settings
@@ -28,6 +28,7 @@ LISTENER: Final = "internal-ua"
 RELOAD: Final = 5.0
 """Seconds between two looks at the table of applications."""
 _HOST: Final = "127.0.0.1"
+_ALL_ADDRESSES: Final = ("0.0.0.0", "::")  # noqa: S104
 
 logger = structlog.get_logger(__name__)
 
@@ -145,4 +146,28 @@ def edge_addresses(settings: Settings, relay: "RelayModule | None") -> EdgeAddre
         relay=f"msrps://{_HOST}:{msrp.bound_port};tcp" if msrp is not None else "",
         certificate=(str(agent.certificate), str(agent.key)),
         ca_file=str(agent.authority),
+    )
+
+
+def pod_access(settings: Settings) -> PodAccess:
+    """Return how the ua pods call each other: with the token, and the certificate, that they share or show anyway.
+
+    Raises:
+        ConfigurationError: Other pods could not reach this one, or this one not call them.
+    """
+    rpc = settings.rpc
+    token = next((each.token for each in rpc.tokens if each.role == "operate"), None)
+    if settings.redis.url is not None:
+        if rpc.host in _ALL_ADDRESSES and rpc.advertised_host is None:
+            raise ConfigurationError(
+                f"rpc.host {rpc.host} stands for all addresses: other ua pods need rpc.advertised_host to call this one"
+            )
+        if rpc.tokens and token is None and rpc.client_ca is None:
+            raise ConfigurationError('rpc.tokens has none with role = "operate", and ua pods call each other with it')
+    certificate = rpc.certificate if rpc.client_ca is not None else None
+    return PodAccess(
+        token=token,
+        encrypted=rpc.certificate is not None,
+        ca_file=rpc.ca_file or rpc.client_ca,
+        certificate=certificate,
     )

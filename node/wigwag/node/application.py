@@ -76,6 +76,7 @@ class Node:
         self.modules: dict[str, Module] = {}
         self.admin_url = ""
         self.rpc_target = ""
+        self._rpc_address = ""
         self.pod = pod_id(self.settings.relay.cluster)
         self.status = NodeStatus(services, public_groups=settings.node.status_groups, now=wall)
         self._started = wall()
@@ -114,7 +115,7 @@ class Node:
                 services=tuple(self._services),
                 modules=self.modules,
                 applications=await self._open_applications(stack, database),
-                rpc=lambda: self.rpc_target,
+                rpc=lambda: self._rpc_address,
             )
             for name in self._services:
                 module: Module = self._constructors[name](surroundings)
@@ -157,7 +158,7 @@ class Node:
 
     async def _open_rpc(self, stack: AsyncExitStack, tracing: Tracing) -> None:
         # Commands that run no node are spared the time that gRPC takes to load.
-        from .rpc import rpc_server
+        from .rpc import advertised, rpc_server
 
         readiness = self.status.readiness
         services = [
@@ -168,6 +169,7 @@ class Node:
         rpc = await stack.enter_async_context(rpc_server(self.settings.rpc, services, tracing))
         readiness.observe(lambda name, ready: rpc.health_changed())
         self.rpc_target = rpc.target
+        self._rpc_address = advertised(self.settings.rpc, rpc.target)
 
     async def _open_admin(
         self, stack: AsyncExitStack, telemetry: Telemetry, sharing: StatusSharing, ledger: Ledger

@@ -121,7 +121,7 @@ def _relay(surroundings: Surroundings) -> Module:
 def _ua(surroundings: Surroundings) -> Module:
     from wigwag.ua.module import UaModule
 
-    from .agents import edge_addresses
+    from .agents import edge_addresses, pod_access
 
     settings = surroundings.settings
     if surroundings.ledger is None:
@@ -139,6 +139,7 @@ def _ua(surroundings: Surroundings) -> Module:
         tracing=surroundings.tracing,
         data_dir=settings.node.data_dir,
         rpc=surroundings.rpc,
+        pods=pod_access(settings),
         keeps_sessions=settings.redis.url is not None,
     )
 

@@ -24,3 +24,16 @@ def rpc_server(settings: RpcSettings, services: Sequence[RpcService], tracing: T
         max_calls=settings.max_calls,
     )
     return RpcServer(options, services, interceptors=[trace_interceptors(tracing).server])
+
+
+def advertised(settings: RpcSettings, target: str) -> str:
+    """Return where other pods reach the gRPC of this process.
+
+    Args:
+        settings: Of gRPC.
+        target: Where a client on this machine does, ``host:port``.
+    """
+    host, _, port = target.rpartition(":")
+    host = settings.advertised_host or host
+    literal = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return f"{literal}:{settings.advertised_port or port}"

@@ -194,12 +194,18 @@ class RpcSettings(Section):
     """Address to bind; anything but loopback demands ``tokens`` or ``client_ca``."""
     port: Port = 0
     """Port to bind; 0 lets the system choose, and ``admin.json`` in the data directory says which."""
+    advertised_host: str | None = None
+    """Name or address by which other pods reach this one, in its certificate if it has one; None: ``host``."""
+    advertised_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Port by which other pods reach this one; None: the bound port."""
     tokens: tuple[TokenSettings, ...] = ()
     """When there are any, every call but health checks has to carry one, unless the caller shows a certificate."""
     certificate: tuple[str, str] | None = None
     """PEM files (certificate chain, private key), read again when they change; None: plain text."""
     client_ca: str | None = None
     """PEM file of authorities (mutual TLS): every caller shows a certificate of theirs, and may operate."""
+    ca_file: str | None = None
+    """PEM file of the authorities of other pods' certificates, when this one calls them; None: ``client_ca``."""
     default_timeout: PositiveSeconds = 10.0
     """Seconds that a call without a deadline gets; streams have none."""
     max_calls: PositiveCount = 1_000

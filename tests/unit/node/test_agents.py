@@ -20,13 +20,14 @@ from wigwag.node.application import Node
 from wigwag.node.certificates import AUTHORITY_DAYS, RENEW_DAYS, ensure_internal_certificates
 from wigwag.node.demo_data import ensure_demo_data
 from wigwag.node.modules import CONSTRUCTORS, Surroundings, without_idle
+from wigwag.node.rpc import advertised
 from wigwag.node.settings import Settings
 from wigwag.protocols.sip import parse_uri
 from wigwag.protocols.sip.uri import SipUri
 from wigwag.runtime.agents import pod_instance
 from wigwag.store.memory import MemoryStore
 from wigwag.transport.tls import client_context
-from wigwag.ua.config import EdgeAddresses
+from wigwag.ua.config import EdgeAddresses, PodAccess
 
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
 ELSEWHERE = {"sip": ["sip:edge.example:5071;transport=tls"], "relay": "msrps://relay.example:2856;tcp"}
@@ -209,3 +210,46 @@ def test_user_agent_that_has_no_edge_is_left_out_unless_it_is_asked_for(tmp_path
     assert without_idle(everything, ["relay", "ua"], without) == everything
     elsewhere = without.model_copy(update={"ua": settings_in(tmp_path, ua={"edge": ELSEWHERE}).ua})
     assert without_idle(everything, [], elsewhere) == everything
+
+
+def rpc_settings(path: Path, **rpc: Any) -> Settings:
+    """Return settings of one ua pod of several."""
+    return settings_in(path, rpc=rpc, redis={"url": "redis://127.0.0.1:6379"})
+
+
+TOKENS = [{"token": "r" * 16, "role": "read"}, {"token": "o" * 16, "role": "operate"}]
+
+
+def test_ua_pods_call_each_other_with_the_token_that_may_operate(tmp_path: Path) -> None:
+    access = pod_access(rpc_settings(tmp_path, tokens=TOKENS))
+    assert access == PodAccess(token="o" * 16)
+    with pytest.raises(ConfigurationError, match=r"^rpc\.tokens has none"):
+        pod_access(rpc_settings(tmp_path, tokens=TOKENS[:1]))
+
+
+def test_ua_pods_show_each_other_the_certificate_of_their_grpc(tmp_path: Path) -> None:
+    pair = ("chain", "key")
+    both = pod_access(rpc_settings(tmp_path, certificate=pair, client_ca="pods"))
+    assert both == PodAccess(encrypted=True, ca_file="pods", certificate=pair)
+    own = pod_access(rpc_settings(tmp_path, certificate=pair, ca_file="others", tokens=TOKENS))
+    assert own == PodAccess(token="o" * 16, encrypted=True, ca_file="others")
+
+
+def test_ua_pod_on_all_addresses_has_to_say_where_others_reach_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"rpc\.advertised_host"):
+        pod_access(rpc_settings(tmp_path, host="0.0.0.0", tokens=TOKENS))
+    settings = rpc_settings(tmp_path, host="0.0.0.0", tokens=TOKENS, advertised_host="10.1.2.3")
+    pod_access(settings)
+    assert advertised(settings.rpc, "127.0.0.1:7443") == "10.1.2.3:7443"
+
+
+@pytest.mark.parametrize(
+    ("rpc", "expected"),
+    [
+        ({}, "127.0.0.1:7443"),
+        ({"advertised_host": "ua-0.pods"}, "ua-0.pods:7443"),
+        ({"advertised_host": "fd00::1", "advertised_port": 443}, "[fd00::1]:443"),
+    ],
+)
+def test_address_of_grpc_that_others_are_told(tmp_path: Path, rpc: Mapping[str, Any], expected: str) -> None:
+    assert advertised(rpc_settings(tmp_path, **rpc).rpc, "127.0.0.1:7443") == expected

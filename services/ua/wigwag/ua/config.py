@@ -1,6 +1,6 @@
 """Settings of the user agent, frozen; the node reads them from the environment and the TOML file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -35,6 +35,19 @@ class EdgeAddresses:
     """PEM files (chain, key)."""
     ca_file: str | None = None
     """Authorities of their certificates; None: the system's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodAccess:
+    """How ua pods call each other's gRPC."""
+
+    token: str | None = field(default=None, repr=False)
+    """Bearer token; None: none."""
+    encrypted: bool = False
+    ca_file: str | None = None
+    """Authorities of the others' certificates; None: those that gRPC brings along."""
+    certificate: tuple[str, str] | None = None
+    """PEM files (chain, key) to show; None: none."""
 
 
 class UaForeignRelaySettings(Section):

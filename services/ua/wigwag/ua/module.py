@@ -28,7 +28,7 @@ from wigwag.store import Pod, Store
 from .api.interfaces import Interfaces
 from .applications.registry import Applications
 from .attachment import listen_direct, media_side, sip_side
-from .config import ApplicationSettings, EdgeAddresses, UaSettings
+from .config import ApplicationSettings, EdgeAddresses, PodAccess, UaSettings
 from .endpoint.endpoint import Endpoint
 from .endpoint.model import EndpointEvent
 from .messages.eventlog import EventLog
@@ -70,6 +70,7 @@ class UaModule:
         tracing: Begins spans.
         data_dir: For files under way.
         rpc: Returns where other pods reach the gRPC of this process; empty: nowhere yet.
+        pods: How to call the others; None: plainly.
         keeps_sessions: Whether other pods, or this one when it comes back, find sessions in the store: then they are
             handed over at the end instead of ended.
     """
@@ -88,6 +89,7 @@ class UaModule:
         tracing: Tracing,
         data_dir: Path,
         rpc: Callable[[], str],
+        pods: PodAccess | None = None,
         keeps_sessions: bool,
     ) -> None:
         self._settings = settings
@@ -99,6 +101,7 @@ class UaModule:
         self._data_dir = data_dir
         self._tracing = tracing
         self._rpc = rpc
+        self._pods = pods or PodAccess()
         self._keeps_sessions = keeps_sessions
         self._pod = f"{pod}.ua"
         self._status = status
@@ -201,7 +204,7 @@ class UaModule:
                 status=self._status,
             )
         )
-        channels = await stack.enter_async_context(PodChannels(self._members.rpc))
+        channels = await stack.enter_async_context(PodChannels(self._members.rpc, self._pods))
         self._messages = MessagePipeline(
             self._life,
             ledger=self._ledger,

@@ -10,6 +10,7 @@ import grpc.aio
 from wigwag.api.ua.v1 import owner_pb2, owner_pb2_grpc
 from wigwag.errors import OverloadedError
 from wigwag.runtime.rpc import ClientTls, open_channel, service_error
+from wigwag.ua.config import PodAccess
 
 
 class PodChannels:
@@ -17,16 +18,14 @@ class PodChannels:
 
     Args:
         address: Returns where the gRPC of a pod is reached; empty: nowhere.
-        tls: How channels are encrypted; None: plain.
-        token: Bearer token that the pods know each other by; None: none.
+        access: How they are called.
     """
 
-    def __init__(
-        self, address: Callable[[str], str], *, tls: ClientTls | None = None, token: str | None = None
-    ) -> None:
+    def __init__(self, address: Callable[[str], str], access: PodAccess) -> None:
         self._address = address
-        self._tls = tls
-        self._token = token
+        is_tls = access.encrypted
+        self._tls = ClientTls(ca_file=access.ca_file, certificate=access.certificate) if is_tls else None
+        self._token = access.token
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._stack = AsyncExitStack()
 
