@@ -15,7 +15,14 @@ from tests.support.fake_relay import FakeRelayModule
 from wigwag.database import Database
 from wigwag.database.applications import ApplicationRow, Applications
 from wigwag.errors import ConfigurationError
-from wigwag.node.agents import LISTENER, KnownApplications, directory, edge_addresses, with_internal_listeners
+from wigwag.node.agents import (
+    LISTENER,
+    KnownApplications,
+    directory,
+    edge_addresses,
+    pod_access,
+    with_internal_listeners,
+)
 from wigwag.node.application import Node
 from wigwag.node.certificates import AUTHORITY_DAYS, RENEW_DAYS, ensure_internal_certificates
 from wigwag.node.demo_data import ensure_demo_data
