@@ -170,17 +170,16 @@ def test_who_is_busy_or_does_not_want_to_says_so(node: RunningNode, stage: Stage
             bob.see("Take it?")
             assert alice.leave() == 0
             bob.see("alice calls no more")
-    # Bob calls somebody else, who does not answer yet.
-    with (
-        chatting(stage.environment, *stage.arguments("alice")) as alice,
-        chatting(stage.environment, ALICE, *stage.arguments("bob")) as bob,
-    ):
-        alice.see("bob calls. Take it?")
-        with chatting(stage.environment, ALICE, *stage.arguments("bob"), "--device", "other") as another:
-            another.see("alice is busy (486 Busy Here)")
-            assert another.exit_status() == 4
-        alice.type("y")
-        bob.see("alice is here")
+    # Bob calls alice, who does not answer yet.
+    with chatting(stage.environment, *stage.arguments("alice")) as alice:
+        alice.see("waits to be called")
+        with chatting(stage.environment, ALICE, *stage.arguments("bob")) as bob:
+            alice.see("bob calls. Take it?")
+            with chatting(stage.environment, ALICE, *stage.arguments("bob"), "--device", "other") as another:
+                another.see("alice is busy (486 Busy Here)")
+                assert another.exit_status() == 4
+            alice.type("y")
+            bob.see("alice is here")
 
 
 def test_lines_from_a_pipe_are_all_sent_before_the_end(node: RunningNode, stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 from .authorization import Credentials, Role, credentials
 from .batched import BatchedStream
-from .channel import ClientTls, open_channel, service_error
+from .channel import ClientTls, error_of, open_channel, service_error
 from .outbox import BatchLimits, Outbox
 from .resuming import Backoff, resumed
 from .server import RpcServer, RpcServerOptions, RpcService
@@ -19,6 +19,7 @@ __all__ = [
     "RpcServerOptions",
     "RpcService",
     "credentials",
+    "error_of",
     "open_channel",
     "resumed",
     "service_error",

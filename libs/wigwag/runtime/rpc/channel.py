@@ -84,8 +84,12 @@ def open_channel(
 
 def service_error(error: grpc.aio.AioRpcError) -> ServiceError:
     """Return what a failed call means, for ``raise service_error(error) from error``."""
-    kind = _ERRORS.get(error.code(), ServiceError)
-    return kind(f"{error.code().name}: {error.details()}")
+    return error_of(error.code(), error.details() or "")
+
+
+def error_of(status: grpc.StatusCode, details: str) -> ServiceError:
+    """Return what a status of gRPC means."""
+    return _ERRORS.get(status, ServiceError)(f"{status.name}: {details}")
 
 
 def _credentials(tls: ClientTls) -> grpc.ChannelCredentials:
