@@ -411,6 +411,7 @@ SPANS = (RELAY_SEND, RELAY_DELIVER, UA_ACCEPT, UA_DELIVER, UA_SEND, UA_RECEIVE, 
 
 LOG_FIELDS = {
     "admin": "URL of the admin API",
+    "application": "Name of an application",
     "api": "URL for applications of the user agent",
     "brokers": "How many brokers Kafka has",
     "connection": "Number of a connection in this process",
