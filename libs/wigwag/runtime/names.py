@@ -413,6 +413,7 @@ LOG_FIELDS = {
     "admin": "URL of the admin API",
     "application": "Name of an application",
     "api": "URL for applications of the user agent",
+    "application": "Name of an application of the user agent",
     "brokers": "How many brokers Kafka has",
     "connection": "Number of a connection in this process",
     "details": "Of a status, in words",

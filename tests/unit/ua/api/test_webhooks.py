@@ -108,7 +108,7 @@ async def test_what_is_not_taken_is_posted_again_before_what_follows_in_its_sess
     async with http_server() as server, staged(tmp_path, application("helpdesk", server.url)) as stage:
         server.respond = answer(503, b"")
         await tell(stage.bus, *(composing(number) for number in range(1, 4)))
-        await until(lambda: len(server.requests) == 12)
+        await until(lambda: len(server.requests) >= 12)
         server.respond = OK
         await until(lambda: "e3" in bodies(server))
     found = bodies(server)

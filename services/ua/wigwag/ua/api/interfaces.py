@@ -19,6 +19,7 @@ from wigwag.ua.ports import Agent
 from .authentication import Authenticator, FindKey
 from .feed import EventFeed
 from .jwt_tokens import JwtTokens
+from .mi import Owners, agent_commands
 from .pod_rpc import Deliver, Owner, PodServicer
 from .rpc import UaServicer
 from .watching import Watching
@@ -28,6 +29,10 @@ CONNECTIONS = 2_000
 """Of HTTP, WebSockets included."""
 
 logger = structlog.get_logger("wigwag.ua")
+
+
+class InterfaceApplications(KnownApplications, Owners, Protocol):
+    """The applications that are known."""
 
 
 class OwningAgent(Agent, Owner, Protocol):
@@ -42,7 +47,7 @@ class Interfaces:
         bus: Where events are.
         find_key: Looks for API keys in the database.
         ready: Whether the user agent can serve.
-        applications: Who has webhooks.
+        applications: Who has webhooks, and whose an address is.
         status: Where it is told how they do.
 
     Attributes:
@@ -61,12 +66,13 @@ class Interfaces:
         bus: Bus,
         find_key: FindKey,
         ready: Callable[[], bool],
-        applications: KnownApplications,
+        applications: InterfaceApplications,
         status: StatusTree,
     ) -> None:
         self._settings = settings
         self._ready = ready
         self._status = status
+        self._applications = applications
         self._webhooks = Webhooks(
             bus, applications, private=settings.api.private_webhooks, wall=wall, tell=self._tell_of_webhook
         )
@@ -106,6 +112,7 @@ class Interfaces:
             UaServicer(agent, self._authenticator).served(self._ready),
             PodServicer(agent, deliver).served(self._ready),
         )
+        self.commands = agent_commands(agent, self._applications, wall)
         await self._serve_http(agent)
         await self._stack.enter_async_context(self._webhooks)
 

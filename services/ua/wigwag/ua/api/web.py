@@ -1,6 +1,5 @@
 """The REST interface of applications, under ``/v1``."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
@@ -19,7 +18,7 @@ from .problems import PROBLEM_JSON, add_error_handlers, problems_router
 from .web_files import files_router
 from .web_messages import messages_router
 from .web_sessions import sessions_router
-from .websocket import EventSockets, Format
+from .websocket import EventSockets
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE")
 _ASKED: Final = ("Authorization", "Content-Type", "Idempotency-Key", "Range")
@@ -39,7 +38,6 @@ def web_application(
     authenticator: Authenticator,
     *,
     version: str,
-    formats: Mapping[str, Format] | None = None,
     patience: float = PATIENCE,
 ) -> Application:
     """Return the ASGI application.
@@ -49,7 +47,6 @@ def web_application(
         agent: The use cases.
         authenticator: Tells who calls.
         version: The program's, for the OpenAPI document.
-        formats: Ways to tell events over a WebSocket beside our own, by name.
         patience: Seconds between two pieces of a body.
     """
     application = FastAPI(
@@ -65,7 +62,7 @@ def web_application(
     )
     add_error_handlers(application)
     origins = Origins(settings.api.origins, settings.api.host)
-    sockets = EventSockets(agent, authenticator, origins, formats=formats)
+    sockets = EventSockets(agent, authenticator, origins)
     application.router.routes.append(WebSocketRoute(EVENTS, sockets.serve))
     for router in (sessions_router(agent), messages_router(agent), files_router(agent), problems_router()):
         application.include_router(router)

@@ -9,7 +9,7 @@ watch, 4410 the token stands for what is kept no more, 4429 he reads too slowly,
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, Final, Protocol, cast
@@ -31,6 +31,7 @@ from wigwag.ua.ports import Agent, Caller
 from .authentication import Authenticator, bearers
 from .commands import carried_out, session_of
 from .guard import values
+from .opensips_events import OpensipsFormat
 from .origins import Origins
 from .presenting import event_json
 from .problems import problem_json
@@ -73,6 +74,10 @@ class OurFormat:
         return frames
 
 
+FORMATS: Final[Mapping[str, Callable[[], Format]]] = {"": OurFormat, "opensips": OpensipsFormat}
+"""Ways to tell events, by the value of ``format``."""
+
+
 class EventSockets:
     """Serves ``/v1/events``.
 
@@ -80,7 +85,6 @@ class EventSockets:
         agent: The use cases.
         authenticator: Tells who calls.
         origins: Whom browsers may bring.
-        formats: Ways to tell events, by the value of ``format``.
         patience: Seconds that a client has to say who he is.
     """
 
@@ -90,13 +94,11 @@ class EventSockets:
         authenticator: Authenticator,
         origins: Origins,
         *,
-        formats: Mapping[str, Format] | None = None,
         patience: float = PATIENCE,
     ) -> None:
         self._agent = agent
         self._authenticator = authenticator
         self._origins = origins
-        self._formats: Mapping[str, Format] = {"": OurFormat(), **(formats or {})}
         self._patience = patience
 
     async def serve(self, socket: WebSocket) -> None:
@@ -110,17 +112,11 @@ class EventSockets:
             await socket.close(_MISDIRECTED, "requests from this origin are refused")
             return
         try:
-            client = _Client(socket, self._agent, self._format(socket))
+            client = _Client(socket, self._agent, _format(socket))
             with suppress(WebSocketDisconnect):
                 await client.run(await self._beginning(socket, shown))
         except WigwagError as error:
             await _close(socket, error)
-
-    def _format(self, socket: WebSocket) -> Format:
-        found = self._formats.get(socket.query_params.get("format", ""))
-        if found is None:
-            raise InvalidRequestError(f"format: one of {', '.join(filter(None, self._formats))}, or left out")
-        return found
 
     async def _beginning(self, socket: WebSocket, shown: list[str]) -> "_Beginning":
         """Return who it is and what he watches: by his query where he has shown who he is, else by his first frame."""
@@ -219,6 +215,13 @@ class _Client:
             reply["error"] = problem_json(WigwagError("an internal error; the log has the details"))
         with suppress(WebSocketDisconnect, RuntimeError):
             await self._send(reply)
+
+
+def _format(socket: WebSocket) -> Format:
+    made = FORMATS.get(socket.query_params.get("format", ""))
+    if made is None:
+        raise InvalidRequestError(f"format: one of {', '.join(filter(None, FORMATS))}, or left out")
+    return made()
 
 
 def _shown(socket: WebSocket) -> list[str]:
