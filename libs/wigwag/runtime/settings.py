@@ -1,6 +1,7 @@
 """What settings are made of: frozen sections, numbers with ranges, and secrets that are never shown."""
 
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +17,16 @@ Secret = Annotated[str | None, Field(repr=False, json_schema_extra={"secret": "t
 """A value that is never shown; ``x_file`` beside a secret ``x`` names a file that holds it."""
 SecretUrl = Annotated[str | None, Field(repr=False, json_schema_extra={"secret": "url"})]
 """A URL whose password is never shown; may come from a file like every secret."""
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host`` names this machine only: ``localhost`` or an address of 127.0.0.0/8 or ::1."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 class SecretKind(StrEnum):

@@ -11,7 +11,9 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from .settings import AdminSettings, Role, is_loopback
+from wigwag.runtime.settings import is_loopback
+
+from .settings import AdminSettings, Role
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -1,7 +1,6 @@
 """All settings of a node; ``configuration`` fills them from the environment and the TOML file."""
 
 import re
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -9,20 +8,19 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from wigwag.relay.config import RelaySettings
-from wigwag.runtime.settings import Port, PositiveCount, PositiveSeconds, Seconds, Secret, SecretUrl, Section
+from wigwag.runtime.settings import (
+    Port,
+    PositiveCount,
+    PositiveSeconds,
+    Seconds,
+    Secret,
+    SecretUrl,
+    Section,
+    is_loopback,
+)
 from wigwag.ua.config import UaSettings
 
 Role = Literal["read", "operate"]
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` names this machine only: ``localhost`` or an address of 127.0.0.0/8 or ::1."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def endpoint_parts(url: str) -> tuple[str, str]:

@@ -8,7 +8,8 @@ from cryptography import x509
 from wigwag.errors import ConfigurationError
 from wigwag.node.certificates import RENEW_DAYS, SERVER_DAYS, ensure_certificates
 from wigwag.node.demo_data import PORTS, SIP_PORTS, ensure_demo_data, existing_demo_data
-from wigwag.node.settings import Settings, is_loopback
+from wigwag.node.settings import Settings
+from wigwag.runtime.settings import is_loopback
 from wigwag.transport.tls import client_context
 
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from wigwag.runtime.settings import Port, PositiveCount, PositiveSeconds, Seconds, Secret, Section
+from wigwag.runtime.settings import Port, PositiveCount, PositiveSeconds, Seconds, Secret, Section, is_loopback
 
 
 class UaEdgeSettings(Section):
@@ -143,6 +143,12 @@ class UaApiSettings(Section):
     """Origins that browsers may call from (CORS, WebSocket)."""
     private_webhooks: bool = False
     """Whether webhooks may lead to loopback and private addresses, and be without TLS."""
+
+    @model_validator(mode="after")
+    def _guarded_when_reachable(self) -> Self:
+        if not is_loopback(self.host) and not self.keys and self.jwt is None:
+            raise ValueError(f"ua.api.host {self.host} is not loopback, so ua.api.keys or ua.api.jwt has to be set")
+        return self
 
 
 class ApplicationSettings(Section):

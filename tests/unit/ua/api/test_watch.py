@@ -185,9 +185,9 @@ async def test_what_is_kept_no_more_is_out_of_range(tmp_path: Path) -> None:
         watcher = await Watcher(watching).begin()
         await watcher.leave()
         await tell(bus, *map(composing, range(10)))
+        await until(lambda: feed.ends[0] == 10)
         now[0] += 100
         await bus.trim()
-        await until(lambda: feed.ends[0] == 10)
         with pytest.raises(OutOfRangeError):
             await Watcher(watching, resume_token=watcher.token).next()
 

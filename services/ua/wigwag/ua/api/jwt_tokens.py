@@ -13,10 +13,9 @@ import structlog
 
 from wigwag.errors import ConfigurationError, NotAuthenticatedError, OverloadedError
 from wigwag.runtime.clock import wall as wall_clock
+from wigwag.runtime.settings import is_loopback
 from wigwag.ua.config import JwtSettings
 from wigwag.ua.ports import Caller
-
-from .origins import is_loopback
 
 SKEW: Final = 30.0
 """Seconds that the provider's clock may differ."""

@@ -6,16 +6,9 @@ to be the server's own, or one of the settings.
 """
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host names this machine only."""
-    try:
-        return host.lower() == "localhost" or ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+from wigwag.runtime.settings import is_loopback
 
 
 class Origins:
