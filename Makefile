@@ -24,7 +24,7 @@ test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest
 
 scenarios: $(STAMP) ## run the scenarios of many pods in their full length
-	WIGWAG_SCENARIOS=long $(BIN)/python -m pytest -s tests/scenarios/cluster tests/scenarios/sip tests/scenarios/test_full_disk.py
+	WIGWAG_SCENARIOS=long $(BIN)/python -m pytest -s tests/scenarios/cluster tests/scenarios/sip tests/scenarios/ua tests/scenarios/test_full_disk.py
 
 check: $(STAMP) ## lint, types, import contracts, generated files clean
 	$(BIN)/ruff check .

@@ -35,6 +35,15 @@ def user_names(count: int) -> list[str]:
     return [f"user{number}" for number in range(count)]
 
 
+def plan_of(cluster: UaCluster, name: str, directory: Path, sessions: int = SESSIONS) -> UaPlan:
+    """Return the plan of a process."""
+    return UaPlan(
+        name=name, directory=str(directory), clients=tuple(user_names(sessions)), rate=RATE, domain=DOMAIN,
+        sip_port=cluster.sip_port, msrp_port=cluster.msrp_port, ca_file=cluster.authority.ca_file,
+        password=PASSWORD, targets=tuple(pod.target for pod in cluster.pods), application=APPLICATION,
+    )  # fmt: skip
+
+
 class UaLoad:
     """The running processes.
 
@@ -178,17 +187,10 @@ def ua_load(
     """Run users and callers until the block ends."""
     directory.mkdir()
 
-    def plan(name: str) -> UaPlan:
-        return UaPlan(
-            name=name, directory=str(directory), clients=tuple(user_names(sessions)), rate=RATE, domain=DOMAIN,
-            sip_port=cluster.sip_port, msrp_port=cluster.msrp_port, ca_file=cluster.authority.ca_file,
-            password=PASSWORD, targets=tuple(pod.target for pod in cluster.pods), application=APPLICATION,
-        )  # fmt: skip
-
     with ExitStack() as stack:
         users, callers = (
-            stack.enter_context(EndpointProcess(plan(name), module=f"tests.support.ua_{name}", status=UaStatus))
-            for name in ("users", "callers")
+            stack.enter_context(EndpointProcess(plan, module=f"tests.support.ua_{plan.name}", status=UaStatus))
+            for plan in (plan_of(cluster, name, directory, sessions) for name in ("users", "callers"))
         )
         load = UaLoad(cluster, directory, users, callers, database=database, kafka=kafka)
         try:

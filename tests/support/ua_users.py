@@ -3,10 +3,10 @@
 import itertools
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
-from tests.support.ua_plan import UaStatus, body_of, content_of, digest_of
+from tests.support.ua_plan import UaPlan, UaStatus, body_of, content_of, digest_of
 from tests.support.ua_process import UaProcess, main
 from wigwag.errors import ConflictError
 from wigwag.protocols.msrp import MsrpUri
@@ -37,6 +37,40 @@ HOST = "127.0.0.1"
 _MOST_UNANSWERED = 20
 
 
+def endpoint_of(
+    name: str, plan: UaPlan, told: Callable[[EndpointEvent], None], reached: Callable[[bool], None]
+) -> Endpoint:
+    """Return the endpoint of a SIP user at the edge and relay of a plan; ``sip.start`` registers him."""
+    context = client_context(ca_file=plan.ca_file)
+    connector = Connector(Resolver(choose=lambda most: secrets.randbelow(most + 1)), tls=lambda: context)
+    way = RelayWay(
+        uri=MsrpUri.parse(f"msrps://localhost:{plan.msrp_port};tcp"),
+        connector=connector,
+        username=name,
+        password=plan.password,
+        own_host=f"{name}.invalid",
+    )
+    endpoint = Endpoint(MediaSide({"relay": way}, secrets.token_bytes), secrets.token_bytes, told)
+    identity = Identity.of(f"sip:{name}@{plan.domain}", instance=f"urn:x:{name}")
+    account = Account(name, plan.password)
+
+    async def locate() -> Sequence[SipLocation]:
+        return [SipLocation(transport="TCP", endpoint=Address(HOST, plan.sip_port), server_name=HOST)]
+
+    endpoint.sip = SipSide(
+        identity,
+        DigestClient(lambda _: account, secrets.token_bytes),
+        locate=locate,
+        connector=connector,
+        random=secrets.token_bytes,
+        wall=time.time,
+        contact=lambda flow, _: flow.contact(identity.aor),
+        on_dialog=endpoint.dialog_event,
+        on_change=reached,
+    )
+    return endpoint
+
+
 class User:
     """One SIP user: registered, in one chat at most.
 
@@ -46,7 +80,6 @@ class User:
     """
 
     def __init__(self, name: str, world: "Users") -> None:
-        plan = world.plan
         self.name = name
         self.chat: EndpointSession | None = None
         self.unanswered: set[str] = set()
@@ -54,32 +87,7 @@ class User:
         self._world = world
         self._sequence = 0
         self._shown: set[str] = set()
-        context = client_context(ca_file=plan.ca_file)
-        connector = Connector(Resolver(choose=lambda most: secrets.randbelow(most + 1)), tls=lambda: context)
-        way = RelayWay(
-            uri=MsrpUri.parse(f"msrps://localhost:{plan.msrp_port};tcp"),
-            connector=connector,
-            username=name,
-            password=plan.password,
-            own_host=f"{name}.invalid",
-        )
-        self.endpoint = Endpoint(MediaSide({"relay": way}, secrets.token_bytes), secrets.token_bytes, self._told)
-        account = Account(name, plan.password)
-        identity = Identity.of(f"sip:{name}@{plan.domain}", instance=f"urn:x:{name}")
-        self.side = self.endpoint.sip = SipSide(
-            identity,
-            DigestClient(lambda _: account, secrets.token_bytes),
-            locate=self._locate,
-            connector=connector,
-            random=secrets.token_bytes,
-            wall=time.time,
-            contact=lambda flow, _: flow.contact(identity.aor),
-            on_dialog=self.endpoint.dialog_event,
-            on_change=self._reached,
-        )
-
-    async def _locate(self) -> Sequence[SipLocation]:
-        return [SipLocation(transport="TCP", endpoint=Address(HOST, self._world.plan.sip_port), server_name=HOST)]
+        self.endpoint = endpoint_of(name, world.plan, self._told, self._reached)
 
     def _reached(self, up: bool) -> None:
         self.is_up = up
@@ -143,13 +151,13 @@ class Users(UaProcess):
         self.users = [User(name, self) for name in self.plan.clients]
         self._turns = itertools.cycle(self.users)
         for user in self.users:
-            await user.side.start()
+            await user.endpoint.sip.start()
 
     async def close(self) -> None:
         """Close connections without a word: nobody ends a session."""
         for user in self.users:
             await user.endpoint.close()
-            await user.side.close()
+            await user.endpoint.sip.close()
 
     def call(self) -> None:
         """Nothing: users are called."""

@@ -254,3 +254,16 @@ async def test_end_is_told_again_under_the_same_id_by_a_pod_that_goes_on_after_a
     await until(lambda: not pods.two.life.is_between("s1"))
     ids = [event.event_id for event in pods.told if event.session_changed.end_cause]
     assert ids == ["s1:ended"] * 2
+
+
+async def test_pod_that_slept_asks_what_is_its_own_before_it_takes_anything_for_it(pods: Two) -> None:
+    await pods.one.open()
+    own = pods.one.life.all_owned["s1"]
+    await pods.one.ownership.renew()
+    await pods.lost()
+    await pods.one.ownership.confirm()
+    assert not own.lost, "it was told a moment ago"
+    pods.one.ownership._confirmed_at -= LEASE
+    await pods.one.ownership.confirm()
+    assert own.lost
+    assert pods.one.life.owned("s1") is None
