@@ -105,8 +105,14 @@ class UaLoad:
 
     def owned(self, pod: UaPod) -> int:
         """Return how many sessions a pod owns."""
-        details = pod.ask("/readyz")
-        return int(json.dumps(details).partition('"sessions": ')[2].partition(",")[0].strip("} ") or 0)
+        return int(pod.ask("/readyz")["services"]["ua"]["sessions"])
+
+    def wait_until_taken(self, seconds: float = 60.0) -> None:
+        """Wait until every session has an owner that runs."""
+        wanted = len(self.users.plan.clients)
+        wait_until(
+            lambda: sum(map(self.owned, self.cluster.pods)) == wanted, seconds=seconds, what=f"{wanted} owned sessions"
+        )
 
     def disturb(self, what: str, act: Callable[[], None]) -> None:
         """Do something to a pod, and record when."""
@@ -115,13 +121,14 @@ class UaLoad:
         self._recorder.write(Disturbed(number=self._recorder.next_number(), time=time.time(), began=began, what=what))
 
     def kill_again_and_again(self, times: int) -> None:
-        """Kill pods in turn at random moments, the next only after the last is ready again and messages flow."""
+        """Kill pods in turn at random moments, the next only after the last is ready, and no session waits."""
         for number in range(times):
             pod = self.cluster.pods[number % len(self.cluster.pods)]
             self.go_on(self._chance.uniform(0.3, 1.0) * RATE)
             self.disturb(f"kill {pod.name}", pod.kill)
             pod.start()
             pod.wait_until_ready()
+            self.wait_until_taken()
 
     def pause(self, pod: UaPod, seconds: float = 3 * LEASE) -> None:
         """Let a pod do nothing for so long, while the others go on."""
@@ -135,6 +142,7 @@ class UaLoad:
             pod.go_on()
 
         self.disturb(f"pause {pod.name}", asleep)
+        self.wait_until_taken()
 
     def finish(self) -> dict[str, int]:
         """Let traffic end, wait for all outcomes, and have the recordings judged; returns the verdict's counts.

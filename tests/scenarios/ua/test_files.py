@@ -16,6 +16,7 @@ from tests.support.ua_plan import UaPlan
 from tests.support.ua_users import endpoint_of
 from wigwag.api.ua.v1 import message_pb2, ua_pb2, ua_pb2_grpc
 from wigwag.protocols.sdp import Direction, FileSelector, FileTransfer
+from wigwag.ua.endpoint.media import RelayWay
 from wigwag.ua.endpoint.model import (
     CallReceived,
     Ended,
@@ -173,6 +174,9 @@ async def _out_and_in(cluster: UaCluster, plan: UaPlan) -> tuple[int, int]:
     finally:
         await user.endpoint.close()
         await user.endpoint.sip.close()
+        way = user.endpoint.media.way("relay")
+        assert isinstance(way, RelayWay)
+        await way.connector.close()
 
 
 def test_file_of_100_mib_goes_out_and_comes_in_within_20_mib_of_memory(agents: Agents, tmp_path: Path) -> None:
