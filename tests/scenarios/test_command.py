@@ -34,12 +34,12 @@ def test_the_demo_passes_on_a_running_node_and_leaves_no_session_behind(node: Ru
 
 
 def test_lists_of_a_running_node_are_json_when_asked(node: RunningNode) -> None:
-    for command in ("sessions", "connections", "profiles"):
-        assert isinstance(json_of(node.command(command, "list", "--json")), list)
+    for command in (["relay", "sessions"], ["connections"], ["profiles"]):
+        assert isinstance(json_of(node.command(*command, "list", "--json")), list)
 
 
 def test_an_unknown_session_is_named_in_one_line(node: RunningNode) -> None:
-    result = node.command("sessions", "show", "../nothing")
+    result = node.command("relay", "sessions", "show", "../nothing")
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
 
@@ -175,7 +175,7 @@ def test_a_port_in_use_is_one_line_that_names_the_setting(tmp_path: Path) -> Non
     [
         (["run"], "relay.listeners is empty"),
         (["run", "rely"], "there is no service 'rely'; known are: relay, all"),
-        (["sessions", "list"], "no node"),
+        (["relay", "sessions", "list"], "no node"),
         (["user", "add", "carol"], "'carol' is no user"),
         (["user", "show", "carol@localhost"], "no user carol@localhost"),
         (["user", "add", "carol@localhost"], "standard input holds no password"),
@@ -218,9 +218,9 @@ def test_a_node_with_tokens_is_operated_with_the_right_one_only(tmp_path: Path) 
     environment = {**plain, "WIGWAG_ADMIN__TOKENS": json.dumps(tokens)}
     with running_node(environment, tmp_path / "data", "--demo") as node:
         assert node.command("routes", "reload").returncode == 0
-        without = wigwag("sessions", "list", environment=plain)
+        without = wigwag("relay", "sessions", "list", environment=plain)
         reading = ["--url", node.url, "--token-file", str(tmp_path / "read")]
-        allowed = wigwag("sessions", "list", *reading, environment={})
+        allowed = wigwag("relay", "sessions", "list", *reading, environment={})
         refused = wigwag("routes", "reload", *reading, environment={})
     assert (without.returncode, allowed.returncode, refused.returncode) == (1, 0, 1)
     assert "--token-file" in without.stderr

@@ -43,17 +43,17 @@ async def test_an_ended_sessions_uri_answers_481(clients: Clients) -> None:
     bob = await clients.join("bob", uri="msrp://ended.invalid:2855/b;tcp")
     assert (await bob.send(bob.path_to(alice), b"1234"))[1] == 200
     assert (await alice.send(alice.path_to(bob), b"123"))[1] == 200
-    rows = json_of(clients.node.command("sessions", "list", "--user", f"alice@{DOMAIN}", "--json"))
+    rows = json_of(clients.node.command("relay", "sessions", "list", "--user", f"alice@{DOMAIN}", "--json"))
     (row,) = [row for row in rows if row["client_uri"] == alice.uri]
     assert (row["listener"], row["state"]) == ("tls", "active")
     assert (row["messages_out"], row["bytes_out"], row["messages_in"], row["bytes_in"]) == (1, 4, 1, 3)
     assert row["id"] not in alice.use_path
-    shown = json_of(clients.node.command("sessions", "show", row["id"], "--json"))
+    shown = json_of(clients.node.command("relay", "sessions", "show", row["id"], "--json"))
     assert shown | {"expires": row["expires"]} == row
-    assert clients.node.command("sessions", "end", row["id"]).returncode == 0
+    assert clients.node.command("relay", "sessions", "end", row["id"]).returncode == 0
     assert (await bob.send(bob.path_to(alice)))[1] == 481
     assert (await alice.send(alice.path_to(bob)))[1] == 481
-    assert clients.node.command("sessions", "end", row["id"]).returncode == 1
+    assert clients.node.command("relay", "sessions", "end", row["id"]).returncode == 1
     assert await alice.auth(clients.uri("tls"), "alice", "alice-secret") == 200
     assert (await bob.send(bob.path_to(alice)))[1] == 200
 

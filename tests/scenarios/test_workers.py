@@ -50,7 +50,7 @@ def test_clients_of_different_workers_talk_to_each_other(node: RunningNode) -> N
     for _ in range(4):
         result = node.command("demo", "--megabytes", "1")
         assert result.returncode == 0, result.stdout + result.stderr
-    rows = json_of(node.command("sessions", "list", "--json"))
+    rows = json_of(node.command("relay", "sessions", "list", "--json"))
     assert isinstance(rows, list)
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import grpc
 import grpc.aio
 
-from wigwag.api.ua.v1 import message_pb2, ua_pb2, ua_pb2_grpc
+from wigwag.api.ua.v1 import event_pb2, message_pb2, ua_pb2, ua_pb2_grpc
 from wigwag.runtime.rpc import ClientTls, open_channel, service_error
 
 from .events import Event
@@ -128,6 +128,15 @@ class Client:
             if event.session.state == "ended":
                 self._sessions.pop(event.session.id, None)
             yield event
+
+    async def raw_events(self) -> AsyncIterator[event_pb2.Event]:
+        """Yield events as the contract has them, in place of ``events``.
+
+        Raises:
+            ServiceError: As ``events``.
+        """
+        while self._watch:
+            yield await self._watching.next()
 
     def _open_watch(self, token: str) -> Any:
         return self._stub.Watch(ua_pb2.WatchRequest(application=self._application, resume_token=token))

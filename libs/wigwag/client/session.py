@@ -42,6 +42,11 @@ class Session:
     # What is known
 
     @property
+    def known(self) -> session_pb2.Session:
+        """All of it, as the contract has it."""
+        return self._known
+
+    @property
     def id(self) -> str:
         """Its id, unique for ever."""
         return self._known.session_id

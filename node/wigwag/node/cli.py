@@ -10,6 +10,7 @@ import typer
 
 from wigwag.errors import WigwagError
 
+from .cli_applications import applications
 from .cli_bans import bans
 from .cli_chat import chat
 from .cli_drain import drain
@@ -18,7 +19,8 @@ from .cli_messages import messages
 from .cli_mi import mi
 from .cli_pools import pools
 from .cli_registrations import registrations
-from .cli_relay import certificates, connections, profiles, routes, sessions, trace
+from .cli_relay import certificates, connections, profiles, relay, routes, trace
+from .cli_sessions import sessions
 from .cli_sip import receive, send
 from .cli_status import status
 from .cli_users import users
@@ -35,7 +37,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(users, name="user")
+app.add_typer(relay, name="relay")
 app.add_typer(sessions, name="sessions")
+app.add_typer(applications, name="applications")
 app.add_typer(registrations, name="registrations")
 app.add_typer(connections, name="connections")
 app.add_typer(profiles, name="profiles")

@@ -1,4 +1,4 @@
-"""``wigwag sessions|connections|profiles|routes|certificates|trace``, through the admin API of a running node."""
+"""``wigwag relay|connections|profiles|routes|certificates|trace``, through the admin API of a running node."""
 
 import re
 from typing import Annotated, Any
@@ -8,7 +8,9 @@ import typer
 from .options import ConfigOption, JsonOption, TokenOption, UrlOption, client_of
 from .terminal import console, local_time, path_part, print_json, print_members, print_table
 
+relay = typer.Typer(help="The MSRP relay.", no_args_is_help=True)
 sessions = typer.Typer(help="Sessions at the relay.", no_args_is_help=True)
+relay.add_typer(sessions, name="sessions")
 connections = typer.Typer(help="Connections of the relay.", no_args_is_help=True)
 profiles = typer.Typer(help="TCP connection profiles (tcp_mgm).", no_args_is_help=True)
 routes = typer.Typer(help="The routing tables: MSRP's and SIP's.", no_args_is_help=True)

@@ -67,7 +67,7 @@ def passwd(
 
 @users.command("remove")
 def remove(user: UserArgument, config: ConfigOption = None) -> None:
-    """Remove a user; sessions that stand are ended with `wigwag sessions end`."""
+    """Remove a user; sessions that stand are ended with `wigwag relay sessions end`."""
     username, domain = _split(user)
     _with_subscribers(config, lambda table: table.remove(username, domain))
     console().print(f"removed {user}")

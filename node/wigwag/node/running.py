@@ -103,7 +103,7 @@ def _suggest(out: Console) -> None:
         "wigwag receive --as sip:bob@localhost": "registers bob and prints his SIP messages",
         "wigwag send --as sip:alice@localhost --to sip:bob@localhost hi": "sends him one",
         "wigwag status": "how every part of it is",
-        "wigwag sessions list": "who is there",
+        "wigwag relay sessions list": "who is there",
         "wigwag user add carol@localhost": "one more user",
         "wigwag trace alice@localhost": "her traffic as pcap, without bodies and credentials",
         "wigwag check-config": "every setting and where it came from",

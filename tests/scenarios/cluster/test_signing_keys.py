@@ -84,7 +84,7 @@ def test_nothing_is_refused_while_keys_change_and_old_uris_go_on(cluster: Cluste
 def test_each_pod_lists_the_sessions_of_all(cluster: Cluster, tmp_path: Path) -> None:
     with load(cluster, tmp_path / "load", count=COUNT) as traffic:
         for pod in cluster.pods:
-            rows = command(pod, "sessions", "list")
+            rows = command(pod, "relay", "sessions", "list")
             assert len(rows) == len({row["id"] for row in rows}) == 2 * COUNT
             assert len({row["pod"] for row in rows}) == len(cluster.pods)
             assert {row["state"] for row in rows} == {"active"}
