@@ -411,7 +411,6 @@ SPANS = (RELAY_SEND, RELAY_DELIVER, UA_ACCEPT, UA_DELIVER, UA_SEND, UA_RECEIVE, 
 
 LOG_FIELDS = {
     "admin": "URL of the admin API",
-    "application": "Name of an application",
     "api": "URL for applications of the user agent",
     "application": "Name of an application of the user agent",
     "brokers": "How many brokers Kafka has",
