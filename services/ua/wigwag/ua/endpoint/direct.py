@@ -1,6 +1,5 @@
 """MSRP without a relay: peers connect to us, or we to them (RFC 4975 sections 5.4 and 8.5, RFC 6135)."""
 
-import asyncio
 import ssl
 from collections.abc import Callable
 from functools import partial
@@ -21,11 +20,8 @@ UNREACHABLE_PORT: Final = 9
 class DirectUser(Protocol):
     """Whose a session is."""
 
-    def session_met(self, client: MsrpClient) -> None:
-        """A connection is the session's now: what comes over it is answered there. ``session_bound`` follows."""
-
     def session_bound(self, client: MsrpClient) -> None:
-        """The session has a connection."""
+        """The session has a connection; its engine may be in the middle of a request."""
 
     def session_event(self, event: Event) -> None:
         """The engine tells something of the session."""
@@ -169,9 +165,7 @@ class DirectWay:
     def _bound(self, session: Session, binding: object) -> None:
         user, client = self._users.get(session), self._clients.get(binding)  # type: ignore[call-overload]
         if user is not None and client is not None:
-            user.session_met(client)
-            # The engine is in the middle of a request of the peer.
-            asyncio.get_running_loop().call_soon(user.session_bound, client)
+            user.session_bound(client)
 
     def _happened(self, event: Event) -> None:
         user = self._users.get(getattr(event, "session", None))  # type: ignore[arg-type]

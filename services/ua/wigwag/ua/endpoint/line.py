@@ -230,7 +230,7 @@ class MediaLine:
         """Send first if the peer has not, at a relay of ours: that is possible whoever was to be first."""
         client = self._client
         if session.binding is not None:
-            self._user.line_up()
+            self._tell_up()
         elif isinstance(self.way, RelayWay) and client is not None:
             assert self._agreement is not None
             if self._met or not _peer_connects(self._agreement):
@@ -263,20 +263,19 @@ class MediaLine:
 
     # What happens (DirectUser)
 
-    def session_met(self, client: MsrpClient) -> None:
-        """A connection is ours from now on."""
-        if not self._closed and self._session is not None:
-            self._client = client
-
     def session_bound(self, client: MsrpClient) -> None:
-        """The session has a connection."""
+        """The session has a connection; its engine may be in the middle of a request."""
         if self._closed or self._session is None:
             return
         self._client, self._met = client, True
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        self._user.line_up()
+        asyncio.get_running_loop().call_soon(self._tell_up)
+
+    def _tell_up(self) -> None:
+        if self.is_up and not self._closed:
+            self._user.line_up()
 
     def session_event(self, event: Event) -> None:
         """The engine tells something."""
@@ -362,12 +361,7 @@ class MediaLine:
         return client
 
     def _bound(self, session: Session, client: MsrpClient) -> None:
-        # The engine is in the middle of a request of the peer.
         if session is self._session:
-            asyncio.get_running_loop().call_soon(self._still_bound, session, client)
-
-    def _still_bound(self, session: Session, client: MsrpClient) -> None:
-        if session is self._session and session.binding is not None:
             self.session_bound(client)
 
     async def _authenticate(self, client: MsrpClient, way: RelayWay) -> Authenticated:
