@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from wigwag.transport.errors import CertificateError
 
@@ -125,6 +126,15 @@ def sip_client_context(*, ca_file: str | None = None, certificate: tuple[str, st
     context = client_context(ca_file=ca_file, certificate=certificate)
     context.check_hostname = False
     return context
+
+
+def certificate_of(chain: str) -> bytes:
+    """Return the certificate, in DER, that a PEM file of a chain begins with.
+
+    Raises:
+        CertificateError: The file cannot be used.
+    """
+    return _leaf(chain).public_bytes(Encoding.DER)
 
 
 def _leaf(chain: str) -> x509.Certificate:

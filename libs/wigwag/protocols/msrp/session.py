@@ -32,6 +32,8 @@ class Session:
     remote_path: Path
     """To-Path of what we send: our relays (Use-Path), then the path from the peer's SDP. The peer's requests carry the
     same URIs in the same order in From-Path, because every relay moves its own from one to the other."""
+    other_path: Path | None = None
+    """Another path that the peer's requests may carry for now: ours is about to change, or has just changed."""
     accept_types: tuple[str, ...] = ("*",)
     """Our a=accept-types in lower case: ``type/subtype``, ``type/*`` or ``*``."""
     max_size: int | None = None
@@ -52,7 +54,10 @@ class Session:
 
     def is_from_peer(self, from_path: Path) -> bool:
         """Tell whether a request with this From-Path comes over the path that was agreed on."""
-        return [uri.key for uri in from_path] == [uri.key for uri in self.remote_path]
+        keys = [uri.key for uri in from_path]
+        if keys == [uri.key for uri in self.remote_path]:
+            return True
+        return self.other_path is not None and keys == [uri.key for uri in self.other_path]
 
     def accepts(self, content_type: str) -> bool:
         """Tell whether a Content-Type is acceptable (RFC 4975 sections 7.3.1 and 8.6); parameters don't count."""

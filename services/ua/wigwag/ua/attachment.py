@@ -7,6 +7,7 @@ from random import SystemRandom
 
 from wigwag.errors import ConfigurationError, RemoteProtocolError
 from wigwag.protocols.msrp import MsrpUri
+from wigwag.protocols.sdp import Fingerprint
 from wigwag.protocols.sip import SipError, SipUri, parse_uri
 from wigwag.protocols.sip.digest import DigestClient
 from wigwag.protocols.sip.user_agent import AgentOptions, Identity
@@ -19,7 +20,7 @@ from wigwag.transport.sip_client_options import SipClientOptions
 from wigwag.transport.sip_link import Locate
 from wigwag.transport.sip_locations import SipLocations, SipTransport
 from wigwag.transport.sip_servers import SipLocation, SipServer
-from wigwag.transport.tls import client_context, sip_client_context
+from wigwag.transport.tls import certificate_of, client_context, sip_client_context
 
 from .config import EdgeAddresses, UaDirectSettings, UaForeignRelaySettings, UaSettings
 from .endpoint.direct import DirectWay
@@ -29,6 +30,8 @@ from .endpoint.sip_side import SipSide
 
 REGISTRATION = 120
 """Seconds of our binding at the edge: what a lost pod leaves behind goes soon."""
+GRANT = 600
+"""Seconds of a URI at our relay: what a lost pod leaves behind goes soon."""
 _TRANSPORTS: tuple[SipTransport, ...] = ("tcp", "tls")
 
 
@@ -75,12 +78,13 @@ def media_side(settings: UaSettings, edge: EdgeAddresses) -> MediaSide:
         ways["relay"] = RelayWay(
             uri=_relay_uri("ua.edge.relay", edge.relay),
             connector=Connector(_resolver(), tls=lambda: context),
+            expires=GRANT,
             fencing=True,
             own_host=settings.domain,
         )
     for relay in settings.relays:
         ways[relay.name] = _foreign(relay)
-    ways["direct"] = DirectWay(_direct_connector(), secrets.token_bytes, allow_private=True)
+    ways["direct"] = _direct()
     return MediaSide(ways, secrets.token_bytes)
 
 
@@ -91,7 +95,7 @@ async def listen_direct(settings: UaDirectSettings, media: MediaSide) -> Listene
         ListenError: The address can't be bound.
     """
     host = settings.advertised_host or settings.host
-    way = DirectWay(_direct_connector(), secrets.token_bytes, cema=settings.cema, allow_private=True)
+    way = _direct(settings)
     kind: ListenerKind = settings.kind
     listener = Listener(
         ListenerOptions(
@@ -125,12 +129,23 @@ def _relay_uri(setting: str, text: str) -> MsrpUri:
         raise ConfigurationError(f"{setting}: {text!r}: {error.reason}") from error
 
 
-def _direct_connector() -> Connector:
-    context = client_context()
-    # Peers of RFC 4975 without a relay have certificates of their own; a=fingerprint says which.
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return Connector(_resolver(), tls=lambda: context)
+def _direct(settings: UaDirectSettings | None = None) -> DirectWay:
+    """Return the way without a relay; ``uri`` is for who listens."""
+    pairs = settings.certificates if settings is not None else ()
+    pair = pairs[0] if pairs else None
+    trusting = client_context(certificate=pair)
+    # Peers may have certificates that no authority has issued; a=fingerprint says which.
+    unverified = client_context(certificate=pair)
+    unverified.check_hostname = False
+    unverified.verify_mode = ssl.CERT_NONE
+    return DirectWay(
+        Connector(_resolver(), tls=lambda: trusting),
+        secrets.token_bytes,
+        cema=settings is not None and settings.cema,
+        allow_private=True,
+        fingerprints=tuple(Fingerprint.of(certificate_of(chain)) for chain, _ in pairs),
+        unverified=unverified,
+    )
 
 
 def _resolver() -> Resolver:

@@ -31,6 +31,7 @@ _GIVE_UP: Final = 60.0
 _PEER_CONNECTS: Final = 30.0
 """Seconds that a passive session waits for the peer's connection."""
 _FORBIDDEN: Final = 403
+_OUT_OF_BOUNDS: Final = 423
 
 logger = structlog.get_logger("wigwag.ua")
 
@@ -100,6 +101,8 @@ class MediaLine:
         self._closed = False
         self._met = False
         """Whether the session had a connection, here or at another pod: the peer can be reached by our relay then."""
+        self._moved = False
+        """Whether the peer has to be told our path before he takes anything from us."""
         self._waits = False
         """Whether nothing may be read yet: what the peer sends can't be told from what a stranger sends."""
         self._entering = False
@@ -118,7 +121,8 @@ class MediaLine:
     @property
     def is_up(self) -> bool:
         """Whether messages can be sent at this moment."""
-        return self._session is not None and self._session.binding is not None and self._client is not None
+        bound = self._session is not None and self._session.binding is not None
+        return bound and self._client is not None and not self._moved
 
     @property
     def carries_traces(self) -> bool:
@@ -175,6 +179,8 @@ class MediaLine:
         before, self._agreement = self._agreement, agreement
         if before is not None and before.remote.path == agreement.remote.path:
             if self._session is not None:
+                if agreement.local.path == self.path:
+                    self._use_path(self._session)
                 self._activate(self._session)
                 return
             if self._getting_back is not None:
@@ -233,18 +239,28 @@ class MediaLine:
             self._tell_up()
         elif isinstance(self.way, RelayWay) and client is not None:
             assert self._agreement is not None
-            if self._met or not _peer_connects(self._agreement):
+            if self._moved:
+                self._expect_peer()
+            elif self._met or not _peer_connects(self._agreement):
                 client.activate_session(session)
             else:
                 # The relay can't reach a peer that has no relay and is about to connect.
                 self._expect_peer()
 
-    def _new_session(self, *, passive: bool) -> Session:
+    def _use_path(self, session: Session) -> None:
+        """Send by our present path: the peer knows it now."""
+        self._moved, path = False, self._remote_path()
+        if session.remote_path != path:
+            session.other_path, session.remote_path = session.remote_path, path
+
+    def _remote_path(self) -> Path:
         assert self._agreement is not None
-        peer = parse_path(" ".join(self._agreement.remote.path).encode())
+        return (*reversed(self._relays), *parse_path(" ".join(self._agreement.remote.path).encode()))
+
+    def _new_session(self, *, passive: bool) -> Session:
         return Session(
             local_uri=self._own,
-            remote_path=(*reversed(self._relays), *peer),
+            remote_path=self._remote_path(),
             accept_types=self._accept_types,
             max_size=self._max_size,
             passive=passive,
@@ -366,9 +382,19 @@ class MediaLine:
 
     async def _authenticate(self, client: MsrpClient, way: RelayWay) -> Authenticated:
         fields = ((FENCING_TOKEN, str(self.token)),) if way.fencing else ()
-        return await client.authenticate(
-            way.uri, self._own, way.username, way.password, expires=way.expires, fields=fields
-        )
+
+        async def authenticate(expires: int | None) -> Authenticated:
+            return await client.authenticate(
+                way.uri, self._own, way.username, way.password, expires=expires, fields=fields
+            )
+
+        try:
+            return await authenticate(way.expires)
+        except AuthenticationError as error:
+            if error.status != _OUT_OF_BOUNDS:
+                raise
+            # The time is the relay's to choose then (RFC 4976 section 5.1).
+            return await authenticate(None)
 
     def _granted(self, granted: Authenticated) -> None:
         before, self._relays = self._relays, granted.use_path
@@ -377,6 +403,10 @@ class MediaLine:
             self._renewal.cancel()
         self._renewal = asyncio.get_running_loop().call_later(wait, lambda: self._spawn(self._renew()))
         if before and before != self._relays:
+            if self._session is not None:
+                self._session.other_path = self._remote_path()
+            elif self._met:
+                self._moved = True
             self._user.line_moved(self.path)
 
     async def _renew(self) -> None:

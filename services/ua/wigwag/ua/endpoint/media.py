@@ -29,8 +29,9 @@ class RelayWay:
     username: str = ""
     """Empty: our certificate is enough."""
     password: str = field(default="", repr=False)
-    expires: int = 600
-    """Seconds to ask for."""
+    expires: int | None = None
+    """Seconds to ask for; None leaves it to the relay: one in the field (Kamailio 5.6) takes no wish, and says so in a
+    response that can't be read."""
     fencing: bool = False
     """Whether the relay takes fencing tokens: ours does."""
     own_host: str = "agents.invalid"
