@@ -1,4 +1,4 @@
-"""SIPp, with session descriptions of its own, calls applications and is called by them; a small endpoint has its MSRP."""
+"""SIPp calls applications and is called by them; a small endpoint of the tests has its MSRP."""
 
 import asyncio
 import ssl
@@ -16,7 +16,7 @@ from tests.support.msrp import request_frame
 from tests.support.msrp_peer import listening_peer
 from tests.support.sipp import SippAgent, SippResult, run_sipp, sipp_agent
 from tests.support.sipp_scripts import acknowledge, expect, invited, optional, pause, request, response, say, sdp, write
-from tests.support.ua_node import HOST, UserAgentNode, application, user_agent_node
+from tests.support.ua_node import HOST, UserAgentNode, application, user_agent_node, wait_for
 from tests.support.waiting import until
 from wigwag.api.ua.v1 import message_pb2, session_pb2
 from wigwag.protocols.msrp import MsrpUri
@@ -183,9 +183,10 @@ async def test_what_is_said_while_the_caller_holds_is_sent_when_he_goes_on(node:
 
 
 async def until_held(node: UserAgentNode, session_id: str, *, on: bool) -> None:
-    async with asyncio.timeout(10):
-        while (await node.session("near", session_id)).held is not on:
-            await asyncio.sleep(0.02)
+    async def look() -> bool:
+        return (await node.session("near", session_id)).held is on
+
+    await wait_for(look, "hold" if on else "end of the hold")
 
 
 async def test_a_caller_who_gives_up_is_answered_487(node: UserAgentNode, tmp_path: Path) -> None:

@@ -34,10 +34,9 @@ def acknowledge(cseq: int, body: str = "", *, refused: bool = False) -> str:
     step = request("ACK", cseq, body, inside=not refused)
     if not refused:
         return step
-    step = step.replace("branch=[branch]", "branch=[branch-3]").replace(
+    return step.replace("branch=[branch]", "branch=[branch-3]").replace(
         "[peer_domain]>\n      Call", "[peer_domain]>[peer_tag_param]\n      Call"
     )
-    return step
 
 
 def response(status: str, body: str = "", *, tag: bool = False, extra: str = "") -> str:
@@ -100,9 +99,7 @@ def write(directory: Path, name: str, *steps: str | list[str]) -> str:
     flat = [step for part in steps for step in ([part] if isinstance(part, str) else part)]
     file = directory / f"{name}.xml"
     uses = '<Reference variables="found"/>' if any("found" in step for step in flat) else ""
-    file.write_text(
-        '<?xml version="1.0"?>\n<scenario name="%s">\n%s\n%s\n</scenario>\n' % (name, "\n".join(flat), uses)
-    )
+    file.write_text("\n".join(('<?xml version="1.0"?>', f'<scenario name="{name}">', *flat, uses, "</scenario>", "")))
     return str(file.with_suffix(""))
 
 

@@ -309,5 +309,7 @@ def _objection(how: Outgoing, certificate: object) -> str | None:
 def _foreign(check: Callable[[bytes], str | None], channel: Channel, _: object) -> str | None:
     """Why a certificate is not the one expected."""
     stream = channel.transport_info("ssl_object")
-    certificate = stream.getpeercert(binary_form=True) if isinstance(stream, ssl.SSLObject) else None
+    # Event loops have classes of their own here.
+    ask: Callable[[bool], bytes | None] = getattr(stream, "getpeercert", lambda _: None)
+    certificate = ask(True)
     return check(certificate) if certificate else "there is no certificate"
