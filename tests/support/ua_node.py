@@ -50,7 +50,8 @@ class UserAgentNode:
         request = ua_pb2.StartSessionRequest(
             application=application, to_uri=to, from_uri=f"sip:{application}@{DOMAIN}", **more
         )
-        return (await self.module.agent.start_session(caller(application), request)).session
+        started: ua_pb2.StartSessionResponse = await self.module.agent.start_session(caller(application), request)
+        return started.session
 
     async def end(self, application: str, session_id: str) -> None:
         """Let an application end a session."""
@@ -59,7 +60,8 @@ class UserAgentNode:
     async def session(self, application: str, session_id: str) -> session_pb2.Session:
         """Return a session as its application sees it."""
         request = ua_pb2.GetSessionRequest(session_id=session_id)
-        return (await self.module.agent.get_session(caller(application), request)).session
+        found: ua_pb2.GetSessionResponse = await self.module.agent.get_session(caller(application), request)
+        return found.session
 
     async def last_session(self, application: str) -> session_pb2.Session:
         """Wait for a session of an application; returns the newest."""
@@ -153,7 +155,7 @@ async def user_agent_node(
     pair = list(authority.issue("localhost", DOMAIN, NAME, addresses=(HOST,)))
     ports = {transport: free_sip_port() for transport in TRANSPORTS}
     layer = _settings(directory, ports, pair)
-    layer["ua"] = {"applications": [dict(one) for one in applications], **ua}
+    layer["ua"] = {"applications": [dict(one) for one in applications], "api": {"port": 0}, **ua}
     node = Node(Settings.model_validate(layer), ["relay", "ua"])
     async with node:
         relay: Any = node.modules["relay"]

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -11,13 +11,14 @@ from tests.support.certificates import Authority
 from tests.support.waiting import until
 from wigwag.protocols.msrp import Event, MessageReceived
 from wigwag.protocols.sdp import Agreement, Fingerprint
-from wigwag.transport.listener import ListenerKind
 from wigwag.ua.attachment import listen_direct, media_side
 from wigwag.ua.config import EdgeAddresses, UaDirectSettings, UaSettings
 from wigwag.ua.endpoint.descriptions import Descriptions
 from wigwag.ua.endpoint.line import MediaLine, renew_after
 from wigwag.ua.endpoint.media import MediaSide
 from wigwag.ua.endpoint.model import MediaWish
+
+Kind = Literal["tcp", "tls", "ws", "wss"]
 
 
 class Side:
@@ -39,6 +40,9 @@ class Side:
     def line_failed(self, reason: str) -> None:
         self.failed = reason
 
+    def line_superseded(self, reason: str) -> None:
+        raise AssertionError("nobody else has it")
+
     def line_moved(self, path: tuple[str, ...]) -> None:
         raise AssertionError("a direct path does not move")
 
@@ -56,7 +60,7 @@ class Side:
 
 
 @asynccontextmanager
-async def listening(kind: ListenerKind, pair: tuple[str, str] | None) -> AsyncIterator[MediaSide]:
+async def listening(kind: Kind, pair: tuple[str, str] | None) -> AsyncIterator[MediaSide]:
     media = media_side(UaSettings(), EdgeAddresses(sip=(), relay=""))
     settings = UaDirectSettings(kind=kind, certificates=(pair,) if pair and kind in ("tls", "wss") else ())
     listener = await listen_direct(settings, media)
@@ -82,7 +86,7 @@ async def agreed(
 
 @asynccontextmanager
 async def talking(
-    kind: ListenerKind, pair: tuple[str, str] | None, change: Callable[[bytes], bytes] = lambda offer: offer
+    kind: Kind, pair: tuple[str, str] | None, change: Callable[[bytes], bytes] = lambda offer: offer
 ) -> AsyncIterator[tuple[Side, Side]]:
     async with AsyncExitStack() as stack:
         one = await stack.enter_async_context(listening(kind, pair))
@@ -97,7 +101,7 @@ async def talking(
 
 
 @pytest.mark.parametrize("kind", ["tcp", "tls", "ws", "wss"])
-async def test_two_sides_talk_whatever_carries_them(kind: ListenerKind, tmp_path: Path) -> None:
+async def test_two_sides_talk_whatever_carries_them(kind: Kind, tmp_path: Path) -> None:
     pair = Authority.create(tmp_path).issue("somebody.example")
     async with talking(kind, pair) as (caller, callee):
         await until(lambda: caller.up and callee.up, 10)
