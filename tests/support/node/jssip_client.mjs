@@ -1,5 +1,6 @@
 // JsSIP as a peer. Its sessions need an RTCPeerConnection; this one has no media and offers and answers the test's SDP.
 
+import { Endpoint } from "./msrp.mjs";
 import { load, say, sayFailure, serve, settings } from "./lines.mjs";
 
 class PeerConnection {
@@ -53,6 +54,7 @@ const agent = new JsSIP.UA({
   user_agent: "JsSIP",
 });
 let session = null;
+let endpoint = null;
 let registering = 0;
 
 function follow(newSession) {
@@ -110,6 +112,12 @@ await serve(
     hangup: () => session.terminate(),
     cancel: () => session.terminate(),
     disconnect: () => agent.stop(),
+    msrp_open: async (how) => {
+      endpoint = new Endpoint(how);
+      settings.sdp = settings.sdp.replaceAll("{path}", await endpoint.open());
+      say("msrp_opened");
+    },
+    msrp_send: ({ path, text }) => endpoint.send(path, text),
   },
   () => agent.stop(),
 );

@@ -1,5 +1,6 @@
 // SIP.js as a peer. Its session description handler is replaced by one without media that says the test's SDP.
 
+import { Endpoint } from "./msrp.mjs";
 import { load, say, sayFailure, serve, settings } from "./lines.mjs";
 
 const { Inviter, Messager, Registerer, RegistererState, SessionState, UserAgent } = await load("sip.js");
@@ -51,6 +52,7 @@ const agent = new UserAgent({
 });
 const registerer = new Registerer(agent, { expires: settings.expires });
 let session = null;
+let endpoint = null;
 let registering = 0;
 
 registerer.stateChange.addListener((state) => {
@@ -115,6 +117,12 @@ await serve(
     hangup: () => session.bye(),
     cancel: () => session.cancel(),
     disconnect: () => agent.stop(),
+    msrp_open: async (how) => {
+      endpoint = new Endpoint(how);
+      settings.sdp = settings.sdp.replaceAll("{path}", await endpoint.open());
+      say("msrp_opened");
+    },
+    msrp_send: ({ path, text }) => endpoint.send(path, text),
   },
   () => agent.stop(),
 );
