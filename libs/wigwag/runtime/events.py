@@ -11,6 +11,7 @@ from wigwag.api.events.v1.registration_pb2 import RegistrationEvent
 from wigwag.api.events.v1.relay_pb2 import RelaySessionEvent
 from wigwag.api.events.v1.session_pb2 import SessionEvent, SessionOutbound
 from wigwag.api.events.v1.status_pb2 import StatusChanged
+from wigwag.api.ua.v1.event_pb2 import Event
 from wigwag.bus import Topic
 
 STATUS: Final = Topic("wigwag.status.changed")
@@ -61,6 +62,30 @@ def envelope(payload: Payload, *, event_id: str, at: float, pod: str, version: i
     found = Envelope(event_id=event_id, type=name, occurred_at=occurred_at, pod=pod, version=version)
     getattr(found, field).CopyFrom(payload)
     return found.SerializeToString()
+
+
+def session_envelope(*, event_id: str, at: float, pod: str, version: int) -> tuple[Envelope, Event]:
+    """Return an envelope and its empty event of a session, to be filled in place: messages are spared two copies.
+
+    Args:
+        event_id: As ``envelope``.
+        at: Likewise.
+        pod: Likewise.
+        version: Likewise.
+    """
+    found = Envelope(event_id=event_id, type=_FIELDS[SessionEvent][1], pod=pod, version=version)
+    told = found.session_event.event
+    told.event_id = event_id
+    set_moment(found.occurred_at, at)
+    set_moment(told.occurred_at, at)
+    return found, told
+
+
+def set_moment(target: Timestamp, seconds: float) -> None:
+    """Set a time in place, as ``moment`` returns it."""
+    whole, micros = divmod(round(seconds * 1e6), 1_000_000)
+    target.seconds = whole
+    target.nanos = micros * 1_000
 
 
 def moment(seconds: float) -> Timestamp:

@@ -111,7 +111,7 @@ class LedgerSweeper:
         while True:
             self._ledger.written.clear()
             try:
-                swept = await self.sweep()
+                swept = await self.sweep(ends=asyncio.get_running_loop().time() >= self._next_overdue)
                 purged = await self._purge()
             except Exception as error:  # noqa: BLE001 - whatever a publisher raises, the next try may work
                 self._failed(error)
@@ -125,8 +125,11 @@ class LedgerSweeper:
             elif not self._is_behind:
                 await asyncio.sleep(self._times.gather)
 
-    async def sweep(self) -> bool:
+    async def sweep(self, *, ends: bool = True) -> bool:
         """End some messages that are overdue and publish some events that are pending, if this process has the lease.
+
+        Args:
+            ends: Whether messages that are overdue are looked for.
 
         Returns:
             Whether something was done, so that there may be more.
@@ -137,7 +140,7 @@ class LedgerSweeper:
         """
         if not await self._hold_lease():
             return False
-        ended = await self._end_overdue()
+        ended = ends and await self._end_overdue()
         published = await self._publish()
         self._is_behind = ended or published == MOST_EVENTS
         return ended or published > 0
@@ -155,12 +158,9 @@ class LedgerSweeper:
         return True
 
     async def _end_overdue(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        if now < self._next_overdue:
-            return False
         ended = await self._ledger.end_overdue()
         # There may be more of them.
-        self._next_overdue = now if ended else now + self._times.interval
+        self._next_overdue = asyncio.get_running_loop().time() + (0.0 if ended else self._times.interval)
         return bool(ended)
 
     async def _publish(self) -> int:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from wigwag.api.events.v1.session_pb2 import SessionEvent, SessionOutbound
+from wigwag.api.events.v1.session_pb2 import SessionOutbound
 from wigwag.api.ua.v1 import event_pb2
 from wigwag.bus import Message
 from wigwag.database.ledger import LedgerEvent, State
 
-from .events import SESSIONS_EVENTS, SESSIONS_OUTBOUND, envelope, moment
+from .events import SESSIONS_EVENTS, SESSIONS_OUTBOUND, envelope, session_envelope
 from .traceparent import as_header
-from .ua_messages import INBOUND, OUTBOUND, SessionFields, fields_of, message_of
+from .ua_messages import INBOUND, OUTBOUND, SessionFields, describe, fields_of
 
 
 def ua_records(event: LedgerEvent, pod: str) -> Iterator[tuple[str, Message]]:
@@ -26,22 +26,17 @@ def ua_records(event: LedgerEvent, pod: str) -> Iterator[tuple[str, Message]]:
         outbound = SessionOutbound(session_id=key, ledger_id=row.id)
         value = envelope(outbound, event_id=row.id, at=event.at, pod=pod, version=event.version)
         yield SESSIONS_OUTBOUND.name, Message(value, key=key, headers=headers)
-    told = event_of(event, fields)
-    value = envelope(SessionEvent(event=told), event_id=told.event_id, at=event.at, pod=pod, version=event.version)
-    yield SESSIONS_EVENTS.name, Message(value, key=key, headers=headers)
+    event_id = f"{row.id}:{event.version}"
+    told, what = session_envelope(event_id=event_id, at=event.at, pod=pod, version=event.version)
+    _describe(what, event, fields)
+    yield SESSIONS_EVENTS.name, Message(told.SerializeToString(), key=key, headers=headers)
 
 
-def event_of(event: LedgerEvent, fields: SessionFields) -> event_pb2.Event:
-    """Return what an application is told: a message that came has its body, one that changed does not."""
-    row = event.row
-    told = event_pb2.Event(
-        event_id=f"{row.id}:{event.version}",
-        application=fields.application,
-        session_id=fields.session_id,
-        occurred_at=moment(event.at),
-    )
-    if row.direction == INBOUND and event.state is State.ACCEPTED:
-        told.message_received.CopyFrom(message_of(row, event, fields=fields))
+def _describe(told: event_pb2.Event, event: LedgerEvent, fields: SessionFields) -> None:
+    """Say what an application is told: a message that came has its body, one that changed does not."""
+    told.application = fields.application
+    told.session_id = fields.session_id
+    if event.row.direction == INBOUND and event.state is State.ACCEPTED:
+        describe(told.message_received, event.row, event.version, event.state, fields)
     else:
-        told.message_changed.CopyFrom(message_of(row, event, fields=fields, body=False))
-    return told
+        describe(told.message_changed, event.row, event.version, event.state, fields, body=False)

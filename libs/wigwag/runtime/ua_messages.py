@@ -7,13 +7,14 @@ inside, and the wrapping's headers are headers of the row.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from wigwag.api.ua.v1 import message_pb2
-from wigwag.database.ledger import Headers, LedgerEvent, LedgerRow, State
+from wigwag.database.ledger import Headers, LedgerRow, State
 from wigwag.database.ledger.states import FIRST_VERSION
 
-from .events import moment
+from .events import set_moment
 from .traceparent import HEADER
 
 SERVICE: Final = "ua"
@@ -102,8 +103,12 @@ def _headers(fields: SessionFields) -> Iterator[tuple[str, str]]:
         yield TRACEPARENT, fields.traceparent
 
 
+@lru_cache(maxsize=512)
 def fields_of(headers: Headers) -> SessionFields:
-    """Return what the headers of a row say; names that are not known are passed over."""
+    """Return what the headers of a row say; names that are not known are passed over.
+
+    Rows of a session without more have equal headers.
+    """
     single = dict(headers)
     cpim: list[tuple[str, str]] = []
     if CPIM in single:
@@ -146,45 +151,61 @@ def names_of(notifications: message_pb2.Notifications) -> frozenset[str]:
     return frozenset(name for name in _NOTIFICATIONS if getattr(notifications, name.replace("-", "_")))
 
 
-def message_of(
-    row: LedgerRow, event: LedgerEvent | None = None, *, fields: SessionFields | None = None, body: bool = True
-) -> message_pb2.Message:
-    """Return a row as an application sees it.
+def message_of(row: LedgerRow) -> message_pb2.Message:
+    """Return a row of service ``SERVICE`` as an application sees it, as it is now."""
+    message = message_pb2.Message()
+    describe(message, row, row.version, row.state, fields_of(row.headers))
+    return message
+
+
+def describe(
+    message: message_pb2.Message,
+    row: LedgerRow,
+    version: int,
+    state: State,
+    fields: SessionFields,
+    *,
+    body: bool = True,
+) -> None:
+    """Fill an empty message in place: this is done several times for each.
 
     Args:
+        message: To be filled.
         row: Of service ``SERVICE``.
-        event: As it stood then; None: as it is now.
-        fields: What ``fields_of`` makes of its headers, if the caller knows it.
+        version: Of the row, at the time that is told of.
+        state: Likewise.
+        fields: What ``fields_of`` makes of its headers.
         body: Whether the body goes with it; its size always does.
     """
-    fields = fields_of(row.headers) if fields is None else fields
-    version, state = (row.version, row.state) if event is None else (event.version, event.state)
-    message = message_pb2.Message(
-        message_id=row.id,
-        session_id=fields.session_id,
-        direction=_DIRECTIONS.get(row.direction, message_pb2.MESSAGE_DIRECTION_UNSPECIFIED),
-        content_type=row.content_type,
-        body=(row.body or b"") if body else b"",
-        blob_id=row.blob or "",
-        size=len(row.body or b"") if fields.size is None else fields.size,
-        state=STATES[state],
-        version=version,
-        accepted_at=moment(row.created),
-        cpim_headers=[message_pb2.CpimHeader(name=_text(name), value=_text(value)) for name, value in fields.cpim],
-        imdn_message_id=_text(fields.imdn_message_id),
-    )
+    content = row.body or b""
+    message.message_id = row.id
+    message.session_id = fields.session_id
+    message.direction = _DIRECTIONS.get(row.direction, message_pb2.MESSAGE_DIRECTION_UNSPECIFIED)
+    message.content_type = row.content_type
+    message.size = len(content) if fields.size is None else fields.size
+    message.state = STATES[state]
+    message.version = version
+    set_moment(message.accepted_at, row.created)
+    if body and content:
+        message.body = content
+    if row.blob:
+        message.blob_id = row.blob
+    if fields.imdn_message_id:
+        message.imdn_message_id = _text(fields.imdn_message_id)
+    for name, value in fields.cpim:
+        message.cpim_headers.add(name=_text(name), value=_text(value))
     if fields.notifications:
         message.requested.CopyFrom(requested(fields.notifications))
     if version > FIRST_VERSION:
         _add_outcome(message, row)
-    return message
 
 
 def _add_outcome(message: message_pb2.Message, row: LedgerRow) -> None:
     message.status = row.status or 0
-    message.reason = _text(row.reason)
+    if row.reason:
+        message.reason = _text(row.reason)
     if row.settled is not None:
-        message.settled_at.CopyFrom(moment(row.settled))
+        set_moment(message.settled_at, row.settled)
 
 
 def _text(value: str) -> str:

@@ -1,7 +1,5 @@
 """The table of states and the rules of edits: values in, values out."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,7 +146,7 @@ def test_no_edits_in_any_order_break_the_rules(steps: list[tuple[Edit, float]]) 
         assert after.token >= row.token
         assert 0 <= after.doubts <= after.attempt
         if after.state is row.state:
-            assert after == replace(after, version=row.version, settled=row.settled, status=row.status)
+            assert after == after._replace(version=row.version, settled=row.settled, status=row.status)
         else:
             assert after.version == row.version + 1
             assert after.event_pending

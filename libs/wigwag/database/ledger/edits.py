@@ -7,8 +7,8 @@ When ``due`` has come, the message becomes unconfirmed if there is a doubt, else
 """
 
 import math
-from dataclasses import dataclass, replace
-from typing import Final, assert_never
+from dataclasses import dataclass
+from typing import Final, NamedTuple, assert_never
 
 from wigwag.errors import ConflictError
 
@@ -93,8 +93,7 @@ def check_edit(edit: Edit) -> None:
             pass
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """The part of a row that edits read and write; the names are the columns'."""
 
     position: int
@@ -161,8 +160,7 @@ def _claimed(edit: Claim, row: Standing, now: float, outcome_timeout: float) -> 
         return Refusal.FENCED
     if row.expires <= now:
         return Refusal.LATE
-    return replace(
-        row,
+    return row._replace(
         attempt=row.attempt + 1,
         owner=edit.owner,
         token=edit.token,
@@ -177,12 +175,12 @@ def _released(edit: Release, row: Standing, now: float) -> Standing | Refusal:
     if refusal is not None:
         return refusal
     doubts = row.doubts - 1
-    return replace(row, owner="", doubts=doubts, due=row.due if doubts else row.expires, updated=now)
+    return row._replace(owner="", doubts=doubts, due=row.due if doubts else row.expires, updated=now)
 
 
 def _postponed(edit: Postpone, row: Standing, now: float) -> Standing | Refusal:
     refusal = _not_under_way(row, edit.token, edit.attempt)
-    return refusal or replace(row, due=max(row.due, edit.until), updated=now)
+    return refusal or row._replace(due=max(row.due, edit.until), updated=now)
 
 
 def _not_under_way(row: Standing, token: int, attempt: int) -> Refusal | None:
@@ -206,8 +204,7 @@ def _with_state(row: Standing, state: State, now: float, status: int | None, rea
     if row.version != FIRST_VERSION:
         # The outcome's own status and words stay: events of both versions are made from this row.
         status, reason = row.status, row.reason
-    return replace(
-        row,
+    return row._replace(
         state=state,
         version=row.version + 1,
         updated=now,

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from wigwag.errors import ConflictError
@@ -198,11 +199,13 @@ def size_of(message: NewMessage) -> int:
     return 1_000 + len(message.body or b"") + sum(len(name) + len(value) for name, value in message.headers)
 
 
+@lru_cache(maxsize=512)
 def headers_text(headers: Headers) -> str:
     """Return the headers as they are stored: JSON in ASCII, which every database takes as it is."""
     return json.dumps(headers, separators=(",", ":")) if headers else ""
 
 
+@lru_cache(maxsize=512)
 def headers_from(text: str) -> Headers:
     """Return the headers that were stored."""
     return tuple((name, value) for name, value in json.loads(text)) if text else ()

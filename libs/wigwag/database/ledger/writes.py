@@ -23,14 +23,12 @@ _DEADLOCKS: Final = {"40P01", "40001", 1213}
 """PostgreSQL's and MariaDB's codes for a transaction that was sacrificed, to be done again."""
 
 _COLUMNS: Final = wigwag_ledger.c
-_STANDING: Final[list[Column[Any]]] = [_COLUMNS[name] for name in Standing.__dataclass_fields__]
+_STANDING: Final[list[Column[Any]]] = [_COLUMNS[name] for name in Standing._fields]
 _FIND: Final = (
     select(_COLUMNS.id, *_STANDING).where(_COLUMNS.id.in_(bindparam("ids", expanding=True))).order_by(_COLUMNS.position)
 )
 _LOCK: Final = _FIND.with_for_update()
-_EDITED: Final = [
-    (f"new_{name}", name) for name in Standing.__dataclass_fields__ if name not in ("position", "expires")
-]
+_EDITED: Final = [(f"new_{name}", name) for name in Standing._fields if name not in ("position", "expires")]
 _UPDATE: Final = (
     update(wigwag_ledger)
     .where(_COLUMNS.position == bindparam("row"))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from wigwag.errors import LocalProtocolError, RemoteProtocolError
@@ -82,6 +83,10 @@ class ByteRange:
         Raises:
             RemoteProtocolError: It breaks the grammar or contradicts itself; ``status`` is 400.
         """
+        return _parse_byte_range(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> "ByteRange":
         match = _BYTE_RANGE.fullmatch(text)
         if match is None:
             raise RemoteProtocolError("malformed Byte-Range", status=400)
@@ -122,6 +127,10 @@ class Status:
         Raises:
             RemoteProtocolError: It breaks the grammar; ``status`` is 400.
         """
+        return _parse_status(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> "Status":
         match = _STATUS.fullmatch(text)
         if match is None:
             raise RemoteProtocolError("malformed Status", status=400)
@@ -131,6 +140,11 @@ class Status:
     def __str__(self) -> str:
         comment = "" if self.comment is None else f" {self.comment}"
         return f"{self.namespace:03} {self.code:03}{comment}"
+
+
+# Messages of equal size, and successes, look alike.
+_parse_byte_range = lru_cache(maxsize=1024)(ByteRange._parse)
+_parse_status = lru_cache(maxsize=128)(Status._parse)
 
 
 @dataclass(slots=True)

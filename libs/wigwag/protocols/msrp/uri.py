@@ -53,6 +53,8 @@ class MsrpUri:
     parameters: tuple[tuple[str, str | None], ...] = ()
     key: UriKey = field(init=False, repr=False, compare=False)
     """Equal for URIs that are equivalent by section 6.1; hashable."""
+    _text: str = field(init=False, repr=False, compare=False, default="")
+    """As it is written, once it was: it stands in each request."""
 
     def __post_init__(self) -> None:
         key = (self.scheme, _comparable_host(self.host), self.port, self.session_id, self.transport.lower())
@@ -90,6 +92,11 @@ class MsrpUri:
         )
 
     def __str__(self) -> str:
+        if not self._text:
+            object.__setattr__(self, "_text", self._written())
+        return self._text
+
+    def _written(self) -> str:
         host = self.host
         if ":" in host:
             address, percent, zone = host.partition("%")
