@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import ExitStack
+from typing import Final
 
 from wigwag.errors import LocalProtocolError
 from wigwag.protocols.sip.message import Request, Response
@@ -12,6 +13,9 @@ from .registry import Registry
 from .server import InviteServerTransaction, NonInviteServerTransaction, ServerTransaction
 from .timers import SipTimers
 from .users import NOBODY, ClientUser, TransactionsFullError, Wire
+
+_RETIRED_AT_ONCE: Final = 64
+"""Finished transactions that make room together."""
 
 
 class Transactions(Registry):
@@ -25,7 +29,9 @@ class Transactions(Registry):
 
     Args:
         timers: Durations.
-        limit: Open server transactions, and open client transactions, that there may be; 0: any number.
+        limit: Server transactions, and client transactions, that there may be; 0: any number. Where there are so many,
+            those that have long had their final response make room: they only absorb what comes again, and whoever
+            gets such a request by the same branch once more absorbs it, too.
     """
 
     def __init__(self, timers: SipTimers = SipTimers(), *, limit: int = 0) -> None:  # noqa: B008 - it is frozen
@@ -51,7 +57,7 @@ class Transactions(Registry):
         if server is not None:
             server.receive_again(wire, now)
             return None
-        if self._limit and len(self.servers) >= self._limit:
+        if self._limit and len(self.servers) >= self._limit and not self._has_servers_room(now):
             self.refused += 1
             raise TransactionsFullError("too many server transactions are open")
         made = (InviteServerTransaction if method == "INVITE" else NonInviteServerTransaction)(
@@ -91,7 +97,7 @@ class Transactions(Registry):
         method, branch = request.method, request.via.branch
         if method == "ACK" or not branch or branch in self.clients:
             raise LocalProtocolError("an ACK makes no transaction, and every other request needs a branch of its own")
-        if self._limit and len(self.clients) >= self._limit:
+        if self._limit and len(self.clients) >= self._limit and not self._has_clients_room(now):
             self.refused += 1
             raise TransactionsFullError("too many client transactions are open")
         via, data = (branch, request.via.sent_by), bytes(request)
@@ -107,12 +113,14 @@ class Transactions(Registry):
 
     # Requests that are passed on unread
 
-    def has_room(self, key: str, branch: str) -> bool:
+    def has_room(self, key: str, branch: str, now: float) -> bool:
         """Tell whether a request and its copy are new, and allowed by the limit; see ``open_both``."""
         servers, clients, limit = self.servers, self.clients, self._limit
         if key in servers or branch in clients:
             return False
-        return not limit or (len(servers) < limit and len(clients) < limit)
+        if not limit or (len(servers) < limit and len(clients) < limit):
+            return True
+        return self._has_servers_room(now) and self._has_clients_room(now)
 
     def open_both(
         self, key: str, wire: Wire, method: str, via: tuple[str, str], data: bytes, onward: Wire, now: float
@@ -149,6 +157,16 @@ class Transactions(Registry):
             return None
         client.receive(response, now)
         return client
+
+    def _has_servers_room(self, now: float) -> bool:
+        if len(self.servers) >= self._limit:
+            self.queues.timer_j.hasten(_RETIRED_AT_ONCE, now)
+        return len(self.servers) < self._limit
+
+    def _has_clients_room(self, now: float) -> bool:
+        if len(self.clients) >= self._limit:
+            self.queues.timer_k.hasten(_RETIRED_AT_ONCE, now)
+        return len(self.clients) < self._limit
 
     def wire_lost(self, wire: Wire, reason: str, now: float) -> None:
         """Hear that a reliable wire is gone: the transactions that wait on it are told."""

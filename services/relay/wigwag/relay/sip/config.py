@@ -129,7 +129,8 @@ class SipLimits(Section):
     body_bytes: PositiveCount = 65_536
     """Largest body over a stream; over UDP a datagram bounds it."""
     transactions: PositiveCount = 200_000
-    """Transactions that are remembered at once, finished ones included; more requests get 503."""
+    """Transactions that are remembered at once, finished ones included, which make room for new requests, the oldest
+    first; when none has finished, more requests get 503."""
     branches: PositiveCount = 20
     """Targets that one request is sent to at most."""
     header_timeout: PositiveSeconds = 10.0

@@ -221,6 +221,20 @@ def test_more_client_transactions_than_the_limit_are_refused_with_503() -> None:
     assert layer.refused == 1
 
 
+def test_at_the_limit_the_oldest_answered_transactions_make_room_and_those_that_wait_never_do() -> None:
+    layer = Transactions(limit=200)
+    waiting = RecordingUser()
+    layer.send_request(request(branch="z9hG4bKopen"), RecordingWire(), waiting, 0.0)
+    for number in range(1_000):
+        made = request(branch=f"z9hG4bK{number}")
+        layer.send_request(made, RecordingWire(), RecordingUser(), 0.001 * number)
+        layer.receive_response(response(made, 200), 0.001 * number)
+        assert len(layer.clients) <= 200
+    layer.receive_response(response(request(branch="z9hG4bKopen"), 200), 1.0)
+    assert waiting.statuses == [200]
+    assert layer.refused == 0
+
+
 def test_a_late_clock_sends_once_and_times_out_instead_of_catching_up() -> None:
     layer, wire, user = sent("MESSAGE")
     layer.handle_timeout(20.0)

@@ -280,6 +280,22 @@ def test_more_server_transactions_than_the_limit_are_refused_and_retransmissions
     assert layer.receive_request(request(branch="z9hG4bKtwo"), wire, 100.0) is not None
 
 
+def test_at_the_limit_the_oldest_finished_transactions_make_room_and_those_under_way_never_do() -> None:
+    layer, wire = Transactions(limit=200), RecordingWire()
+    under_way = layer.receive_request(request(branch="z9hG4bKopen"), wire, 0.0)
+    for number in range(1_000):
+        server = layer.receive_request(request(branch=f"z9hG4bK{number}"), wire, 0.001 * number)
+        assert server is not None
+        server.respond(response(request(branch=f"z9hG4bK{number}"), 200), 0.001 * number)
+        assert len(layer.servers) <= 200
+    assert layer.find_server(request(branch="z9hG4bKopen")) is under_way
+    assert layer.receive_request(request(branch="z9hG4bK999"), wire, 1.0) is None
+    assert layer.receive_request(request(branch="z9hG4bK0"), wire, 1.0) is not None
+    assert layer.refused == 0
+    run_until(layer, 100)
+    assert not layer.servers
+
+
 def test_a_branch_of_64_kib_is_matched_and_its_key_is_short() -> None:
     layer, wire = Transactions(), RecordingWire()
     long = "z9hG4bK" + "x" * 65_000

@@ -115,7 +115,7 @@ class RequestShortcut:
         our_branch = edge.proxy.branch_named(
             b"".join((first, branch, second, call_id, third, number, fourth, tag, last))
         )
-        if not edge.transactions.has_room(key, our_branch):
+        if not edge.transactions.has_room(key, our_branch, now):
             return False
         pods, came_by = edge.pods, known.came_by
         if pods is not None and isinstance(came_by, DatagramFlow) and pods.hand_over_new(theirs, data, came_by):
