@@ -76,10 +76,6 @@ class SessionRecord:
         """Return it as it is stored."""
         return msgspec.json.encode(self)
 
-    def to_uri_differs(self, uri: str) -> bool:
-        """Tell whether the session is with somebody else."""
-        return self.remote_uri != uri
-
     def changed(self, **changes: Any) -> Self:
         """Return it with changes."""
         return replace(self, **changes)
