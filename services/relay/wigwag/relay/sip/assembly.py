@@ -146,6 +146,7 @@ def assemble(
         services=pager,
         agents=_agents(settings, edge, locations, directory, wall),
     )
+    registrations.events.silent = edge.neighbours.agents.aor
     return SipParts(edge, locations, registrar, authenticator, registrations, block_lists, pager)
 
 

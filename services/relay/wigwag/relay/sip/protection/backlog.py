@@ -31,8 +31,6 @@ class Measurement(NamedTuple):
     """How full the fullest queue is, 0 to 1."""
     dropped: int = 0
     """New requests that the kernel has dropped since the last time."""
-    taken: int = 0
-    """Datagrams taken since."""
 
 
 class Backlog:
@@ -59,9 +57,9 @@ class Backlog:
         dropped = sum(listener.requests_dropped() for listener in listeners)
         lost, self._dropped = dropped - self._dropped, dropped
         if not taken or elapsed <= 0.0:
-            return Measurement(0.0, fullness, lost, taken)
+            return Measurement(0.0, fullness, lost)
         waiting = sum(used for used, _ in queues) / kernel_memory(size // taken)
-        return Measurement(waiting * elapsed / taken, fullness, lost, taken)
+        return Measurement(waiting * elapsed / taken, fullness, lost)
 
 
 def kernel_memory(payload: int) -> int:

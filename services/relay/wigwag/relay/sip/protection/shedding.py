@@ -36,8 +36,6 @@ _SERVED_AT_ONCE: Final = 16
 """Requests served between two reads of the sockets: a millisecond, in which no queue of the kernel fills."""
 _LOOKED_AT_ONCE: Final = 256
 """Of those that waited too long many are let go at once."""
-_REFUSED_ONE_OF: Final = 9
-"""As many as ``RequestQueue`` refuses of those that waited too long: one for eight served."""
 _DRAINING: Final = 1
 """Seconds in Retry-After while this pod drains: others serve."""
 
@@ -52,7 +50,7 @@ class Shedding:
 
     Attributes:
         active: Whether anything may have to be turned away; looked at before all else.
-        queueing: Whether new requests over UDP have to wait their turn, or the kernel drops some of them.
+        queueing: Whether new requests over UDP have to wait their turn.
         draining: Whether what is new over connections that are about to be closed is.
         mute: Whether what is new over UDP goes unanswered: the socket closes soon, and a retransmission finds another.
         refused: Requests turned away with 503; dropped: without an answer.
@@ -73,9 +71,6 @@ class Shedding:
         self.overload = Overload(settings.target_delay)
         self.queue = RequestQueue(settings.target_delay)
         self._is_working = False
-        self._kernel_drops = False
-        """Whether the kernel has dropped new requests of late."""
-        self._asked = 0
         self._edge = edge
         self._spawn = spawn
         self._longest = settings.retry_after
@@ -88,11 +83,8 @@ class Shedding:
             queues: Of the kernel.
         """
         self.queue.look(queues.delay, queues.fullness, self._edge.now())
-        dropped = queues.dropped
-        self._kernel_drops = dropped > 0
-        self.dropped += dropped
-        share = dropped / (dropped + queues.taken) if dropped else 0.0
-        self.overload.update(late, max(self.queue.share, share))
+        self.dropped += queues.dropped
+        self.overload.update(late, self.queue.share)
         self._settle()
         self._work()
 
@@ -103,27 +95,18 @@ class Shedding:
         self._settle()
 
     def _settle(self) -> None:
-        self.queueing = self.queue.is_open or self._kernel_drops
+        self.queueing = self.queue.is_open
         self.active = self.overload.level > 0.0 or self.draining
 
     # Datagrams
 
     def holds(self, data: bytes, remote: "Address", socket: "DatagramSender", address: "SipAddress") -> bool:
-        """Let a datagram wait that is a new request, as far as that can be seen without parsing, or refuse it.
+        """Let a datagram wait that is a new request, as far as that can be seen without parsing; False: it is none.
 
-        Where the kernel drops what there is no time for, nothing waits here; but one of so many is told to come later.
-
-        Returns:
-            False: it is no new request, or is served now. The turn of one that waits comes with
-            ``Edge.datagram_received``.
+        Its turn comes with ``Edge.datagram_received``.
         """
         if data.startswith(_UNDER_WAY) or _TO_TAG.search(data):
             return False
-        if not self.queue.is_open:
-            self._asked += 1
-            if self._asked % _REFUSED_ONE_OF:
-                return False
-            return self._refused_unread(Datagram(data, remote, socket, address, 0.0))
         datagram = Datagram(data, remote, socket, address, self._edge.now())
         favoured = data.startswith(b"REGISTER ") and _CREDENTIALS.search(data) is not None
         if self.queue.put(datagram, favoured=favoured):

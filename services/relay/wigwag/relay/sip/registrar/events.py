@@ -61,10 +61,12 @@ class RegistrationEvents:
 
     Attributes:
         lost: Events that were given up because the bus was away for too long.
+        silent: AOR of which nothing is told: the user agent's pods are no users.
     """
 
     def __init__(self, bus: Bus | None, pod: str, wall: Callable[[], float], *, refreshes: bool = False) -> None:
         self.lost = 0
+        self.silent = ""
         self._bus = bus
         self._pod = pod
         self._wall = wall
@@ -77,7 +79,7 @@ class RegistrationEvents:
 
     def changed(self, change: RegistrationChange, aor: str, binding: Binding, reason: str = "") -> None:
         """Note a change."""
-        if self._bus is None or (change is RegistrationChange.REFRESHED and not self._refreshes):
+        if self._bus is None or aor == self.silent or (change is RegistrationChange.REFRESHED and not self._refreshes):
             return
         self._sequence += 1
         if len(self._waiting) >= CAPACITY:

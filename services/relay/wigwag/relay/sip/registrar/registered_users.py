@@ -54,7 +54,7 @@ class RegistrationView:
 
 
 class RegisteredUsers:
-    """The use cases.
+    """The use cases; the user agent's own pods, who register too, are no users.
 
     Args:
         store: Where registrations are.
@@ -65,6 +65,7 @@ class RegisteredUsers:
         self._store = store
         self._locations = parts.locations
         self._registrations = parts.registrations
+        self._pods = parts.edge.neighbours.agents.aor
 
     async def page(self, *, prefix: str = "", after: str = "", size: int) -> tuple[list[RegistrationView], bool]:
         """Return users in the order of their AORs, and whether there are more.
@@ -79,14 +80,16 @@ class RegisteredUsers:
         """
         found: list[_Descending] = []
         async for registration in self._store.registrations(prefix=_prefix(prefix)):
-            if registration.aor > after:
+            if registration.aor > after and registration.aor != self._pods:
                 (heapq.heappush if len(found) <= size else heapq.heappushpop)(found, _Descending(registration))
         ordered = [entry.registration for entry in sorted(found, reverse=True)]
         return [view(registration) for registration in ordered[:size]], len(ordered) > size
 
-    def all(self) -> AsyncIterator[Registration]:
+    async def all(self) -> AsyncIterator[Registration]:
         """Yield every user, in no order."""
-        return self._store.registrations()
+        async for registration in self._store.registrations():
+            if registration.aor != self._pods:
+                yield registration
 
     async def show(self, user: str) -> Registration:
         """Return a user's registration.
