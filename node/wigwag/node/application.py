@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from wigwag.bus import Bus
 from wigwag.database import Database
 from wigwag.database.ledger import Ledger
 from wigwag.relay.cluster.pods import pod_id
+from wigwag.runtime.beside import beside
 from wigwag.runtime.clock import wall
 from wigwag.runtime.management import Commands
 from wigwag.runtime.status_commands import status_commands
@@ -124,7 +125,7 @@ class Node:
                 self.modules[name] = module
             telemetry.register(self.status.readings)
             sharing = StatusSharing(self.status.tree, self.pod, store, now=wall)
-            await stack.enter_async_context(_beside(sharing.run()))
+            await stack.enter_async_context(beside(sharing.run()))
             await self._open_rpc(stack, observing.tracing)
             await self._open_admin(stack, telemetry, sharing, ledger)
             self.status.running()
@@ -142,7 +143,7 @@ class Node:
 
         applications = KnownApplications(self.settings, database)
         await applications.reload()
-        await stack.enter_async_context(_beside(applications.run()))
+        await stack.enter_async_context(beside(applications.run()))
         return applications
 
     async def _open_bus(self, stack: AsyncExitStack) -> Bus:
@@ -153,7 +154,7 @@ class Node:
         bus = await stack.enter_async_context(open_bus(self.settings, worker=worker, on_availability=tell))
         events = StatusEvents(self.status.tree, BusStatusPublisher(bus, self.pod))
         stack.push_async_callback(events.flush)
-        await stack.enter_async_context(_beside(events.run()))
+        await stack.enter_async_context(beside(events.run()))
         return bus
 
     async def _open_rpc(self, stack: AsyncExitStack, tracing: Tracing) -> None:
@@ -227,17 +228,6 @@ class Node:
         """Close everything, the admin API first."""
         await self._stack.aclose()
         logger.info("node has ended")
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run ``work`` for the length of the block; afterwards it has ended."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def open_store(

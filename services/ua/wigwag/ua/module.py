@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -17,6 +17,7 @@ from wigwag.database.applications import Applications as ApplicationTable
 from wigwag.database.blobs import BlobStore
 from wigwag.database.ledger import Ledger
 from wigwag.errors import DatabaseError, StoreError, WigwagError
+from wigwag.runtime.beside import beside
 from wigwag.runtime.clock import wall
 from wigwag.runtime.management import Command
 from wigwag.runtime.members import Members
@@ -177,7 +178,7 @@ class UaModule:
             settings, self._edge, self._endpoint, pod=self._pod, wall=wall, on_change=self._reached
         )
         events = self._events = EventLog(self._bus, self._pod)
-        await stack.enter_async_context(_beside(events.run()))
+        await stack.enter_async_context(beside(events.run()))
         self._life = SessionLife(
             settings,
             pod=self._pod,
@@ -190,7 +191,7 @@ class UaModule:
         await self._open_messages(stack, events)
         stack.push_async_callback(self._close)
         for work in (self._ownership.run(), self._attach(), self._tick(), self._reload_now_and_then()):
-            await stack.enter_async_context(_beside(work))
+            await stack.enter_async_context(beside(work))
 
     async def _open_messages(self, stack: AsyncExitStack, events: EventLog) -> None:
         blobs = BlobStore(self._database, clock=wall)
@@ -295,17 +296,6 @@ class UaModule:
             self._main.set(ModuleStatus.READY, "attached to the edge")
         else:
             self._main.set(ModuleStatus.NOT_READY, "the edge is lost")
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run ``work`` for the length of the block; afterwards it has ended."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def _router() -> "APIRouter":
