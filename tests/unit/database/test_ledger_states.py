@@ -92,6 +92,12 @@ def test_peers_words_are_cut_and_cleaned_rather_than_refused() -> None:
     assert after.reason == "a?b" + "c" * 252
 
 
+def test_a_claim_may_say_itself_when_its_outcome_counts_as_unknown() -> None:
+    row = judge(Claim(id="m", owner="a", token=3, until=5_000.0), NEW, 1.0, TIMEOUT)
+    assert isinstance(row, Standing)
+    assert row.due == 5_000.0
+
+
 def test_released_message_may_be_claimed_with_the_same_token_by_another() -> None:
     row = judge(Claim(id="m", owner="a", token=3), NEW, 1.0, TIMEOUT)
     assert isinstance(row, Standing)

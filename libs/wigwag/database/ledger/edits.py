@@ -42,6 +42,8 @@ class Claim:
     owner: str
     token: int
     """Fencing token: a lower one than the last is refused, and so is an equal one of somebody else."""
+    until: float | None = None
+    """Seconds since 1970 when its outcome counts as unknown; None: after the ledger's own timeout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +85,20 @@ def check_edit(edit: Edit) -> None:
         ConflictError: A value is out of its range; the text names it.
     """
     match edit:
-        case Claim(owner=owner, token=token):
+        case Claim(owner=owner, token=token, until=until):
             check_claim(owner, token)
-        case Postpone(until=until) if not math.isfinite(until):
-            raise ConflictError("the outcome would be waited for without an end")
+            _check_until(until)
+        case Postpone(until=until):
+            _check_until(until)
         case Change(status=int(status)) if not 0 <= status <= LARGEST_STATUS:
             raise ConflictError(f"the status is not between 0 and {LARGEST_STATUS}")
         case _:
             pass
+
+
+def _check_until(until: float | None) -> None:
+    if until is not None and not math.isfinite(until):
+        raise ConflictError("the outcome would be waited for without an end")
 
 
 class Standing(NamedTuple):
@@ -165,7 +173,7 @@ def _claimed(edit: Claim, row: Standing, now: float, outcome_timeout: float) -> 
         owner=edit.owner,
         token=edit.token,
         doubts=row.doubts + 1,
-        due=now + outcome_timeout,
+        due=now + outcome_timeout if edit.until is None else edit.until,
         updated=now,
     )
 

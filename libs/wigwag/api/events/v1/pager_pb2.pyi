@@ -10,6 +10,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class PagerReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PAGER_REASON_UNSPECIFIED: _ClassVar[PagerReason]
+    PAGER_REASON_ROUTE: _ClassVar[PagerReason]
+    PAGER_REASON_ABSENT: _ClassVar[PagerReason]
+    PAGER_REASON_SESSION_MODE: _ClassVar[PagerReason]
+
 class PagerOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PAGER_OUTCOME_UNSPECIFIED: _ClassVar[PagerOutcome]
@@ -18,6 +25,10 @@ class PagerOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PAGER_OUTCOME_FAILED: _ClassVar[PagerOutcome]
     PAGER_OUTCOME_UNCONFIRMED: _ClassVar[PagerOutcome]
     PAGER_OUTCOME_EXPIRED: _ClassVar[PagerOutcome]
+PAGER_REASON_UNSPECIFIED: PagerReason
+PAGER_REASON_ROUTE: PagerReason
+PAGER_REASON_ABSENT: PagerReason
+PAGER_REASON_SESSION_MODE: PagerReason
 PAGER_OUTCOME_UNSPECIFIED: PagerOutcome
 PAGER_OUTCOME_DELIVERED: PagerOutcome
 PAGER_OUTCOME_ACCEPTED: PagerOutcome
@@ -34,7 +45,7 @@ class PagerHeader(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class PagerMessage(_message.Message):
-    __slots__ = ("message_id", "from_aor", "to_aor", "service", "identity", "content_type", "body", "request_uri", "call_id", "cseq", "from_tag", "headers", "conversation", "received_at", "expires_at")
+    __slots__ = ("message_id", "from_aor", "to_aor", "service", "identity", "content_type", "body", "request_uri", "call_id", "cseq", "from_tag", "headers", "conversation", "received_at", "expires_at", "reason")
     MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     FROM_AOR_FIELD_NUMBER: _ClassVar[int]
     TO_AOR_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +61,7 @@ class PagerMessage(_message.Message):
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     message_id: str
     from_aor: str
     to_aor: str
@@ -65,7 +77,8 @@ class PagerMessage(_message.Message):
     conversation: str
     received_at: _timestamp_pb2.Timestamp
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, message_id: _Optional[str] = ..., from_aor: _Optional[str] = ..., to_aor: _Optional[str] = ..., service: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., request_uri: _Optional[str] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    reason: PagerReason
+    def __init__(self, message_id: _Optional[str] = ..., from_aor: _Optional[str] = ..., to_aor: _Optional[str] = ..., service: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., request_uri: _Optional[str] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[_Union[PagerReason, str]] = ...) -> None: ...
 
 class PagerRequest(_message.Message):
     __slots__ = ("message_id", "attempt", "from_uri", "to_uri", "identity", "content_type", "body", "headers", "conversation", "expires_at", "call_id", "cseq", "from_tag")

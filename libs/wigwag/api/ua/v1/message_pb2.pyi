@@ -64,7 +64,7 @@ class Notifications(_message.Message):
     def __init__(self, positive_delivery: _Optional[bool] = ..., negative_delivery: _Optional[bool] = ..., display: _Optional[bool] = ..., processing: _Optional[bool] = ...) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("message_id", "session_id", "direction", "content_type", "body", "blob_id", "size", "state", "version", "status", "reason", "accepted_at", "settled_at", "cpim_headers", "imdn_message_id", "requested")
+    __slots__ = ("message_id", "session_id", "direction", "content_type", "body", "blob_id", "size", "state", "version", "status", "reason", "accepted_at", "settled_at", "cpim_headers", "imdn_message_id", "requested", "reference")
     MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     DIRECTION_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +81,7 @@ class Message(_message.Message):
     CPIM_HEADERS_FIELD_NUMBER: _ClassVar[int]
     IMDN_MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
     message_id: str
     session_id: str
     direction: MessageDirection
@@ -97,7 +98,8 @@ class Message(_message.Message):
     cpim_headers: _containers.RepeatedCompositeFieldContainer[CpimHeader]
     imdn_message_id: str
     requested: Notifications
-    def __init__(self, message_id: _Optional[str] = ..., session_id: _Optional[str] = ..., direction: _Optional[_Union[MessageDirection, str]] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., blob_id: _Optional[str] = ..., size: _Optional[int] = ..., state: _Optional[_Union[DeliveryState, str]] = ..., version: _Optional[int] = ..., status: _Optional[int] = ..., reason: _Optional[str] = ..., accepted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., settled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cpim_headers: _Optional[_Iterable[_Union[CpimHeader, _Mapping]]] = ..., imdn_message_id: _Optional[str] = ..., requested: _Optional[_Union[Notifications, _Mapping]] = ...) -> None: ...
+    reference: str
+    def __init__(self, message_id: _Optional[str] = ..., session_id: _Optional[str] = ..., direction: _Optional[_Union[MessageDirection, str]] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., blob_id: _Optional[str] = ..., size: _Optional[int] = ..., state: _Optional[_Union[DeliveryState, str]] = ..., version: _Optional[int] = ..., status: _Optional[int] = ..., reason: _Optional[str] = ..., accepted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., settled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cpim_headers: _Optional[_Iterable[_Union[CpimHeader, _Mapping]]] = ..., imdn_message_id: _Optional[str] = ..., requested: _Optional[_Union[Notifications, _Mapping]] = ..., reference: _Optional[str] = ...) -> None: ...
 
 class CpimHeader(_message.Message):
     __slots__ = ("name", "value")

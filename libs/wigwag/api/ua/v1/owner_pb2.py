@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from wigwag.api.ua.v1 import ua_pb2 as wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cwigwag/api/ua/v1/owner.proto\x12\x10wigwag.api.ua.v1\x1a\x19wigwag/api/ua/v1/ua.proto\"M\n\x0e\x44\x65liverRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12,\n\x05items\x18\x02 \x03(\x0b\x32\x1d.wigwag.api.ua.v1.DeliverItem\"4\n\x0b\x44\x65liverItem\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tledger_id\x18\x02 \x01(\t\"\'\n\x0f\x44\x65liverResponse\x12\x14\n\x0c\x61\x63knowledged\x18\x01 \x01(\x04\"\xd0\x03\n\x0e\x43ontrolRequest\x12@\n\x0e\x61nswer_session\x18\x01 \x01(\x0b\x32&.wigwag.api.ua.v1.AnswerSessionRequestH\x00\x12@\n\x0ereject_session\x18\x02 \x01(\x0b\x32&.wigwag.api.ua.v1.RejectSessionRequestH\x00\x12:\n\x0b\x65nd_session\x18\x03 \x01(\x0b\x32#.wigwag.api.ua.v1.EndSessionRequestH\x00\x12>\n\rset_composing\x18\x04 \x01(\x0b\x32%.wigwag.api.ua.v1.SetComposingRequestH\x00\x12@\n\x0emark_displayed\x18\x05 \x01(\x0b\x32&.wigwag.api.ua.v1.MarkDisplayedRequestH\x00\x12<\n\x0chold_session\x18\x06 \x01(\x0b\x32$.wigwag.api.ua.v1.HoldSessionRequestH\x00\x12\x36\n\ttake_over\x18\x07 \x01(\x0b\x32!.wigwag.api.ua.v1.TakeOverRequestH\x00\x42\x06\n\x04\x63\x61ll\"%\n\x0fTakeOverRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x11\n\x0f\x43ontrolResponse2\xb2\x01\n\x0cUaPodService\x12R\n\x07\x44\x65liver\x12 .wigwag.api.ua.v1.DeliverRequest\x1a!.wigwag.api.ua.v1.DeliverResponse(\x01\x30\x01\x12N\n\x07\x43ontrol\x12 .wigwag.api.ua.v1.ControlRequest\x1a!.wigwag.api.ua.v1.ControlResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cwigwag/api/ua/v1/owner.proto\x12\x10wigwag.api.ua.v1\x1a\x19wigwag/api/ua/v1/ua.proto\"M\n\x0e\x44\x65liverRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12,\n\x05items\x18\x02 \x03(\x0b\x32\x1d.wigwag.api.ua.v1.DeliverItem\"4\n\x0b\x44\x65liverItem\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tledger_id\x18\x02 \x01(\t\"\'\n\x0f\x44\x65liverResponse\x12\x14\n\x0c\x61\x63knowledged\x18\x01 \x01(\x04\"\x92\x04\n\x0e\x43ontrolRequest\x12@\n\x0e\x61nswer_session\x18\x01 \x01(\x0b\x32&.wigwag.api.ua.v1.AnswerSessionRequestH\x00\x12@\n\x0ereject_session\x18\x02 \x01(\x0b\x32&.wigwag.api.ua.v1.RejectSessionRequestH\x00\x12:\n\x0b\x65nd_session\x18\x03 \x01(\x0b\x32#.wigwag.api.ua.v1.EndSessionRequestH\x00\x12>\n\rset_composing\x18\x04 \x01(\x0b\x32%.wigwag.api.ua.v1.SetComposingRequestH\x00\x12@\n\x0emark_displayed\x18\x05 \x01(\x0b\x32&.wigwag.api.ua.v1.MarkDisplayedRequestH\x00\x12<\n\x0chold_session\x18\x06 \x01(\x0b\x32$.wigwag.api.ua.v1.HoldSessionRequestH\x00\x12\x36\n\ttake_over\x18\x07 \x01(\x0b\x32!.wigwag.api.ua.v1.TakeOverRequestH\x00\x12@\n\x0esettle_message\x18\x08 \x01(\x0b\x32&.wigwag.api.ua.v1.SettleMessageRequestH\x00\x42\x06\n\x04\x63\x61ll\"%\n\x0fTakeOverRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x11\n\x0f\x43ontrolResponse2\xb2\x01\n\x0cUaPodService\x12R\n\x07\x44\x65liver\x12 .wigwag.api.ua.v1.DeliverRequest\x1a!.wigwag.api.ua.v1.DeliverResponse(\x01\x30\x01\x12N\n\x07\x43ontrol\x12 .wigwag.api.ua.v1.ControlRequest\x1a!.wigwag.api.ua.v1.ControlResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,11 +39,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELIVERRESPONSE']._serialized_start=210
   _globals['_DELIVERRESPONSE']._serialized_end=249
   _globals['_CONTROLREQUEST']._serialized_start=252
-  _globals['_CONTROLREQUEST']._serialized_end=716
-  _globals['_TAKEOVERREQUEST']._serialized_start=718
-  _globals['_TAKEOVERREQUEST']._serialized_end=755
-  _globals['_CONTROLRESPONSE']._serialized_start=757
-  _globals['_CONTROLRESPONSE']._serialized_end=774
-  _globals['_UAPODSERVICE']._serialized_start=777
-  _globals['_UAPODSERVICE']._serialized_end=955
+  _globals['_CONTROLREQUEST']._serialized_end=782
+  _globals['_TAKEOVERREQUEST']._serialized_start=784
+  _globals['_TAKEOVERREQUEST']._serialized_end=821
+  _globals['_CONTROLRESPONSE']._serialized_start=823
+  _globals['_CONTROLRESPONSE']._serialized_end=840
+  _globals['_UAPODSERVICE']._serialized_start=843
+  _globals['_UAPODSERVICE']._serialized_end=1021
 # @@protoc_insertion_point(module_scope)

@@ -88,7 +88,7 @@ class RejectSessionResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class OutboundMessage(_message.Message):
-    __slots__ = ("session_id", "content_type", "body", "idempotency_key", "notifications", "expires_at", "cpim_headers")
+    __slots__ = ("session_id", "content_type", "body", "idempotency_key", "notifications", "expires_at", "cpim_headers", "reference")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +96,7 @@ class OutboundMessage(_message.Message):
     NOTIFICATIONS_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     CPIM_HEADERS_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     content_type: str
     body: bytes
@@ -103,7 +104,8 @@ class OutboundMessage(_message.Message):
     notifications: _message_pb2.Notifications
     expires_at: _timestamp_pb2.Timestamp
     cpim_headers: _containers.RepeatedCompositeFieldContainer[_message_pb2.CpimHeader]
-    def __init__(self, session_id: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., idempotency_key: _Optional[str] = ..., notifications: _Optional[_Union[_message_pb2.Notifications, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cpim_headers: _Optional[_Iterable[_Union[_message_pb2.CpimHeader, _Mapping]]] = ...) -> None: ...
+    reference: str
+    def __init__(self, session_id: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., idempotency_key: _Optional[str] = ..., notifications: _Optional[_Union[_message_pb2.Notifications, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cpim_headers: _Optional[_Iterable[_Union[_message_pb2.CpimHeader, _Mapping]]] = ..., reference: _Optional[str] = ...) -> None: ...
 
 class SendMessageRequest(_message.Message):
     __slots__ = ("message",)
@@ -241,6 +243,24 @@ class MarkDisplayedRequest(_message.Message):
 class MarkDisplayedResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class SettleMessageRequest(_message.Message):
+    __slots__ = ("message_id", "state", "status", "reason")
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    message_id: str
+    state: _message_pb2.DeliveryState
+    status: int
+    reason: str
+    def __init__(self, message_id: _Optional[str] = ..., state: _Optional[_Union[_message_pb2.DeliveryState, str]] = ..., status: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class SettleMessageResponse(_message.Message):
+    __slots__ = ("message",)
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    message: _message_pb2.Message
+    def __init__(self, message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ...) -> None: ...
 
 class HoldSessionRequest(_message.Message):
     __slots__ = ("session_id", "hold")

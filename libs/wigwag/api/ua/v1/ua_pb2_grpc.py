@@ -81,6 +81,11 @@ class UaServiceStub:
                 request_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.MarkDisplayedRequest.SerializeToString,
                 response_deserializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.MarkDisplayedResponse.FromString,
                 _registered_method=True)
+        self.SettleMessage = channel.unary_unary(
+                '/wigwag.api.ua.v1.UaService/SettleMessage',
+                request_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.SettleMessageRequest.SerializeToString,
+                response_deserializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.SettleMessageResponse.FromString,
+                _registered_method=True)
         self.HoldSession = channel.unary_unary(
                 '/wigwag.api.ua.v1.UaService/HoldSession',
                 request_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.HoldSessionRequest.SerializeToString,
@@ -193,6 +198,15 @@ class UaServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SettleMessage(self, request, context):
+        """Says what became of a message of the SIP user: he is told by a REPORT (RFC 4975 section 7.1.2) as he asked. Only of
+        applications that report themselves. Once more with the same state tells him again; FAILED_PRECONDITION: it has
+        another one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def HoldSession(self, request, context):
         """Stops what the SIP user sends, or lets it come again.
         """
@@ -295,6 +309,11 @@ def add_UaServiceServicer_to_server(servicer, server):
                     servicer.MarkDisplayed,
                     request_deserializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.MarkDisplayedRequest.FromString,
                     response_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.MarkDisplayedResponse.SerializeToString,
+            ),
+            'SettleMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleMessage,
+                    request_deserializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.SettleMessageRequest.FromString,
+                    response_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.SettleMessageResponse.SerializeToString,
             ),
             'HoldSession': grpc.unary_unary_rpc_method_handler(
                     servicer.HoldSession,
@@ -582,6 +601,33 @@ class UaService:
             '/wigwag.api.ua.v1.UaService/MarkDisplayed',
             wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.MarkDisplayedRequest.SerializeToString,
             wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.MarkDisplayedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wigwag.api.ua.v1.UaService/SettleMessage',
+            wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.SettleMessageRequest.SerializeToString,
+            wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.SettleMessageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,6 +18,7 @@ class UaServiceStub:
     FetchFile: grpc.aio.UnaryUnaryMultiCallable[messages.FetchFileRequest, messages.FetchFileResponse]
     SetComposing: grpc.aio.UnaryUnaryMultiCallable[messages.SetComposingRequest, messages.SetComposingResponse]
     MarkDisplayed: grpc.aio.UnaryUnaryMultiCallable[messages.MarkDisplayedRequest, messages.MarkDisplayedResponse]
+    SettleMessage: grpc.aio.UnaryUnaryMultiCallable[messages.SettleMessageRequest, messages.SettleMessageResponse]
     HoldSession: grpc.aio.UnaryUnaryMultiCallable[messages.HoldSessionRequest, messages.HoldSessionResponse]
     EndSession: grpc.aio.UnaryUnaryMultiCallable[messages.EndSessionRequest, messages.EndSessionResponse]
     GetSession: grpc.aio.UnaryUnaryMultiCallable[messages.GetSessionRequest, messages.GetSessionResponse]
@@ -55,6 +56,9 @@ class UaServiceServicer:
     async def MarkDisplayed(
         self, request: messages.MarkDisplayedRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> messages.MarkDisplayedResponse: ...
+    async def SettleMessage(
+        self, request: messages.SettleMessageRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> messages.SettleMessageResponse: ...
     async def HoldSession(
         self, request: messages.HoldSessionRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> messages.HoldSessionResponse: ...

@@ -1,0 +1,1 @@
+"""The gateway between SIP MESSAGE and MSRP sessions."""
