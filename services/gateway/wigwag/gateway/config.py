@@ -48,14 +48,14 @@ class GatewaySettings(Section):
     prefer: Literal["page", "session"] = "page"
     """Which way a message takes to a user who can have both."""
     large: Literal["tcp", "split", "refuse"] = "tcp"
-    """What is done with more than ``limits.page_bytes`` for a page-mode user: sent over a stream transport only, cut into
-    parts that are marked ``(1/3)``, or refused with 413."""
+    """What is done with more than ``limits.page_bytes`` for a page-mode user: sent over a stream transport only, cut
+    into parts that are marked ``(1/3)``, or refused with 413."""
     unknown_types: Literal["pass", "refuse"] = "pass"
     """Types other than text, message/cpim, IMDN and is-composing."""
     accepted_is_delivered: bool = False
     """Whether 202 from a page-mode device counts as delivered; else an IMDN is waited for."""
     notices: Literal["imdn", "text", "none"] = "text"
-    """How a page-mode sender is told of a failure: by IMDN if he asked for it, else by ``text``; only by ``imdn``; never."""
+    """How a page-mode sender is told of a failure: by IMDN if he asked for one, else by text; only by IMDN; never."""
     store: Literal["all", "first"] = "all"
     """Which devices get what waited: all, or the one that registered."""
     sessions_for_absent: bool = True
