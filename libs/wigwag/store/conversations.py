@@ -39,6 +39,10 @@ class Conversation:
     """Where MESSAGEs for the page-mode side go; empty: ``page``."""
     created_at: float = 0.0
     """When this generation began, by the store's clock; set by ``open_conversation``."""
+    failures: int = 0
+    """Sessions in a row that could not be set up."""
+    closed_at: float = 0.0
+    """When it was closed, by the closing pod's clock of the store; 0: it is not."""
     reason: str = ""
     """Why it was closed."""
 
@@ -53,7 +57,7 @@ class Conversations(Protocol):
 
         Args:
             wanted: The conversation as it is to be, without a generation.
-            after: The generation that the caller knows as over; 0: he knows of none.
+            after: The generation that is over, or is to be replaced whatever its state; 0: he knows of none.
             most: Open conversations that ``wanted.page`` may have, and ``wanted.session`` likewise.
             keep: Seconds until it is forgotten unless written again.
 
