@@ -5,6 +5,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from wigwag.api.events.v1.envelope_pb2 import Envelope
+from wigwag.api.events.v1.gateway_pb2 import GatewaySetupFailed
 from wigwag.api.events.v1.message_pb2 import MessageStateChanged
 from wigwag.api.events.v1.pager_pb2 import PagerMessage, PagerRequest, PagerResult
 from wigwag.api.events.v1.registration_pb2 import RegistrationEvent
@@ -34,6 +35,9 @@ SESSIONS_OUTBOUND: Final = Topic("wigwag.sessions.outbound")
 SESSIONS_EVENTS: Final = Topic("wigwag.sessions.events")
 """What happens in sessions of applications; key: session."""
 
+GATEWAY_EVENTS: Final = Topic("wigwag.gateway.events")
+"""What the gateway has to tell; key: conversation."""
+
 Payload = (
     StatusChanged
     | RelaySessionEvent
@@ -44,6 +48,7 @@ Payload = (
     | PagerResult
     | SessionEvent
     | SessionOutbound
+    | GatewaySetupFailed
 )
 
 
@@ -104,5 +109,6 @@ _FIELDS: Final[dict[type, tuple[str, str]]] = {
     PagerResult: ("pager_result", "wigwag.pager.attempt_ended"),
     SessionEvent: ("session_event", "wigwag.session.event"),
     SessionOutbound: ("session_outbound", "wigwag.session.message_accepted"),
+    GatewaySetupFailed: ("gateway_setup_failed", "wigwag.gateway.setup_failed"),
 }
 """Field of the envelope, and what it says of its type."""

@@ -99,6 +99,7 @@ class LedgerEvents:
             state=_STATES[event.state],
             conversation=row.conversation,
             reason=row.reason[:_LONGEST_REASON],
+            content_type=row.content_type.partition(";")[0].strip().lower(),
         )
         value = envelope(
             payload, event_id=f"{event.id}:{event.version}", at=event.at, pod=self._pod, version=event.version

@@ -5,6 +5,7 @@ names below. A message that was wrapped in message/cpim is kept without its wrap
 inside, and the wrapping's headers are headers of the row.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -79,6 +80,11 @@ class SessionFields:
 def conversation_of(session_id: str) -> str:
     """Return the conversation key of a session's messages: what the ledger lists them by."""
     return f"session:{session_id}"
+
+
+def keyed_id(session_id: str, key: str) -> str:
+    """Return the id of an application's message that has an idempotency key."""
+    return hashlib.blake2s(f"{session_id}\0{key}".encode(), digest_size=12).hexdigest()
 
 
 def headers_of(fields: SessionFields) -> Headers:

@@ -70,7 +70,10 @@ class Conversations(Protocol):
         """
 
     async def put_conversation(self, conversation: Conversation, *, keep: float) -> Conversation:
-        """Write a conversation of this generation anew; one of a higher generation, or closed in this one, stays.
+        """Write a conversation of this generation anew; one of a higher generation stays.
+
+        Within a generation it goes from starting to open to closed, and never back: then only the rest is written. How
+        often it failed may be written after it was closed.
 
         Returns:
             The conversation as it stands.

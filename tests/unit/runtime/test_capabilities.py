@@ -68,7 +68,7 @@ def test_user_has_what_any_device_has_or_may_have() -> None:
 def test_user_without_devices_has_nothing() -> None:
     for registration in (None, Registration("sip:bob@example.com", (), 0)):
         nothing = modes(registration)
-        assert not (nothing.has_page or nothing.has_session or nothing.page_only or nothing.session_only)
+        assert not any((nothing.has_page, nothing.has_session, nothing.page_only, nothing.session_only))
 
 
 def test_registration_is_summed_up_from_its_bindings() -> None:

@@ -56,6 +56,8 @@ class GatewaySettings(Section):
     """Whether 202 from a page-mode device counts as delivered; else an IMDN is waited for."""
     notices: Literal["imdn", "text", "none"] = "text"
     """How a page-mode sender is told of a failure: by IMDN if he asked for one, else by text; only by IMDN; never."""
+    end_notice: bool = True
+    """Whether a page-mode user is told, by text, that the other side has left their session."""
     store: Literal["all", "first"] = "all"
     """Which devices get what waited: all, or the one that registered."""
     sessions_for_absent: bool = True

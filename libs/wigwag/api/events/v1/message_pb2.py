@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"wigwag/api/events/v1/message.proto\x12\x14wigwag.api.events.v1\"\x92\x01\n\x13MessageStateChanged\x12\x11\n\tledger_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\".wigwag.api.events.v1.MessageState\x12\x14\n\x0c\x63onversation\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t*\xd7\x01\n\x0cMessageState\x12\x1d\n\x19MESSAGE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16MESSAGE_STATE_ACCEPTED\x10\x01\x12\x1b\n\x17MESSAGE_STATE_DELIVERED\x10\x02\x12\x1b\n\x17MESSAGE_STATE_DISPLAYED\x10\x03\x12\x18\n\x14MESSAGE_STATE_FAILED\x10\x04\x12\x1d\n\x19MESSAGE_STATE_UNCONFIRMED\x10\x05\x12\x19\n\x15MESSAGE_STATE_EXPIRED\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"wigwag/api/events/v1/message.proto\x12\x14wigwag.api.events.v1\"\xa8\x01\n\x13MessageStateChanged\x12\x11\n\tledger_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\".wigwag.api.events.v1.MessageState\x12\x14\n\x0c\x63onversation\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x06 \x01(\t*\xd7\x01\n\x0cMessageState\x12\x1d\n\x19MESSAGE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16MESSAGE_STATE_ACCEPTED\x10\x01\x12\x1b\n\x17MESSAGE_STATE_DELIVERED\x10\x02\x12\x1b\n\x17MESSAGE_STATE_DISPLAYED\x10\x03\x12\x18\n\x14MESSAGE_STATE_FAILED\x10\x04\x12\x1d\n\x19MESSAGE_STATE_UNCONFIRMED\x10\x05\x12\x19\n\x15MESSAGE_STATE_EXPIRED\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wigwag.api.events.v1.message_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MESSAGESTATE']._serialized_start=210
-  _globals['_MESSAGESTATE']._serialized_end=425
+  _globals['_MESSAGESTATE']._serialized_start=232
+  _globals['_MESSAGESTATE']._serialized_end=447
   _globals['_MESSAGESTATECHANGED']._serialized_start=61
-  _globals['_MESSAGESTATECHANGED']._serialized_end=207
+  _globals['_MESSAGESTATECHANGED']._serialized_end=229
 # @@protoc_insertion_point(module_scope)

@@ -23,15 +23,17 @@ MESSAGE_STATE_UNCONFIRMED: MessageState
 MESSAGE_STATE_EXPIRED: MessageState
 
 class MessageStateChanged(_message.Message):
-    __slots__ = ("ledger_id", "version", "state", "conversation", "reason")
+    __slots__ = ("ledger_id", "version", "state", "conversation", "reason", "content_type")
     LEDGER_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     ledger_id: str
     version: int
     state: MessageState
     conversation: str
     reason: str
-    def __init__(self, ledger_id: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[MessageState, str]] = ..., conversation: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    content_type: str
+    def __init__(self, ledger_id: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[MessageState, str]] = ..., conversation: _Optional[str] = ..., reason: _Optional[str] = ..., content_type: _Optional[str] = ...) -> None: ...

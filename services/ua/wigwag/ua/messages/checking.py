@@ -1,6 +1,5 @@
 """What an application wants to send, looked at before it is accepted."""
 
-import hashlib
 import re
 import secrets
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from wigwag.api.ua.v1 import message_pb2, ua_pb2
 from wigwag.errors import ConflictError, InvalidRequestError
 from wigwag.protocols.cpim import CPIM_TYPE
 from wigwag.protocols.sdp import MediaTypes
+from wigwag.runtime.ua_messages import keyed_id
 from wigwag.ua.sessions.record import SessionRecord
 from wigwag.ua.texts import checked_text
 
@@ -31,9 +31,7 @@ def message_id_of(session_id: str, key: str) -> str:
 
     It is the Message-ID of MSRP and of IMDN too (4 to 32 characters of RFC 4975 ``ident``).
     """
-    if not key:
-        return secrets.token_hex(12)
-    return hashlib.blake2s(f"{session_id}\0{key}".encode(), digest_size=12).hexdigest()
+    return keyed_id(session_id, key) if key else secrets.token_hex(12)
 
 
 def check(message: ua_pb2.OutboundMessage, record: SessionRecord, largest: int) -> None:
