@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.runtime.bindings import binding
+from tests.support.bindings import binding
 from wigwag.runtime.capabilities import Capabilities, capabilities, modes, modes_of
 from wigwag.store import Registration
 
