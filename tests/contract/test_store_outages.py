@@ -9,9 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.support.redis_server import RedisCluster, RedisServer, running_redis, running_redis_cluster
-from tests.support.stores import ALICE, FLOW, agent_session, binding, claim, record
+from tests.support.stores import ALICE, FLOW, agent_session, binding, claim, conversation, record
 from tests.support.waiting import until
-from wigwag.errors import StoreError
+from wigwag.errors import OverloadedError, StoreError
 from wigwag.store import MARGIN, Change, Gap, MissingError, PeerBinding, Pod, Registration, RegistrationChanged, Store
 from wigwag.store.redis import RedisStore
 from wigwag.store.registration_rules import REMEMBERED
@@ -97,6 +97,10 @@ def operations(store: Store) -> dict[str, Callable[[], Awaitable[object]]]:
         "agent_sessions_of": lambda: store.agent_sessions_of(["ua-a"]),
         "ownerless_agent_sessions": lambda: store.ownerless_agent_sessions(),
         "put_agent_sessions": lambda: store.put_agent_sessions([agent], lease=6),
+        "open_conversation": lambda: store.open_conversation(conversation(), after=0, most=9, keep=60),
+        "put_conversation": lambda: store.put_conversation(conversation(generation=1), keep=60),
+        "find_conversations": lambda: store.find_conversations(["c1", "c2"]),
+        "list_conversations": lambda: store.list_conversations(),
     }
 
 
@@ -240,6 +244,22 @@ async def test_sessions_of_the_user_agent_are_written_again_into_a_server_that_c
     assert claimed.token > owned[7].token
 
 
+async def test_conversations_are_written_again_into_a_server_that_comes_back_empty(
+    store: RedisStore, server: RedisServer
+) -> None:
+    known, _ = await store.open_conversation(conversation(), after=0, most=1, keep=600)
+    server.restart(empty=True)
+    await until_done(lambda: store.beat(POD))
+    assert await store.find_conversations([known.key]) == {}
+    assert await store.put_conversation(known, keep=600) == known
+    assert await store.list_conversations(known.page) == [known]
+    with pytest.raises(OverloadedError):
+        await store.open_conversation(conversation(known.page, "sip:x@example.com"), after=0, most=1, keep=600)
+    again, is_ours = await store.open_conversation(conversation(), after=known.generation, most=1, keep=600)
+    assert is_ours
+    assert again.generation > known.generation
+
+
 async def test_entries_of_sessions_that_the_server_forgot_are_taken_away(
     store: RedisStore, server: RedisServer
 ) -> None:
@@ -374,7 +394,7 @@ async def test_nothing_stays_for_ever(store: RedisStore, server: RedisServer) ->
             "registration",
             "nonce",
         }
-        assert kinds == ours | {"agent", "agents"}
+        assert kinds == ours | {"agent", "agents", "conversation", "conversations", "open", "expiries"}
         assert [key for key in keys if admin.ttl(key) < 0] == []
 
 

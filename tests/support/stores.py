@@ -6,7 +6,18 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from wigwag.store import AgentSession, Binding, Flow, Gap, Notice, Owner, RecordState, SessionRecord, Store
+from wigwag.store import (
+    AgentSession,
+    Binding,
+    Conversation,
+    Flow,
+    Gap,
+    Notice,
+    Owner,
+    RecordState,
+    SessionRecord,
+    Store,
+)
 from wigwag.store.memory import MemoryStore
 from wigwag.store.redis import RedisStore
 
@@ -127,6 +138,13 @@ def agent_session(
         ended=ended,
         expires_at=now + lifetime,
     )
+
+
+def conversation(
+    page: str = "sip:alice@example.com", session: str = "sip:bob@example.com", **fields: Any
+) -> Conversation:
+    """Return a conversation as a pod would open it."""
+    return Conversation(key=" ".join(sorted((page, session))), page=page, session=session, **fields)
 
 
 async def claim(store: Store, wanted: SessionRecord) -> SessionRecord:

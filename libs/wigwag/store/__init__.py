@@ -1,4 +1,4 @@
-"""State that all pods share: pods, the relay's and the user agent's sessions, SIP bindings, leases.
+"""State that all pods share: pods, the relay's and the user agent's sessions, conversations, SIP bindings, leases.
 
 A port; adapters stand beside it.
 
@@ -24,6 +24,7 @@ from typing import Final, Protocol
 from wigwag.errors import StoreError, WigwagError
 
 from .agent_sessions import AgentSession, AgentSessions
+from .conversations import Conversation, Conversations
 from .fencing import FencedError, MissingError
 from .registrations import (
     Binding,
@@ -44,6 +45,8 @@ __all__ = [
     "Binding",
     "Change",
     "Claim",
+    "Conversation",
+    "Conversations",
     "FencedError",
     "Flow",
     "Gap",
@@ -203,7 +206,7 @@ Notice = Change | RegistrationChanged | Gap
 """What ``changes`` yields."""
 
 
-class Store(Registrations, AgentSessions, Protocol):
+class Store(Registrations, AgentSessions, Conversations, Protocol):
     """The port. Every operation may raise ``StoreError``: the store can't be reached, or not in time."""
 
     async def beat(self, pod: Pod) -> Membership:

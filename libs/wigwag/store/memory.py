@@ -27,6 +27,7 @@ from . import (
 )
 from .expiring import Expiring
 from .memory_agent_sessions import MemoryAgentSessions
+from .memory_conversations import MemoryConversations
 from .memory_registrations import MemoryRegistrations
 from .notices import Notices
 from .rules import LEASE_REMEMBERED, claimed, held_until, is_fenced, is_lapsed, is_live, leased, takes_over
@@ -35,7 +36,7 @@ SWEEP_INTERVAL: Final = 60.0
 """Seconds between two searches for what has expired."""
 
 
-class MemoryStore(MemoryRegistrations, MemoryAgentSessions):
+class MemoryStore(MemoryRegistrations, MemoryAgentSessions, MemoryConversations):
     """The port ``Store`` without a server. Every operation is done before another can begin.
 
     Args:
@@ -48,6 +49,7 @@ class MemoryStore(MemoryRegistrations, MemoryAgentSessions):
     ) -> None:
         MemoryRegistrations.__init__(self, clock, Notices())
         MemoryAgentSessions.__init__(self, clock)
+        MemoryConversations.__init__(self, clock)
         self._on_availability = on_availability
         self._generation = secrets.token_hex(8)
         self._pods: dict[str, Pod] = {}
@@ -278,3 +280,4 @@ class MemoryStore(MemoryRegistrations, MemoryAgentSessions):
         self._leases = {name: held for name, held in self._leases.items() if held[1] + LEASE_REMEMBERED > now}
         self._sweep_registrations(now)
         self._sweep_agents(now)
+        self._sweep_conversations(now)

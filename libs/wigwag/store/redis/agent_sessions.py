@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from wigwag.store import AgentSession, FencedError, MissingError
 from wigwag.store.agent_session_rules import check_content, page_size
 
-from .records import agent_bucket, agent_of, text, text_of
+from .records import agent_of, bucket_of, text, text_of
 from .runner import Runner
 from .server import Call, Script
 
@@ -72,7 +72,7 @@ class RedisAgentSessions(Runner):
         """See ``AgentSessions.renew_agent_sessions``; each batch has the time of an operation."""
         buckets: dict[int, list[tuple[str, int]]] = {}
         for session_id, token in tokens.items():
-            buckets.setdefault(agent_bucket(session_id, BUCKETS), []).append((session_id, token))
+            buckets.setdefault(bucket_of(session_id, BUCKETS), []).append((session_id, token))
         calls = (
             self._renew_call(bucket, pod, lease, together)
             for bucket, all_of_it in buckets.items()
@@ -188,12 +188,12 @@ class RedisAgentSessions(Runner):
         return (await self._servers.run([self._agent_call(script, session_id, *arguments)]))[0]
 
     def _agent_call(self, script: Script, session_id: str, *arguments: str | bytes) -> Call:
-        bucket = agent_bucket(session_id, BUCKETS)
+        bucket = bucket_of(session_id, BUCKETS)
         keys = (self._keys.agents(bucket), self._keys.agent(bucket, session_id))
         return self._call(script, keys, session_id, *arguments)
 
     def _find_call(self, session_id: str) -> Call:
-        return self._call(_FIND, (self._keys.agent(agent_bucket(session_id, BUCKETS), session_id),))
+        return self._call(_FIND, (self._keys.agent(bucket_of(session_id, BUCKETS), session_id),))
 
 
 def _entry(member: bytes) -> tuple[str, str]:

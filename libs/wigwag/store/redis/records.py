@@ -3,12 +3,15 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 from zlib import crc32
 
 from wigwag.store import (
     AgentSession,
     Change,
+    Conversation,
     Gap,
     Notice,
     Owner,
@@ -72,6 +75,19 @@ class Keys:
     def agent(self, bucket: int, session_id: str) -> str:
         """The record of such a session."""
         return f"{self._prefix}:{{agents-{bucket}}}:{_escaped(session_id)}:agent"
+
+    def conversation(self, bucket: int, key: str) -> str:
+        """The record of a conversation of the gateway."""
+        return f"{self._prefix}:{{conversations-{bucket}}}:{_escaped(key)}:conversation"
+
+    def conversations(self, bucket: int) -> tuple[str, str]:
+        """A bucket's conversations that are not closed: by key, and by expiry."""
+        tagged = f"{self._prefix}:{{conversations-{bucket}}}"
+        return f"{tagged}:open", f"{tagged}:expiries"
+
+    def places(self, address: str) -> str:
+        """The conversations that an address has."""
+        return self._tagged(address, "conversations")
 
     def generation(self, tag: str) -> tuple[str, str]:
         """What tells that a server lost what it held, and when."""
@@ -161,9 +177,9 @@ def binding_of(value: bytes) -> PeerBinding:
     return PeerBinding(pod, int(connection))
 
 
-def agent_bucket(session_id: str, buckets: int) -> int:
-    """Return the bucket that a session of the user agent is in."""
-    return crc32(session_id.encode(errors="surrogateescape")) % buckets
+def bucket_of(name: str, buckets: int) -> int:
+    """Return the bucket that a session of the user agent, or a conversation, is in."""
+    return crc32(name.encode(errors="surrogateescape")) % buckets
 
 
 def agent_of(session_id: str, values: Sequence[bytes] | None) -> AgentSession | None:
@@ -181,6 +197,25 @@ def agent_of(session_id: str, values: Sequence[bytes] | None) -> AgentSession | 
         ended=bool(is_ended),
         expires_at=float(expires_at),
     )
+
+
+def conversation_pairs(conversation: Conversation) -> Iterator[str]:
+    """Yield names and values of a conversation's fields but for its key."""
+    for field in fields(Conversation):
+        if field.name != "key":
+            value = getattr(conversation, field.name)
+            yield from (field.name, text_of(value) if field.type is float else str(value))
+
+
+def conversation_of(key: str, pairs: Pairs) -> Conversation:
+    """Return the conversation that the pairs say; what a newer version wrote besides is left out."""
+    values = {name: text(value) for name, value in by_name(pairs)}
+    known: dict[str, Any] = {
+        field.name: (int if field.type is int else float if field.type is float else str)(values[field.name])
+        for field in fields(Conversation)
+        if field.name in values
+    }
+    return Conversation(key=key, **known)
 
 
 def notice_of(message: bytes) -> Notice:

@@ -30,6 +30,7 @@ from wigwag.store import (
 from .address import parse_address
 from .agent_sessions import RedisAgentSessions
 from .breaker import Health
+from .conversations import RedisConversations
 from .records import (
     Keys,
     binding_of,
@@ -74,7 +75,7 @@ _ACQUIRE_LEASE: Final = Script("acquire_lease")
 _RELEASE_LEASE: Final = Script("release_lease")
 
 
-class RedisStore(RedisRegistrations, RedisAgentSessions):
+class RedisStore(RedisRegistrations, RedisAgentSessions, RedisConversations):
     """The port ``Store`` on a Redis server or a Redis Cluster.
 
     Args:
