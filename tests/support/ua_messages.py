@@ -26,6 +26,7 @@ from wigwag.ua.endpoint.model import (
 )
 from wigwag.ua.endpoint.session import ChatSession
 from wigwag.ua.messages.files import Files
+from wigwag.ua.messages.forwarding import AcceptThere
 from wigwag.ua.messages.handover import OpenCall
 from wigwag.ua.messages.pipeline import MessagePipeline
 from wigwag.ua.ports import Outcome
@@ -96,6 +97,8 @@ class FakeSessions:
         """Record and owner, by id."""
         self.to_take: set[str] = set()
         """Of the others: free."""
+        self.lost_to: dict[str, str] = {}
+        """Which pods have which of ours by now, as is found out by asking."""
 
     @property
     def pod(self) -> str:
@@ -112,7 +115,10 @@ class FakeSessions:
         return self.others[session_id][0]
 
     async def confirm(self) -> None:
-        """Nothing has slept."""
+        """Nothing has slept, unless a test says so."""
+        for session_id, pod in self.lost_to.items():
+            self.others[session_id] = (self.mine.pop(session_id).record, pod)
+        self.lost_to.clear()
 
     async def owner_of(self, session_id: str) -> str:
         if session_id in self.mine:
@@ -306,6 +312,7 @@ async def message_world(
     pod: str = "pod-1",
     clock: ManualClock | None = None,
     limits: dict[str, Any] | None = None,
+    accept_at: AcceptThere | None = None,
     open_call: Callable[[str], OpenCall] | None = None,
     bus: Bus | None = None,
 ) -> AsyncIterator[MessageWorld]:
@@ -326,6 +333,7 @@ async def message_world(
             settings=settings,
             wall=clock,
             now=clock,
+            accept_at=accept_at,
             open_call=open_call,
             bus=bus,
         ) as pipeline:

@@ -211,6 +211,7 @@ class SessionPod:
             messages=self.messages,
             lease=LEASE,
             is_ready=lambda: self.is_ready,
+            now=clock,
         )
         self.application = settings.applications[0]
 

@@ -64,5 +64,11 @@ def grpc_status(error: WigwagError) -> str:
     return _nearest(GRPC, error, "INTERNAL")
 
 
+def named_error(status: str, text: str) -> WigwagError:
+    """Return the error that ``grpc_status`` named: of several of one status the first of the table."""
+    kind = next((kind for kind, name in GRPC.items() if name == status), WigwagError)
+    return kind(text)
+
+
 def _nearest(table: dict[type[WigwagError], Status], error: WigwagError, otherwise: Status) -> Status:
     return next((table[ancestor] for ancestor in type(error).__mro__ if ancestor in table), otherwise)

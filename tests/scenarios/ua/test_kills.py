@@ -23,8 +23,6 @@ from wigwag.runtime.ua_recording import (
 )
 from wigwag.runtime.ua_verification import verify_ua
 
-pytestmark = pytest.mark.skipif(not LONG, reason="a known defect of the order breaks it at times: make scenarios")
-
 KILLS = 20 if LONG else 2
 FORGERIES = 120
 

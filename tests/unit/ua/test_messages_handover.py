@@ -1,79 +1,19 @@
 """Messages that one pod accepts and another sends: nothing is lost between them, nothing is sent twice."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from tests.support.ua_messages import FakeOwned, MessageWorld, message_world, outbound, record
+from tests.support.ua_message_pods import accept, bodies, strand, two_pods
+from tests.support.ua_messages import FakeOwned, record
 from tests.support.waiting import until
 from wigwag.api.ua.v1 import owner_pb2
 from wigwag.bus.sqlite import SqliteBus
 from wigwag.database.ledger import State
-from wigwag.errors import OverloadedError
 from wigwag.runtime.ledger_events import LedgerEvents
-from wigwag.ua.config import ApplicationSettings
-from wigwag.ua.messages.handover import OpenCall
-
-HELPDESK = ApplicationSettings(name="helpdesk")
-
-
-class Call:
-    """A stream to a pod in the same process."""
-
-    def __init__(self, world: MessageWorld, requests: AsyncIterator[owner_pb2.DeliverRequest]) -> None:
-        self._responses = world.pipeline.handover.serve(requests)
-
-    def __aiter__(self) -> AsyncIterator[owner_pb2.DeliverResponse]:
-        return self._responses
-
-    def cancel(self) -> bool:
-        return True
-
-
-class Pods:
-    """Which pods there are."""
-
-    def __init__(self) -> None:
-        self.worlds: dict[str, MessageWorld] = {}
-        self.calls = 0
-
-    def open_call(self, pod: str) -> OpenCall:
-        if pod not in self.worlds:
-            raise OverloadedError("not reached")
-
-        def opened(requests: AsyncIterator[owner_pb2.DeliverRequest]) -> Any:
-            self.calls += 1
-            return Call(self.worlds[pod], requests)
-
-        return opened
-
-
-@asynccontextmanager
-async def two_pods(directory: Path, bus: SqliteBus | None = None) -> AsyncIterator[tuple[MessageWorld, MessageWorld]]:
-    """Return a pod that accepts and one that owns the session s1, over the same ledger."""
-    pods = Pods()
-    async with (
-        message_world(directory, pod="pod-1", open_call=pods.open_call, bus=bus) as first,
-        message_world(directory, pod="pod-2", open_call=pods.open_call) as second,
-    ):
-        pods.worlds = {"pod-1": first, "pod-2": second}
-        yield first, second
-
-
-async def accept(world: MessageWorld, *bodies: str) -> list[str]:
-    """Accept messages of the session s1 at a pod that does not own it."""
-    messages = [outbound(body) for body in bodies]
-    outcomes = await world.pipeline.accept(record(), HELPDESK, messages)
-    return [outcome.message_id for outcome in outcomes]
-
-
-def bodies(own: FakeOwned) -> list[object]:
-    return [message.body for message in own.wire.sent]
 
 
 async def test_what_another_pod_accepts_is_durable_and_sent_by_the_owner_in_order(tmp_path: Path) -> None:
-    async with two_pods(tmp_path) as (first, second):
+    async with two_pods(tmp_path) as (first, second, _):
         own = await second.open()
         first.sessions.others["s1"] = (own.record, "pod-2")
         ids = await accept(first, "one", "two", "three")
@@ -83,7 +23,7 @@ async def test_what_another_pod_accepts_is_durable_and_sent_by_the_owner_in_orde
 
 
 async def test_what_comes_twice_is_sent_once(tmp_path: Path) -> None:
-    async with two_pods(tmp_path) as (first, second):
+    async with two_pods(tmp_path) as (first, second, _):
         own = await second.open()
         first.sessions.others["s1"] = (own.record, "pod-2")
         ids = await accept(first, "one", "two")
@@ -94,17 +34,14 @@ async def test_what_comes_twice_is_sent_once(tmp_path: Path) -> None:
 
 
 async def test_what_reaches_a_pod_that_has_lost_the_session_is_brought_to_its_owner(tmp_path: Path) -> None:
-    async with two_pods(tmp_path) as (first, second):
-        second.sessions.others["s1"] = (record(), "pod-9")
-        (message_id,) = await accept(second, "one")
+    async with two_pods(tmp_path) as (first, second, _):
         own = await first.open()
-        await until(lambda: own.wire.sent)
-        own.wire.sent.clear()
+        await first.send(own, "one")
         second.sessions.others["s1"] = (own.record, "pod-1")
-        (message_id,) = await accept(second, "two")
+        message_id = await strand(second, "two")
         stale = second.pipeline.handover.serve(_requests(message_id))
         assert [response.acknowledged async for response in stale] == [1]
-        await until(lambda: bodies(own) == [b"two"])
+        await until(lambda: bodies(own) == [b"one", b"two"])
 
 
 async def _requests(message_id: str) -> AsyncIterator[owner_pb2.DeliverRequest]:
@@ -112,7 +49,7 @@ async def _requests(message_id: str) -> AsyncIterator[owner_pb2.DeliverRequest]:
 
 
 async def test_a_session_that_nobody_owns_is_taken_over_for_its_message(tmp_path: Path) -> None:
-    async with two_pods(tmp_path) as (first, _):
+    async with two_pods(tmp_path) as (first, _, _):
         first.sessions.others["s1"] = (record(), "")
         first.sessions.to_take.add("s1")
         take_over = first.sessions.take_over
@@ -125,15 +62,12 @@ async def test_a_session_that_nobody_owns_is_taken_over_for_its_message(tmp_path
 
         first.sessions.take_over = and_open  # type: ignore[method-assign]
         await accept(first, "one")
-        await until(lambda: "s1" in first.sessions.mine)
-        own = first.sessions.mine["s1"]
-        await until(lambda: bodies(own) == [b"one"])
+        await until(lambda: bodies(first.sessions.mine["s1"]) == [b"one"])
 
 
 async def test_a_message_for_a_session_that_ended_meanwhile_has_failed(tmp_path: Path) -> None:
-    async with two_pods(tmp_path) as (first, _):
-        first.sessions.others["s1"] = (record(), "pod-2")
-        (message_id,) = await accept(first, "just in time")
+    async with two_pods(tmp_path) as (first, _, _):
+        message_id = await strand(first, "just-in-time")
         first.sessions.others["s1"] = (record(state="ended"), "")
         await first.pipeline.handover.bring([("s1", message_id)])
         await first.pipeline.edits.flush(5.0)
@@ -141,15 +75,15 @@ async def test_a_message_for_a_session_that_ended_meanwhile_has_failed(tmp_path:
 
 
 async def test_the_bus_brings_what_the_stream_could_not(tmp_path: Path) -> None:
-    async with SqliteBus(tmp_path / "bus.sqlite3") as bus, two_pods(tmp_path, bus) as (first, second):
+    async with SqliteBus(tmp_path / "bus.sqlite3") as bus, two_pods(tmp_path, bus) as (first, second, _):
         publisher = LedgerEvents(bus, "pod-1")
         elsewhere = record()
         first.sessions.others["s1"] = (elsewhere, "pod-3")
-        await accept(first, "one")
+        await strand(first, "one")
         events = await first.ledger.pending_events()
         await publisher.publish(events)
         await until(lambda: bus.counters.retried)
         own = await second.open()
+        own.wire.sent.clear()
         first.sessions.others["s1"] = (elsewhere, "pod-2")
         await until(lambda: bus.counters.consumed == 1, timeout=10.0)
-        await until(lambda: bodies(own) == [b"one"])

@@ -214,6 +214,7 @@ class UaModule:
             settings=self._settings,
             wall=self._members.wall,
             tracing=self._tracing,
+            accept_at=channels.accept,
             open_call=lambda pod: channels.stub(pod).Deliver,
             bus=self._bus,
         )
@@ -243,7 +244,7 @@ class UaModule:
             elsewhere=channels,
             watch=interfaces.watch,
         )
-        await interfaces.serve(self.agent, self._messages.handover.serve)
+        await interfaces.serve(self.agent, self._messages.forwarding.serve, self._messages.handover.serve)
         self.rpc_services, self.commands, self.url = interfaces.rpc_services, interfaces.commands, interfaces.url
 
     async def _close(self) -> None:

@@ -22,28 +22,41 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from wigwag.api.ua.v1 import message_pb2 as wigwag_dot_api_dot_ua_dot_v1_dot_message__pb2
 from wigwag.api.ua.v1 import ua_pb2 as wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cwigwag/api/ua/v1/owner.proto\x12\x10wigwag.api.ua.v1\x1a\x19wigwag/api/ua/v1/ua.proto\"M\n\x0e\x44\x65liverRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12,\n\x05items\x18\x02 \x03(\x0b\x32\x1d.wigwag.api.ua.v1.DeliverItem\"4\n\x0b\x44\x65liverItem\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tledger_id\x18\x02 \x01(\t\"\'\n\x0f\x44\x65liverResponse\x12\x14\n\x0c\x61\x63knowledged\x18\x01 \x01(\x04\"\x92\x04\n\x0e\x43ontrolRequest\x12@\n\x0e\x61nswer_session\x18\x01 \x01(\x0b\x32&.wigwag.api.ua.v1.AnswerSessionRequestH\x00\x12@\n\x0ereject_session\x18\x02 \x01(\x0b\x32&.wigwag.api.ua.v1.RejectSessionRequestH\x00\x12:\n\x0b\x65nd_session\x18\x03 \x01(\x0b\x32#.wigwag.api.ua.v1.EndSessionRequestH\x00\x12>\n\rset_composing\x18\x04 \x01(\x0b\x32%.wigwag.api.ua.v1.SetComposingRequestH\x00\x12@\n\x0emark_displayed\x18\x05 \x01(\x0b\x32&.wigwag.api.ua.v1.MarkDisplayedRequestH\x00\x12<\n\x0chold_session\x18\x06 \x01(\x0b\x32$.wigwag.api.ua.v1.HoldSessionRequestH\x00\x12\x36\n\ttake_over\x18\x07 \x01(\x0b\x32!.wigwag.api.ua.v1.TakeOverRequestH\x00\x12@\n\x0esettle_message\x18\x08 \x01(\x0b\x32&.wigwag.api.ua.v1.SettleMessageRequestH\x00\x42\x06\n\x04\x63\x61ll\"%\n\x0fTakeOverRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x11\n\x0f\x43ontrolResponse2\xb2\x01\n\x0cUaPodService\x12R\n\x07\x44\x65liver\x12 .wigwag.api.ua.v1.DeliverRequest\x1a!.wigwag.api.ua.v1.DeliverResponse(\x01\x30\x01\x12N\n\x07\x43ontrol\x12 .wigwag.api.ua.v1.ControlRequest\x1a!.wigwag.api.ua.v1.ControlResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cwigwag/api/ua/v1/owner.proto\x12\x10wigwag.api.ua.v1\x1a\x1ewigwag/api/ua/v1/message.proto\x1a\x19wigwag/api/ua/v1/ua.proto\"\x1e\n\rAcceptRequest\x12\r\n\x05piece\x18\x01 \x01(\x0c\"<\n\x0b\x41\x63\x63\x65ptBatch\x12-\n\x06groups\x18\x01 \x03(\x0b\x32\x1d.wigwag.api.ua.v1.AcceptGroup\"\x80\x01\n\x0b\x41\x63\x63\x65ptGroup\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x33\n\x08messages\x18\x02 \x03(\x0b\x32!.wigwag.api.ua.v1.OutboundMessage\x12\x18\n\x0btraceparent\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x0e\n\x0c_traceparent\"A\n\x0e\x41\x63\x63\x65ptResponse\x12/\n\x06groups\x18\x01 \x03(\x0b\x32\x1f.wigwag.api.ua.v1.AcceptedGroup\"Q\n\rAcceptedGroup\x12\r\n\x05owned\x18\x01 \x01(\x08\x12\x31\n\x08outcomes\x18\x02 \x03(\x0b\x32\x1f.wigwag.api.ua.v1.AcceptOutcome\"\x85\x01\n\rAcceptOutcome\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x11\n\tduplicate\x18\x02 \x01(\x08\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x1f.wigwag.api.ua.v1.DeliveryState\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"M\n\x0e\x44\x65liverRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12,\n\x05items\x18\x02 \x03(\x0b\x32\x1d.wigwag.api.ua.v1.DeliverItem\"4\n\x0b\x44\x65liverItem\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tledger_id\x18\x02 \x01(\t\"\'\n\x0f\x44\x65liverResponse\x12\x14\n\x0c\x61\x63knowledged\x18\x01 \x01(\x04\"\x92\x04\n\x0e\x43ontrolRequest\x12@\n\x0e\x61nswer_session\x18\x01 \x01(\x0b\x32&.wigwag.api.ua.v1.AnswerSessionRequestH\x00\x12@\n\x0ereject_session\x18\x02 \x01(\x0b\x32&.wigwag.api.ua.v1.RejectSessionRequestH\x00\x12:\n\x0b\x65nd_session\x18\x03 \x01(\x0b\x32#.wigwag.api.ua.v1.EndSessionRequestH\x00\x12>\n\rset_composing\x18\x04 \x01(\x0b\x32%.wigwag.api.ua.v1.SetComposingRequestH\x00\x12@\n\x0emark_displayed\x18\x05 \x01(\x0b\x32&.wigwag.api.ua.v1.MarkDisplayedRequestH\x00\x12<\n\x0chold_session\x18\x06 \x01(\x0b\x32$.wigwag.api.ua.v1.HoldSessionRequestH\x00\x12\x36\n\ttake_over\x18\x07 \x01(\x0b\x32!.wigwag.api.ua.v1.TakeOverRequestH\x00\x12@\n\x0esettle_message\x18\x08 \x01(\x0b\x32&.wigwag.api.ua.v1.SettleMessageRequestH\x00\x42\x06\n\x04\x63\x61ll\"%\n\x0fTakeOverRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x11\n\x0f\x43ontrolResponse2\x81\x02\n\x0cUaPodService\x12M\n\x06\x41\x63\x63\x65pt\x12\x1f.wigwag.api.ua.v1.AcceptRequest\x1a .wigwag.api.ua.v1.AcceptResponse(\x01\x12R\n\x07\x44\x65liver\x12 .wigwag.api.ua.v1.DeliverRequest\x1a!.wigwag.api.ua.v1.DeliverResponse(\x01\x30\x01\x12N\n\x07\x43ontrol\x12 .wigwag.api.ua.v1.ControlRequest\x1a!.wigwag.api.ua.v1.ControlResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wigwag.api.ua.v1.owner_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DELIVERREQUEST']._serialized_start=77
-  _globals['_DELIVERREQUEST']._serialized_end=154
-  _globals['_DELIVERITEM']._serialized_start=156
-  _globals['_DELIVERITEM']._serialized_end=208
-  _globals['_DELIVERRESPONSE']._serialized_start=210
-  _globals['_DELIVERRESPONSE']._serialized_end=249
-  _globals['_CONTROLREQUEST']._serialized_start=252
-  _globals['_CONTROLREQUEST']._serialized_end=782
-  _globals['_TAKEOVERREQUEST']._serialized_start=784
-  _globals['_TAKEOVERREQUEST']._serialized_end=821
-  _globals['_CONTROLRESPONSE']._serialized_start=823
-  _globals['_CONTROLRESPONSE']._serialized_end=840
-  _globals['_UAPODSERVICE']._serialized_start=843
-  _globals['_UAPODSERVICE']._serialized_end=1021
+  _globals['_ACCEPTREQUEST']._serialized_start=109
+  _globals['_ACCEPTREQUEST']._serialized_end=139
+  _globals['_ACCEPTBATCH']._serialized_start=141
+  _globals['_ACCEPTBATCH']._serialized_end=201
+  _globals['_ACCEPTGROUP']._serialized_start=204
+  _globals['_ACCEPTGROUP']._serialized_end=332
+  _globals['_ACCEPTRESPONSE']._serialized_start=334
+  _globals['_ACCEPTRESPONSE']._serialized_end=399
+  _globals['_ACCEPTEDGROUP']._serialized_start=401
+  _globals['_ACCEPTEDGROUP']._serialized_end=482
+  _globals['_ACCEPTOUTCOME']._serialized_start=485
+  _globals['_ACCEPTOUTCOME']._serialized_end=618
+  _globals['_DELIVERREQUEST']._serialized_start=620
+  _globals['_DELIVERREQUEST']._serialized_end=697
+  _globals['_DELIVERITEM']._serialized_start=699
+  _globals['_DELIVERITEM']._serialized_end=751
+  _globals['_DELIVERRESPONSE']._serialized_start=753
+  _globals['_DELIVERRESPONSE']._serialized_end=792
+  _globals['_CONTROLREQUEST']._serialized_start=795
+  _globals['_CONTROLREQUEST']._serialized_end=1325
+  _globals['_TAKEOVERREQUEST']._serialized_start=1327
+  _globals['_TAKEOVERREQUEST']._serialized_end=1364
+  _globals['_CONTROLRESPONSE']._serialized_start=1366
+  _globals['_CONTROLRESPONSE']._serialized_end=1383
+  _globals['_UAPODSERVICE']._serialized_start=1386
+  _globals['_UAPODSERVICE']._serialized_end=1643
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from wigwag.api.ua.v1 import message_pb2 as _message_pb2
 from wigwag.api.ua.v1 import ua_pb2 as _ua_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -6,6 +7,56 @@ from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class AcceptRequest(_message.Message):
+    __slots__ = ("piece",)
+    PIECE_FIELD_NUMBER: _ClassVar[int]
+    piece: bytes
+    def __init__(self, piece: _Optional[bytes] = ...) -> None: ...
+
+class AcceptBatch(_message.Message):
+    __slots__ = ("groups",)
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    groups: _containers.RepeatedCompositeFieldContainer[AcceptGroup]
+    def __init__(self, groups: _Optional[_Iterable[_Union[AcceptGroup, _Mapping]]] = ...) -> None: ...
+
+class AcceptGroup(_message.Message):
+    __slots__ = ("session_id", "messages", "traceparent")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    messages: _containers.RepeatedCompositeFieldContainer[_ua_pb2.OutboundMessage]
+    traceparent: str
+    def __init__(self, session_id: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[_ua_pb2.OutboundMessage, _Mapping]]] = ..., traceparent: _Optional[str] = ...) -> None: ...
+
+class AcceptResponse(_message.Message):
+    __slots__ = ("groups",)
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    groups: _containers.RepeatedCompositeFieldContainer[AcceptedGroup]
+    def __init__(self, groups: _Optional[_Iterable[_Union[AcceptedGroup, _Mapping]]] = ...) -> None: ...
+
+class AcceptedGroup(_message.Message):
+    __slots__ = ("owned", "outcomes")
+    OWNED_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    owned: bool
+    outcomes: _containers.RepeatedCompositeFieldContainer[AcceptOutcome]
+    def __init__(self, owned: _Optional[bool] = ..., outcomes: _Optional[_Iterable[_Union[AcceptOutcome, _Mapping]]] = ...) -> None: ...
+
+class AcceptOutcome(_message.Message):
+    __slots__ = ("message_id", "duplicate", "state", "status", "error")
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    message_id: str
+    duplicate: bool
+    state: _message_pb2.DeliveryState
+    status: str
+    error: str
+    def __init__(self, message_id: _Optional[str] = ..., duplicate: _Optional[bool] = ..., state: _Optional[_Union[_message_pb2.DeliveryState, str]] = ..., status: _Optional[str] = ..., error: _Optional[str] = ...) -> None: ...
 
 class DeliverRequest(_message.Message):
     __slots__ = ("first", "items")

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class UaPodServiceStub:
-    """Between the pods of the user agent: what is durable goes to the session's owner in batches.
+    """Between the pods of the user agent: messages go to the session's owner in batches.
     """
 
     def __init__(self, channel):
@@ -35,6 +35,11 @@ class UaPodServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.Accept = channel.stream_unary(
+                '/wigwag.api.ua.v1.UaPodService/Accept',
+                request_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_owner__pb2.AcceptRequest.SerializeToString,
+                response_deserializer=wigwag_dot_api_dot_ua_dot_v1_dot_owner__pb2.AcceptResponse.FromString,
+                _registered_method=True)
         self.Deliver = channel.stream_stream(
                 '/wigwag.api.ua.v1.UaPodService/Deliver',
                 request_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_owner__pb2.DeliverRequest.SerializeToString,
@@ -48,8 +53,15 @@ class UaPodServiceStub:
 
 
 class UaPodServiceServicer:
-    """Between the pods of the user agent: what is durable goes to the session's owner in batches.
+    """Between the pods of the user agent: messages go to the session's owner in batches.
     """
+
+    def Accept(self, request_iterator, context):
+        """Messages of applications for sessions of this pod: it accepts them, so that one pod knows their order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def Deliver(self, request_iterator, context):
         """Records that were accepted by another pod, in order; each frame is acknowledged once what is in it was taken or found
@@ -69,6 +81,11 @@ class UaPodServiceServicer:
 
 def add_UaPodServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'Accept': grpc.stream_unary_rpc_method_handler(
+                    servicer.Accept,
+                    request_deserializer=wigwag_dot_api_dot_ua_dot_v1_dot_owner__pb2.AcceptRequest.FromString,
+                    response_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_owner__pb2.AcceptResponse.SerializeToString,
+            ),
             'Deliver': grpc.stream_stream_rpc_method_handler(
                     servicer.Deliver,
                     request_deserializer=wigwag_dot_api_dot_ua_dot_v1_dot_owner__pb2.DeliverRequest.FromString,
@@ -88,8 +105,35 @@ def add_UaPodServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UaPodService:
-    """Between the pods of the user agent: what is durable goes to the session's owner in batches.
+    """Between the pods of the user agent: messages go to the session's owner in batches.
     """
+
+    @staticmethod
+    def Accept(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/wigwag.api.ua.v1.UaPodService/Accept',
+            wigwag_dot_api_dot_ua_dot_v1_dot_owner__pb2.AcceptRequest.SerializeToString,
+            wigwag_dot_api_dot_ua_dot_v1_dot_owner__pb2.AcceptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def Deliver(request_iterator,

@@ -20,7 +20,7 @@ from .authentication import Authenticator, FindKey
 from .feed import EventFeed
 from .jwt_tokens import JwtTokens
 from .mi import Owners, agent_commands
-from .pod_rpc import Deliver, Owner, PodServicer
+from .pod_rpc import Accept, Deliver, Owner, PodServicer
 from .rpc import UaServicer
 from .watching import Watching
 from .webhooks import KnownApplications, Webhooks
@@ -98,11 +98,12 @@ class Interfaces:
         """Yield events of an application; empty: of all."""
         return self._watching.watch(application, request)
 
-    async def serve(self, agent: OwningAgent, deliver: Deliver) -> None:
+    async def serve(self, agent: OwningAgent, accept: Accept, deliver: Deliver) -> None:
         """Open what applications and other pods come to.
 
         Args:
             agent: The use cases.
+            accept: Accepts messages that came to other pods.
             deliver: Takes messages that other pods accepted.
 
         Raises:
@@ -110,7 +111,7 @@ class Interfaces:
         """
         self.rpc_services = (
             UaServicer(agent, self._authenticator).served(self._ready),
-            PodServicer(agent, deliver).served(self._ready),
+            PodServicer(agent, accept, deliver, largest=self._settings.limits.message_bytes).served(self._ready),
         )
         self.commands = agent_commands(agent, self._applications, wall)
         await self._serve_http(agent)

@@ -1,11 +1,13 @@
-"""The gRPC service between pods: control calls for sessions of this pod."""
+"""The gRPC service between pods: control calls, and messages, for sessions of this pod."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
 
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from wigwag.api.ua.v1 import owner_pb2, owner_pb2_grpc
+from wigwag.errors import InvalidRequestError
 from wigwag.runtime.rpc import RpcService
 from wigwag.runtime.rpc.types import Context
 
@@ -13,6 +15,10 @@ SERVICE: Final = owner_pb2.DESCRIPTOR.services_by_name["UaPodService"]
 
 Deliver = Callable[[AsyncIterator[owner_pb2.DeliverRequest]], AsyncIterator[owner_pb2.DeliverResponse]]
 """Takes records from another pod; acknowledges frames."""
+Accept = Callable[[owner_pb2.AcceptBatch], Awaitable[owner_pb2.AcceptResponse]]
+"""Accepts messages for sessions of this pod."""
+SPARE: Final = 16 * 1_048_576
+"""Octets of a batch beyond those of its largest message: what a stream of messages may have under way, and more."""
 
 
 class Owner(Protocol):
@@ -27,11 +33,15 @@ class PodServicer(owner_pb2_grpc.UaPodServiceServicer):
 
     Args:
         owner: Carries out control calls.
+        accept: Accepts messages.
         deliver: Takes records.
+        largest: Octets of a message.
     """
 
-    def __init__(self, owner: Owner, deliver: Deliver) -> None:
+    def __init__(self, owner: Owner, accept: Accept, deliver: Deliver, *, largest: int) -> None:
         self._owner = owner
+        self._accept = accept
+        self._most = largest + SPARE
         self._deliver = deliver
 
     def served(self, ready: Callable[[], bool]) -> RpcService:
@@ -46,6 +56,21 @@ class PodServicer(owner_pb2_grpc.UaPodServiceServicer):
         """Do something in a session of this pod."""
         await self._owner.control(request)
         return owner_pb2.ControlResponse()
+
+    async def Accept(
+        self, requests: AsyncIterator[owner_pb2.AcceptRequest], context: Context
+    ) -> owner_pb2.AcceptResponse:
+        """Accept messages that came to another pod."""
+        content = bytearray()
+        async for request in requests:
+            content += request.piece
+            if len(content) > self._most:
+                raise InvalidRequestError(f"a batch of more than {self._most} octets")
+        try:
+            batch = owner_pb2.AcceptBatch.FromString(bytes(content))
+        except DecodeError as error:
+            raise InvalidRequestError("no AcceptBatch") from error
+        return await self._accept(batch)
 
     async def Deliver(
         self, requests: AsyncIterator[owner_pb2.DeliverRequest], context: Context

@@ -36,8 +36,9 @@ from .staging import Blobs
 from .wrapping import check_wrapping
 
 _LONGEST_ADDRESS: Final = 255
-_BROUGHT_IN: Final = 1.0
-"""Seconds that the owner of a session has to take a message; afterwards it is acknowledged all the same."""
+_BROUGHT_IN: Final = 3.0
+"""Seconds that the next owner of a session has to take what was accepted when it was ours; then it is not
+acknowledged."""
 _ACCEPTED: Final = message_pb2.DELIVERY_STATE_ACCEPTED
 
 
@@ -98,8 +99,10 @@ class Outbound:
     async def accept(
         self, record: SessionRecord, application: ApplicationSettings, messages: Sequence[ua_pb2.OutboundMessage]
     ) -> list[Outcome]:
-        """Accept messages of one session, in order (``MessageSide.accept``)."""
+        """Accept messages of one session of this pod, in order (``MessageSide.accept``); of one that is over none."""
         own = self._sessions.owned(record.id)
+        if own is None and record.state != "ended":
+            raise OverloadedError("the session went to another pod; try again")
         flow = self._delivery.flow(own) if own is not None else None
         if flow is not None and own is not None:
             record = own.record
@@ -269,7 +272,6 @@ class Outbound:
 
     async def _await(self, session_id: str, flow: Flow | None, good: list[_New], outcomes: list[Outcome]) -> None:
         duplicates: list[_New] = []
-        elsewhere: list[tuple[str, str]] = []
         for new in good:
             assert new.future is not None
             try:
@@ -285,14 +287,12 @@ class Outbound:
                 continue
             outcomes[new.index] = Outcome(message_id=verdict.id, state=_ACCEPTED)
             self._committed(session_id, flow, new.message.id, new.outgoing)
-            if flow is None:
-                elsewhere.append((session_id, verdict.id))
-        if elsewhere:
-            await self._brought(elsewhere)
         if flow is not None and good:
             self._sessions.active(session_id)
         if duplicates:
             await self._answer_duplicates(flow, duplicates, outcomes)
+        if flow is not None and good:
+            await self._make_sure(session_id, flow, [new.index for new in good], outcomes)
 
     def _committed(self, session_id: str, flow: Flow | None, message_id: str, outgoing: Outgoing | None) -> None:
         self.counters["accepted"] += 1
@@ -306,14 +306,23 @@ class Outbound:
             outgoing.stage = Stage.WAITING
             self._delivery.pump_soon(flow)
 
-    async def _brought(self, messages: Sequence[tuple[str, str]]) -> None:
-        """Let the owner have messages before they are acknowledged: he may be sent the next one directly.
+    async def _make_sure(self, session_id: str, flow: Flow, indices: Sequence[int], outcomes: list[Outcome]) -> None:
+        """Acknowledge only what was durable while the session was ours: then the next owner finds it in the ledger.
 
-        If he is not reached they wait in the ledger, where the next owner finds them first.
+        What was not, for this process has slept or been cut off, he may have looked for too early. He has to have it
+        before it is acknowledged, because he may be sent the next one directly.
         """
-        with contextlib.suppress(WigwagError, TimeoutError):
+        await self._sessions.confirm()
+        if flow.over or self._delivery.is_ours(flow):
+            return
+        accepted = [index for index in indices if outcomes[index].state == _ACCEPTED]
+        try:
             async with asyncio.timeout(_BROUGHT_IN):
-                await self._bring(messages)
+                await self._bring([(session_id, outcomes[index].message_id) for index in accepted])
+        except (WigwagError, TimeoutError):
+            error = OverloadedError("the session went to another pod, which is not reached: try again, under the key")
+            for index in accepted:
+                outcomes[index] = Outcome(error=error)
 
     def _homeless(self, session_id: str, flow: Flow, outgoing: Outgoing) -> None:
         """Pass on a message whose session went to another pod while it was being written."""

@@ -401,8 +401,7 @@ class Delivery:
             # It ended meanwhile, and all that waits gets its outcome from there.
             return
         self.counters["resent"] += sum(message.doubted for message in fresh)
-        flow.to_front(fresh)
-        flow.loaded = True
+        flow.load(fresh, [row.id for row in rows])
         self.pump(flow)
 
     async def _rows(self, flow: Flow, wanted: Callable[[], bool]) -> list[LedgerRow] | None:
@@ -436,9 +435,9 @@ class Delivery:
             self.pump_soon(flow)
 
     def knows(self, session_id: str, message_id: str) -> bool:
-        """Tell whether a message is under way here, or was not long ago."""
+        """Tell whether a message is under way here in a session of this pod, or was not long ago."""
         flow = self._flows.get(session_id)
-        return message_id in self.recent or (flow is not None and message_id in flow.known)
+        return message_id in self.recent or (flow is not None and message_id in flow.known and self.is_ours(flow))
 
     def ended(self, own: OwnedSession, reason: str) -> None:
         """Settle what waits: the session is over. Outcomes of what was on its way came before."""

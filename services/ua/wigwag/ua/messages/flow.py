@@ -118,6 +118,24 @@ class Flow:
             self.unclaimed -= 1
         message.let_go()
 
+    def load(self, fresh: list[Outgoing], ids: list[str]) -> None:
+        """Take up what the ledger has; nothing is sent before.
+
+        What came here meanwhile, from those who accepted it before us or to be accepted, may be among it: the ledger's
+        order counts. The rest was accepted later than what it has, and stays in the order in which it came.
+
+        Args:
+            fresh: Messages that are not known here, in the ledger's order.
+            ids: All that it has, in its order.
+        """
+        waiting = {message.id: message for message in (*fresh, *self.queue)}
+        first = [waiting.pop(message_id) for message_id in ids if message_id in waiting]
+        self.queue = deque((*first, *waiting.values()))
+        for message in fresh:
+            self.known[message.id] = message
+        self.unclaimed += sum(not message.claimed for message in fresh)
+        self.loaded = True
+
     def to_front(self, messages: list[Outgoing]) -> None:
         """Queue messages, in this order, before all others."""
         for message in reversed(messages):

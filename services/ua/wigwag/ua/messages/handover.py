@@ -1,9 +1,10 @@
-"""From the pod that accepted a message to the one that owns its session.
+"""From the pod that accepted a message to the one that owns its session by now.
 
-Theory of operation. What is accepted anywhere is durable first. Then session and id go to the owner over one stream per
-pod, as fast as it can be, and nobody waits for it. What the ledger puts on the topic ``wigwag.sessions.outbound`` is
-the backstop: whoever consumes a record passes it on the same way, and commits it only once the owner has taken it, or
-has it already, or the message has an outcome. The owner reads the row from the ledger.
+Theory of operation. Messages are accepted by the owner (``forwarding``); here is what is left when he loses the session
+in that very moment. It is durable; session and id go to the next owner over one stream per pod, and he reads the row
+from the ledger. What the ledger puts on the topic ``wigwag.sessions.outbound`` is the backstop: whoever consumes a
+record passes it on the same way, and commits it only once the owner has taken it, or has it already, or the message has
+an outcome.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ GROUP: Final = "ua"
 _ACKNOWLEDGED_IN: Final = 10.0
 """Seconds that another pod has."""
 _MOST_WAITING: Final = 50_000
+_RETRY: Final = 1.0
 
 OpenCall = Callable[[AsyncIterator[owner_pb2.DeliverRequest]], StreamStreamCall]
 Item = tuple[str, str]
@@ -146,11 +148,19 @@ class HandOver:
             by_pod: dict[str, Pairs] = {}
             for pairs, owner in zip(by_session.values(), owners, strict=True):
                 if isinstance(owner, BaseException):
-                    _resolve(pairs, owner)
+                    self._failed(pairs, owner)
                 else:
                     by_pod.setdefault(owner, []).extend(pairs)
             for pod, pairs in by_pod.items():
                 self._spawn(self._bring_to(pod, pairs))
+
+    def _failed(self, pairs: Pairs, error: BaseException) -> None:
+        """Tell those who wait; what nobody waits for is tried again."""
+        _resolve(pairs, error)
+        loop = asyncio.get_running_loop()
+        for (session_id, message_id), future in pairs:
+            if future is None:
+                loop.call_later(_RETRY, self.put, session_id, message_id)
 
     async def _owner(self, session_id: str) -> str:
         """Return the pod that owns a session, this one if nobody did; empty: it is over.
@@ -181,23 +191,28 @@ class HandOver:
                 await self._pass_on(pod, pairs)
         except WigwagError as error:
             await self._end_link(pod)
-            _resolve(pairs, error)
+            self._failed(pairs, error)
         except TimeoutError:
             await self._end_link(pod)
-            _resolve(pairs, OverloadedError(f"pod {pod} does not answer"))
+            self._failed(pairs, OverloadedError(f"pod {pod} does not answer"))
         else:
             _resolve(pairs, None)
 
     async def _take(self, items: Sequence[Item], *, over: bool) -> None:
         wanted = [message_id for session_id, message_id in items if not self._delivery.knows(session_id, message_id)]
-        if not wanted:
-            return
-        rows = await self._ledger.find_many(wanted)
+        rows = await self._ledger.find_many(wanted) if wanted else {}
         if over:
             for row in rows.values():
                 self._delivery.end_row(row, "the session is over")
         else:
             self._delivery.take(sorted(rows.values(), key=lambda row: row.position))
+            await self._make_sure(items)
+
+    async def _make_sure(self, items: Sequence[Item]) -> None:
+        """Raise OverloadedError unless the sessions are this pod's still: else nobody who sends has the messages."""
+        await self._sessions.confirm()
+        if any(self._sessions.owned(session_id) is None for session_id, _ in items):
+            raise OverloadedError("a session was lost meanwhile")
 
     async def _pass_on(self, pod: str, pairs: Pairs) -> None:
         async with asyncio.timeout(_ACKNOWLEDGED_IN):

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 import structlog
 
-from wigwag.api.ua.v1 import event_pb2, ua_pb2
+from wigwag.api.ua.v1 import event_pb2, owner_pb2, ua_pb2
 from wigwag.bus import Bus
 from wigwag.database.ledger import Change, Ledger, LedgerRow, State, Verdict
 from wigwag.errors import ConflictError, OverloadedError, WigwagError
@@ -43,6 +43,7 @@ from .delivery import Delivery
 from .edits import Edits
 from .file_arrivals import FileArrivals
 from .files import Files, StartSession
+from .forwarding import AcceptThere, Forwarding
 from .handover import GROUP, HandOver, OpenCall
 from .inbox import BLOB_SPARE, Arrived, Inbox
 from .notifications import Notice, Notifications
@@ -70,6 +71,7 @@ class MessagePipeline:
         wall: Seconds since 1970, by the store's clock.
         now: Seconds, monotonic.
         tracing: Begins spans.
+        accept_at: Calls ``UaPodService.Accept`` at another pod; OverloadedError: it is not reached.
         open_call: Returns what opens ``UaPodService.Deliver`` at another pod; OverloadedError: it is not reached.
         bus: Brings what waits for the owner of a session; None: nobody else accepts messages.
     """
@@ -85,6 +87,7 @@ class MessagePipeline:
         wall: Callable[[], float],
         now: Callable[[], float] = monotonic,
         tracing: Tracing | None = None,
+        accept_at: AcceptThere | None = None,
         open_call: Callable[[str], OpenCall] | None = None,
         bus: Bus | None = None,
     ) -> None:
@@ -108,16 +111,9 @@ class MessagePipeline:
         self.handover = HandOver(
             sessions, ledger, self.delivery, open_call=open_call or _unreachable, spawn=self._spawn
         )
-        self.outbound = Outbound(
-            sessions,
-            ledger,
-            blobs,
-            self.delivery,
-            limits=limits,
-            wall=wall,
-            spans=self.spans,
-            hand_over=self.handover.put,
-            bring=self.handover.bring,
+        self.outbound = self._outbound(sessions, ledger, blobs, settings, wall)
+        self.forwarding = Forwarding(
+            sessions, self.outbound.accept, accept_at or _unreachable_accept, spawn=self._spawn
         )
         self._join()
         self._files: Files | None = None
@@ -134,6 +130,21 @@ class MessagePipeline:
         self._ticked = asyncio.Event()
         self._bus = bus
         self._stack = AsyncExitStack()
+
+    def _outbound(
+        self, sessions: Sessions, ledger: Ledger, blobs: Blobs, settings: UaSettings, wall: Callable[[], float]
+    ) -> Outbound:
+        return Outbound(
+            sessions,
+            ledger,
+            blobs,
+            self.delivery,
+            limits=settings.limits,
+            wall=wall,
+            spans=self.spans,
+            hand_over=self.handover.put,
+            bring=self.handover.bring,
+        )
 
     def _join(self) -> None:
         self.delivery.on_sent = self.composing.content_sent
@@ -174,13 +185,14 @@ class MessagePipeline:
     async def accept(
         self, record: SessionRecord, application: ApplicationSettings, messages: Sequence[ua_pb2.OutboundMessage]
     ) -> Sequence[Outcome]:
-        """Accept messages of one session, in order; returns when each is durable or refused.
+        """Accept messages of one session, in order, at its owner; returns when each is durable or refused.
 
         Raises:
-            OverloadedError: Too much waits.
+            OverloadedError: Too much waits, or the owner is not reached.
+            StoreError: It is not known who owns the session.
             DatabaseError: They may or may not be there: sending again under the same keys tells.
         """
-        return await self.outbound.accept(record, application, messages)
+        return await self.forwarding.accept(record, application, messages)
 
     def set_composing(self, session: OwnedSession, *, active: bool, content_type: str) -> None:
         """Tell the peer that the application's user types, or has stopped."""
@@ -411,6 +423,10 @@ class MessagePipeline:
 
 
 def _unreachable(pod: str) -> OpenCall:
+    raise OverloadedError(f"it is not known where pod {pod} is reached")
+
+
+async def _unreachable_accept(pod: str, batch: owner_pb2.AcceptBatch) -> owner_pb2.AcceptResponse:
     raise OverloadedError(f"it is not known where pod {pod} is reached")
 
 

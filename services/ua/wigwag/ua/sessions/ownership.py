@@ -7,7 +7,6 @@ effects happen: relay and ledger refuse its lower token.
 """
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 import structlog
 
 from wigwag.errors import StoreError, WigwagError
+from wigwag.runtime.clock import monotonic
 from wigwag.runtime.members import Members
 from wigwag.store import AgentSession, Store
 from wigwag.ua.applications.registry import Applications
@@ -26,6 +26,7 @@ from .life import SessionLife
 from .owned import Owned, wish_of
 from .ports import Messages
 from .record import SessionRecord
+from .surety import Surety
 
 BEAT: Final = 1.0
 """Seconds between two signs of life."""
@@ -50,6 +51,7 @@ class Ownership:
         messages: Sends what waits in a session that was taken over.
         lease: Seconds.
         is_ready: Whether sessions can be taken over: the edge is reached.
+        now: Seconds, monotonic.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Ownership:
         messages: Messages,
         lease: float,
         is_ready: Callable[[], bool],
+        now: Callable[[], float] = monotonic,
     ) -> None:
         self._life = life
         self._store = store
@@ -73,8 +76,8 @@ class Ownership:
         self._lease = lease
         self._is_ready = is_ready
         self._claiming: dict[str, asyncio.Task[Owned | None]] = {}
-        self._confirmed_at = 0.0
-        """When the store said last which sessions are ours, monotonic."""
+        self._now = now
+        self._surety = Surety(lease, self._ask, now=now)
         self._store_is_empty = False
         """Whether what is ours has to be written again."""
         self.stopped = False
@@ -100,17 +103,21 @@ class Ownership:
         return await asyncio.shield(task)
 
     async def confirm(self) -> None:
-        """Make sure that what we own is ours still, if nothing has told for long: this process may have slept.
+        """Make sure that what we own is ours still, if time may have told otherwise: this process may have slept.
 
-        While the store is away nobody else can claim either, and we go on.
+        What is ours afterwards was ours all the time. While the store is away nobody else can claim either, and we go
+        on: whoever is cut off from it alone learns from the relay.
         """
-        now = asyncio.get_running_loop().time()
-        if now - self._confirmed_at < self._lease * 2 / 3:
-            return
-        self._confirmed_at = now - self._lease / 3
-        with contextlib.suppress(StoreError, TimeoutError):
+        await self._surety.confirm()
+
+    async def _ask(self) -> bool:
+        try:
             async with asyncio.timeout(_CONFIRMED_IN):
+                await self.beat()
                 await self.renew()
+        except (StoreError, TimeoutError):
+            return False
+        return True
 
     async def hand_over(self) -> None:
         """Give all sessions back, so that other pods go on with them; those being set up end."""
@@ -144,7 +151,9 @@ class Ownership:
         Raises:
             StoreError: The store is away.
         """
+        began = self._now()
         self._store_is_empty = await self._members.beat() or self._store_is_empty
+        self._surety.beaten(began)
         if self._store_is_empty:
             await self._put_again()
             self._store_is_empty = False
@@ -169,13 +178,12 @@ class Ownership:
 
     async def renew(self) -> None:
         """Renew the leases of our sessions, and let go of what is another's by now; StoreError as ``beat``."""
+        began = self._now()
         tokens = {own.record.id: own.token for own in self._life.all_owned.values()}
-        if not tokens:
-            self._confirmed_at = asyncio.get_running_loop().time()
-            return
-        for session_id in await self._store.renew_agent_sessions(self._life.pod, tokens, lease=self._lease):
-            self._life.lose(session_id, tokens[session_id])
-        self._confirmed_at = asyncio.get_running_loop().time()
+        if tokens:
+            for session_id in await self._store.renew_agent_sessions(self._life.pod, tokens, lease=self._lease):
+                self._life.lose(session_id, tokens[session_id])
+        self._surety.renewed(began)
 
     async def take_what_is_free(self) -> None:
         """Take sessions until there are no more: a pod may leave thousands behind; StoreError as ``beat``."""

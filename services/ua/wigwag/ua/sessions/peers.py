@@ -1,9 +1,9 @@
-"""Control calls between the pods of the user agent (``UaPodService.Control``)."""
+"""Calls between the pods of the user agent (``UaPodService``)."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import grpc.aio
 
@@ -11,6 +11,9 @@ from wigwag.api.ua.v1 import owner_pb2, owner_pb2_grpc
 from wigwag.errors import OverloadedError
 from wigwag.runtime.rpc import ClientTls, open_channel, service_error
 from wigwag.ua.config import PodAccess
+
+_PIECE: Final = 1_048_576
+"""Octets of a frame, of the four times as many that gRPC takes here."""
 
 
 class PodChannels:
@@ -63,3 +66,19 @@ class PodChannels:
             await self.stub(pod).Control(request)
         except grpc.aio.AioRpcError as error:
             raise service_error(error) from error
+
+    async def accept(self, pod: str, batch: owner_pb2.AcceptBatch) -> owner_pb2.AcceptResponse:
+        """Have the owner of sessions accept messages for them.
+
+        Raises:
+            ServiceError: What it answered; OverloadedError when it is not reached.
+        """
+        try:
+            return await self.stub(pod).Accept(_pieces(batch.SerializeToString()))
+        except grpc.aio.AioRpcError as error:
+            raise service_error(error) from error
+
+
+async def _pieces(content: bytes) -> AsyncIterator[owner_pb2.AcceptRequest]:
+    for first in range(0, len(content), _PIECE):
+        yield owner_pb2.AcceptRequest(piece=content[first : first + _PIECE])
