@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -133,6 +133,11 @@ class FakeEndpoint:
         self.sessions: dict[str, FakeCall] = {}
         self.tell: Callable[[Any], None] = lambda event: None
         self.fails: Exception | None = None
+        self.before_answer: Callable[[Any, str], Awaitable[None]]
+        self.hung_up: list[str] = []
+
+    def hang_up(self, dialog: str) -> None:
+        self.hung_up.append(dialog)
 
     def start(self, call: OutgoingCall, *, token: int = 0) -> FakeCall:
         return self._new(call.session_id, token, State.CALLING)

@@ -103,6 +103,40 @@ async def test_caller_of_a_session_that_was_lost_while_it_was_offered_gets_an_an
     assert call.done[-1] == "end pod_lost"
 
 
+async def test_call_whose_pod_was_lost_between_its_200_and_the_ack_is_ended_by_bye(pods: Two) -> None:
+    call = pods.one.endpoint.called("s2")
+    await until(lambda: "s2" in pods.one.life.all_owned)
+    await pods.one.endpoint.before_answer(call, "the dialog")
+    await pods.lost()
+    assert pods.two.endpoint.hung_up == ["the dialog"]
+    assert SessionRecord.from_bytes((await pods.two.held("s2")).content).cause == "pod_lost"
+
+
+async def test_call_that_was_not_answered_by_a_lost_pod_gets_no_bye(pods: Two) -> None:
+    pods.one.endpoint.called("s2")
+    await until(lambda: "s2" in pods.one.life.all_owned)
+    await pods.lost()
+    assert pods.two.endpoint.hung_up == []
+
+
+async def test_call_is_answered_while_the_store_is_away(pods: Two) -> None:
+    call = pods.one.endpoint.called("s2")
+    await until(lambda: "s2" in pods.one.life.all_owned)
+    pods.store.is_away = True
+    await pods.one.endpoint.before_answer(call, "the dialog")
+    assert call.done == ["ring"]
+    pods.store.is_away = False
+
+
+async def test_open_session_of_a_call_is_stored_without_the_dialog_that_its_200_was_to_make(pods: Two) -> None:
+    call = pods.one.endpoint.called("s2")
+    await until(lambda: "s2" in pods.one.life.all_owned)
+    await pods.one.endpoint.before_answer(call, "the dialog")
+    call.opens()
+    await pods.one.life.all_owned["s2"].written()
+    assert SessionRecord.from_bytes((await pods.one.held("s2")).content).answering == ""
+
+
 async def test_thousands_that_a_pod_leaves_behind_are_taken_in_one_go(pods: Two) -> None:
     for number in range(350):
         await pods.one.open(f"s{number}")

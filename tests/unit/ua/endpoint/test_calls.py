@@ -9,7 +9,7 @@ from tests.support.sip_dialogs import call as call_from
 from tests.support.ua_calls import PATH, CallRig, call_rig, sdp
 from wigwag.errors import ConflictError
 from wigwag.protocols.sip import SipUri, parse_uri
-from wigwag.protocols.sip.dialogs import ChangeFailed, OfferReceived
+from wigwag.protocols.sip.dialogs import ChangeFailed, OfferReceived, SessionEnded
 from wigwag.ua.endpoint.model import CallReceived, Cause, Changed, Ended, MediaWish, Opened, Ringing
 from wigwag.ua.endpoint.session import ChatSession
 
@@ -217,6 +217,30 @@ async def test_a_session_that_is_ended_before_the_ack_gets_bye_after_it(rig: Cal
     await rig.settle(5.0)
     assert "BYE" in rig.world.sent("alice")
     assert ended(rig)[0] is Cause.ENDED_HERE
+
+
+async def test_whoever_knows_the_dialog_of_a_200_can_end_it_where_nobody_has_the_session(rig: CallRig) -> None:
+    noted: list[str] = []
+
+    async def note(session: ChatSession, dialog: str) -> None:
+        assert "200 INVITE" not in rig.world.sent("alice")
+        noted.append(dialog)
+
+    rig.endpoint.before_answer = note
+    session, bob = await called(rig, sdp(), answer=False)
+    rig.world.lost = lambda message: getattr(message, "method", "") == "ACK"
+    session.accept(MediaWish())
+    await rig.settle()
+    assert "200 INVITE" in rig.world.sent("alice")
+    # As if the pod were killed.
+    session.let_go()
+    assert session.invite is not None
+    session.invite.session.let_go(rig.world.now)
+    rig.world.lost = lambda message: False
+    rig.endpoint.hang_up(noted[0])
+    await rig.settle()
+    assert "BYE" in rig.world.sent("alice")
+    assert bob.heard(SessionEnded)
 
 
 async def test_a_caller_without_an_offer_gets_ours_and_answers_in_his_ack(rig: CallRig) -> None:

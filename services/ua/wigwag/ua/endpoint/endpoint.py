@@ -5,7 +5,7 @@ It knows no store, no ledger and no application: those stand around it.
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 import structlog
@@ -18,6 +18,7 @@ from wigwag.protocols.sip.dialogs import (
     Call,
     CallFailed,
     ChangeFailed,
+    DialogState,
     InviteCancelled,
     InviteClient,
     InviteReceived,
@@ -63,6 +64,8 @@ class Endpoint:
 
     Attributes:
         sessions: Those that have not ended, by id.
+        before_answer: Awaited before the 200 to a call leaves, with the dialog that it makes (JSON): ``hang_up`` ends
+            it where nobody has the session any more.
     """
 
     def __init__(self, media: MediaSide, random: Callable[[int], bytes], tell: Callable[[EndpointEvent], None]) -> None:
@@ -70,6 +73,7 @@ class Endpoint:
         self.media = media
         self.tell = tell
         self.sessions: dict[str, ChatSession] = {}
+        self.before_answer: Callable[[ChatSession, str], Awaitable[None]] = _nothing
         self._random = random
         self._calls: dict[InviteClient, ChatSession] = {}
         self._calling: ChatSession | None = None
@@ -112,6 +116,15 @@ class Endpoint:
         assert session.dialog is not None
         self._dialogs[session.dialog] = session
         return session
+
+    def hang_up(self, dialog: str) -> None:
+        """Send BYE in a dialog that another had (``before_answer``), without waiting for what comes of it.
+
+        Raises:
+            ValueError: It can't be read.
+        """
+        self.sip.restore(DialogState.from_json(dialog)).hang_up(self.sip.now)
+        self.sip.wake()
 
     async def close(self) -> None:
         """Close what is open, without a word to the peers."""
@@ -251,6 +264,10 @@ class Endpoint:
         session = self._calls.get(client) or self._calling
         if session is not None:
             act(session)
+
+
+async def _nothing(session: ChatSession, dialog: str) -> None:
+    """Nobody else could end it."""
 
 
 def _foreign_fields(request: Request) -> tuple[tuple[str, str], ...]:

@@ -353,6 +353,9 @@ class ChatSession:
                 description = self._descriptions.answer(invite.offer, path, line.way)
                 assert self._descriptions.agreement is not None
                 line.expect(self._descriptions.agreement)
+            await self._endpoint.before_answer(self, invite.session.to_state().to_json())
+            if self.state is not State.ACCEPTING:
+                return
             invite.accept(self._sip.now, description)
             self._sip.wake()
         except SdpError as error:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import structlog
 
 from wigwag.api.ua.v1 import event_pb2
-from wigwag.errors import ConflictError, NotFoundError, OverloadedError, WigwagError
-from wigwag.store import AgentSession, Store
+from wigwag.errors import ConflictError, NotFoundError, OverloadedError, StoreError, WigwagError
+from wigwag.store import AgentSession, FencedError, MissingError, Store
 from wigwag.ua.applications.registry import Applications
 from wigwag.ua.config import ApplicationSettings, UaSettings
 from wigwag.ua.endpoint.endpoint import Endpoint
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _KEEP_UNTOLD: Final = 60.0
 """Seconds for which a session stays in the store that nobody was told of."""
+_NOTED_IN: Final = 1.0
+"""Seconds for which the answer to a call waits for the store."""
 _GREETING_TYPE: Final = "text/plain;charset=utf-8"
 
 logger = structlog.get_logger("wigwag.ua")
@@ -92,6 +94,7 @@ class SessionLife:
         self._pod = pod
         self._store = store
         self._endpoint = endpoint
+        endpoint.before_answer = self._before_answer
         self._applications = applications
         self._events = events
         self._wall = wall
@@ -375,6 +378,22 @@ class SessionLife:
         else:
             own.chat.reject(own.application.reject_status, "No Answer")
 
+    async def _before_answer(self, chat: ChatSession, dialog: str) -> None:
+        """Write down the dialog of a call before the 200 leaves: after a kill nobody else could end it."""
+        own = self._owned.get(chat.id)
+        if own is None or own.chat is not chat:
+            return
+        own.record = own.record.changed(answering=dialog)
+        try:
+            async with asyncio.timeout(_NOTED_IN):
+                await own.written()
+        except (StoreError, MissingError, TimeoutError) as error:
+            # It is better to answer than to be sure.
+            logger.info("a call is answered that is not written down yet", session=chat.id, reason=str(error))
+            own.change()
+        except FencedError:
+            self._let_go(own)
+
     def _opened(self, own: Owned) -> None:
         chat, now = own.chat, self._wall()
         own.change(
@@ -387,6 +406,7 @@ class SessionLife:
             held=chat.held,
             call_id=chat.call_id,
             stored=chat.to_state(),
+            answering="",
         )
         self.counters["opened"] += 1
         self._tell_changed(own)
@@ -485,7 +505,9 @@ class SessionLife:
     async def announce_lost(self, record: SessionRecord, found: AgentSession, cause: Cause, reason: str) -> None:
         """Write down, and tell, that a session of a lost pod is over."""
         self.ended_by[cause.value] += 1
-        ended = record.changed(state="ended", cause=cause.value, sip_reason=reason, ended=self._wall(), stored="")
+        ended = record.changed(
+            state="ended", cause=cause.value, sip_reason=reason, ended=self._wall(), stored="", answering=""
+        )
         self._events.tell(self._change_of(ended))
         await self._store.end_agent_session(
             record.id, found.token, ended.to_bytes(), keep=self._settings.ownership.keep_ended

@@ -77,7 +77,7 @@ class Owned:
 
     async def end(self, **changes: Any) -> None:
         """Write down that it is over; the store may be away for long, so this may take long."""
-        self.record = self.record.changed(state="ended", stored="", **changes)
+        self.record = self.record.changed(state="ended", stored="", answering="", **changes)
         await self.stop_writing()
         while True:
             try:

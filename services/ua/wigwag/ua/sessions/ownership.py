@@ -223,6 +223,7 @@ class Ownership:
 
     async def _go_on(self, record: SessionRecord, found: AgentSession) -> Owned | None:
         if record.state != "open" or not record.stored:
+            self._hang_up(record)
             await self._life.announce_lost(record, found, Cause.POD_LOST, "the pod that set it up was lost")
             return None
         try:
@@ -238,6 +239,15 @@ class Ownership:
         own.change(stored=chat.to_state(), last_activity=self._members.wall())
         await self._messages.opened(own)
         return own
+
+    def _hang_up(self, record: SessionRecord) -> None:
+        """End a call that a lost pod answered, or was about to: its peer may have it for open."""
+        if not record.answering:
+            return
+        try:
+            self._endpoint.hang_up(record.answering)
+        except (ValueError, WigwagError) as error:
+            logger.warning("a call of a lost pod is not ended by BYE", session=record.id, reason=str(error))
 
     async def _repeat(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:

@@ -55,6 +55,8 @@ class SessionRecord:
     """What we want of MSRP (JSON): types, way."""
     stored: str = ""
     """``ChatSession.to_state``; empty unless open."""
+    answering: str = ""
+    """Dialog that our 200 makes (JSON), from before that leaves until the session is open."""
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
