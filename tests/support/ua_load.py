@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import cast
 
+import httpx
+
 from tests.support.cluster import DOMAIN
 from tests.support.endpoint_process import EndpointProcess
 from tests.support.load import LONG
@@ -105,7 +107,11 @@ class UaLoad:
 
     def owned(self, pod: UaPod) -> int:
         """Return how many sessions a pod owns."""
-        return int(pod.ask("/readyz")["services"]["ua"]["sessions"])
+        try:
+            return int(pod.ask("/readyz")["services"]["ua"]["sessions"])
+        except httpx.HTTPError:
+            # It is busy, or not there yet.
+            return 0
 
     def wait_until_taken(self, seconds: float = 60.0) -> None:
         """Wait until every session has an owner that runs."""

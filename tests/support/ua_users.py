@@ -120,6 +120,7 @@ class User:
                 self._world.record(ChatOpened, user=self.name)
             case Ended(cause=cause, reason=reason):
                 self.chat = None
+                self._world.note(f"{self.name}: the session is over: {cause.value} {reason}")
                 self._world.record(ChatEnded, user=self.name, cause=f"{cause.value} {reason}")
             case Received():
                 self._received(event)
