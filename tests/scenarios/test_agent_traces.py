@@ -1,6 +1,7 @@
 """One trace shows a message from an application's call to the SIP user's REPORT, another one a message that came."""
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -8,8 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import grpc
 import grpc.aio
+import httpx
+import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from websockets.asyncio.client import connect
 
 from tests.scenarios.test_agent_takeover import Party, connector
 from tests.support.otlp_receiver import OtlpReceiver, otlp_receiver, plain
@@ -29,13 +34,16 @@ from wigwag.ua.endpoint.model import Ended, OutgoingMessage, Received, Settled
 PATIENCE = 20.0
 APPLICATION = {"name": "desk", "uris": [f"sip:desk@{DOMAIN}"]}
 TRACE, CALLER = secrets.token_hex(16), secrets.token_hex(8)
+TRACEPARENT = f"00-{TRACE}-{CALLER}-01"
+KEY = "k" * 20
+BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
 @asynccontextmanager
-async def running(path: Path, receiver: OtlpReceiver, ratio: float) -> AsyncIterator[Node]:
+async def running(path: Path, receiver: OtlpReceiver, ratio: float, **api: Any) -> AsyncIterator[Node]:
     """Run relay, edge and user agent in one process, which exports to the receiver."""
     telemetry = {"otlp_endpoint": receiver.endpoint, "sample_ratio": ratio}
-    settings = settings_in(path, ua={"applications": [APPLICATION]}, telemetry=telemetry)
+    settings = settings_in(path, ua={"applications": [APPLICATION], "api": {"port": 0, **api}}, telemetry=telemetry)
     async with Node(settings, ["relay", "ua"]) as node:
         await until(lambda: node.modules["ua"].ready()[0], timeout=PATIENCE)
         yield node
@@ -74,6 +82,22 @@ async def stage(path: Path, receiver: OtlpReceiver, ratio: float) -> AsyncIterat
         grpc.aio.insecure_channel(node.rpc_target) as channel,
     ):
         yield ua_pb2_grpc.UaServiceStub(channel), party
+
+
+class Keyed:
+    """A stub whose calls show the application's key."""
+
+    def __init__(self, stub: Any) -> None:
+        self._stub = stub
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._stub, name)
+        return lambda request: method(request, metadata=[("authorization", f"Bearer {KEY}")])
+
+
+def keyed(channel: grpc.aio.Channel) -> Keyed:
+    """Return what calls as the application."""
+    return Keyed(ua_pb2_grpc.UaServiceStub(channel))
 
 
 async def chat(agent: Any, party: Party) -> str:
@@ -126,6 +150,93 @@ async def test_one_trace_from_the_call_of_an_application_to_the_report_of_the_si
     chain(found, "wigwag.ua.accept", "wigwag.ledger.publish")
     assert plain(found["wigwag.ua.send"].attributes)["msrp.status"] == 200
     assert plain(found["wigwag.ua.deliver"].attributes)["msrp.message_id"] == answer.message_id
+
+
+def whole_way(spans: Sequence[Span], above: str) -> dict[str, Span]:
+    """Return the spans of the caller's trace, below his own one by one."""
+    found = trace(spans, TRACE)
+    assert found[above].parent_span_id.hex() == CALLER
+    chain(found, above, "wigwag.ua.accept", "wigwag.ua.deliver", "wigwag.ua.send", "wigwag.relay.send")
+    chain(found, "wigwag.ua.accept", "wigwag.ledger.publish")
+    assert plain(found["wigwag.ua.send"].attributes)["msrp.status"] == 200
+    return found
+
+
+async def by_rest(url: str, session_id: str) -> str:
+    """Send a message, traced, with the key; returns its id."""
+    async with httpx.AsyncClient(base_url=url, headers=BEARER) as client:
+        path = f"/v1/sessions/{session_id}/messages"
+        answer = await client.post(path, json={"text": "hello"}, headers={HEADER: TRACEPARENT})
+        return str(answer.raise_for_status().json()["message_id"])
+
+
+async def by_websocket(url: str, session_id: str, headers: dict[str, str], **fields: str) -> str:
+    """Likewise, over WebSocket."""
+    command = {"id": 1, "command": "send_message", "session_id": session_id, "text": "hello", **fields}
+    async with connect(f"{url.replace('http', 'ws')}/v1/events", additional_headers=BEARER | headers) as socket:
+        await socket.send(json.dumps(command))
+        async for text in socket:
+            frame = json.loads(text)
+            if frame.get("id") == 1:
+                return str(frame["result"]["message_id"])
+    raise AssertionError("no reply")
+
+
+async def test_one_trace_from_a_request_to_the_report_of_the_sip_user(tmp_path: Path) -> None:
+    async with otlp_receiver() as receiver:
+        async with (
+            running(tmp_path, receiver, 0.0, keys=[{"application": "desk", "key": KEY}]) as node,
+            alice(tmp_path, node) as party,
+            grpc.aio.insecure_channel(node.rpc_target) as channel,
+        ):
+            agent: Any = keyed(channel)
+            message_id = await by_rest(node.modules["ua"].url, await chat(agent, party))  # type: ignore[attr-defined]
+            await party.heard(Received)
+            await delivered(agent, message_id)
+        spans = receiver.spans()
+    attributes = plain(whole_way(spans, "wigwag.http.serve")["wigwag.http.serve"].attributes)
+    assert attributes["http.route"] == "/v1/sessions/{session_id}/messages"
+    assert (attributes["http.request.method"], attributes["http.response.status_code"]) == ("POST", 201)
+    assert {span.trace_id.hex() for span in spans} == {TRACE}
+
+
+@pytest.mark.parametrize("of_the_command", [True, False])
+async def test_one_trace_from_a_command_to_the_report_of_the_sip_user(tmp_path: Path, of_the_command: bool) -> None:
+    async with otlp_receiver() as receiver:
+        async with (
+            running(tmp_path, receiver, 0.0, keys=[{"application": "desk", "key": KEY}]) as node,
+            alice(tmp_path, node) as party,
+            grpc.aio.insecure_channel(node.rpc_target) as channel,
+        ):
+            agent: Any = keyed(channel)
+            headers, fields = ({}, {HEADER: TRACEPARENT}) if of_the_command else ({HEADER: TRACEPARENT}, {})
+            url = node.modules["ua"].url  # type: ignore[attr-defined]
+            message_id = await by_websocket(url, await chat(agent, party), headers, **fields)
+            await party.heard(Received)
+            await delivered(agent, message_id)
+        spans = receiver.spans()
+    attributes = plain(whole_way(spans, "wigwag.websocket.serve")["wigwag.websocket.serve"].attributes)
+    assert (attributes["wigwag.command"], attributes["http.response.status_code"]) == ("send_message", 200)
+
+
+async def test_nobody_traces_who_is_not_known(tmp_path: Path) -> None:
+    async with otlp_receiver() as receiver:
+        keys = [{"application": "desk", "key": KEY}]
+        async with (
+            running(tmp_path, receiver, 0.0, keys=keys) as node,
+            grpc.aio.insecure_channel(node.rpc_target) as channel,
+        ):
+            url = node.modules["ua"].url  # type: ignore[attr-defined]
+            async with httpx.AsyncClient(base_url=url, headers={HEADER: TRACEPARENT}) as client:
+                assert (await client.get("/v1/sessions")).status_code == 401
+                assert (await client.get("/v1/openapi.json")).status_code == 200
+                assert (await client.get("/v1/sessions", headers=BEARER)).status_code == 200
+            with pytest.raises(grpc.aio.AioRpcError, match="UNAUTHENTICATED"):
+                await ua_pb2_grpc.UaServiceStub(channel).ListSessions(
+                    ua_pb2.ListSessionsRequest(),
+                    metadata=[(HEADER, TRACEPARENT), ("authorization", "Bearer unknown")],
+                )
+        assert [span.name for span in receiver.spans()] == ["wigwag.http.serve"]
 
 
 async def test_one_trace_from_the_send_of_a_sip_user_to_the_event(tmp_path: Path) -> None:

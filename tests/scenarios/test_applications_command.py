@@ -37,6 +37,43 @@ def test_an_application_is_added_changed_shown_and_removed(environment: dict[str
     assert run("show", "bot") == (1, "there is no application bot")
 
 
+def test_what_is_not_given_stays_and_every_policy_can_be_given(environment: dict[str, str], tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("w" * 20 + "\n")
+    first = (
+        "--uri", "sip:bot@example.com", "--greeting", "hello", "--webhook-url", "https://example.com/hook",
+        "--webhook-secret-file", str(secret), "--set", "idle_timeout=60", "--set", "accept_types=text/plain text/html",
+        "--set", "reject_status=486",
+    )  # fmt: skip
+    assert wigwag("applications", "add", "bot", *first, environment=environment).returncode == 0
+    changed = wigwag("applications", "add", "bot", "--answer", "reject", environment=environment)
+    assert changed.stdout.strip() == "changed bot"
+    shown = json_of(wigwag("applications", "show", "bot", "--json", environment=environment))
+    assert (shown["answer"], shown["greeting"], shown["idle_timeout"]) == ("reject", "hello", 60)
+    assert (shown["accept_types"], shown["reject_status"]) == (["text/plain", "text/html"], 486)
+    assert "webhook_secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ((), "bot is new: --uri is needed"),
+        (("--uri", "bot"), "uris: "),
+        (("--uri", "sip:b@example.com", "--webhook-url", "https://example.com/"), "--webhook-secret-file is needed"),
+        (("--uri", "sip:b@example.com", "--set", "idle_timeout=-1"), "idle_timeout: "),
+        (("--uri", "sip:b@example.com", "--set", "color=red"), "NAME is one of answer_timeout"),
+    ],
+)
+def test_what_no_pod_could_use_is_not_written(
+    environment: dict[str, str], arguments: tuple[str, ...], reason: str
+) -> None:
+    done = wigwag("applications", "add", "bot", *arguments, environment=environment)
+    assert done.returncode != 0
+    assert reason in done.stderr
+    rows = json_of(wigwag("applications", "list", "--json", environment=environment))
+    assert [row["name"] for row in rows] == ["fixed"]
+
+
 def test_a_key_is_shown_once_and_can_be_revoked(environment: dict[str, str]) -> None:
     made = json_of(
         wigwag("applications", "keys", "create", "fixed", "--scope", "messages:read", "--json", environment=environment)

@@ -1,21 +1,25 @@
 """The example programs for applications, at a demo node, with people who chat in terminals."""
 
+import base64
 import json
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.chats import Stage, chatting
-from tests.support.node import RunningNode, clean_environment, json_of, running_node
+from tests.support.node import WIGWAG, RunningNode, clean_environment, json_of, running_node
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KEY = "example-key-0123456789"
 ECHO = "sip:echo@localhost"
 MOST_LINES = 40
+ENDED = "SESSION_STATE_ENDED"
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,11 @@ def example(node: RunningNode, name: str, *arguments: str) -> "Iterator[subproce
 def line_of(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     return process.stdout.readline().rstrip("\n")
+
+
+def line_of_error(process: "subprocess.Popen[str]") -> str:
+    assert process.stderr is not None
+    return process.stderr.readline().rstrip("\n")
 
 
 def test_the_echo_bot_answers_who_calls(node: RunningNode, stage: Stage) -> None:
@@ -108,6 +117,77 @@ def test_an_operator_looks_at_sessions_speaks_in_them_and_ends_them(node: Runnin
         alice.see("echo has left")
         assert json_of(node.command("sessions", "show", row["session_id"], "--json"))["state"] == "ended"
         assert node.command("sessions", "show", "f" * 32).returncode == 1
+
+
+@contextmanager
+def tail(node: RunningNode, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    """Run ``wigwag sessions tail``."""
+    process = subprocess.Popen(
+        [WIGWAG, "sessions", "tail", *arguments],
+        env=clean_environment(node.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def events_until(process: "subprocess.Popen[str]", wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+    """Return the events that are printed up to one that is wanted."""
+    found: list[dict[str, Any]] = []
+    while not found or not wanted(found[-1]):
+        found.append(json.loads(line_of(process)))
+    return found
+
+
+def test_an_operator_sees_events_as_they_happen_until_he_has_enough(node: RunningNode, stage: Stage) -> None:
+    with (
+        example(node, "echo_bot.py") as bot,
+        chatting(stage.environment, ECHO, *stage.arguments("alice")) as alice,
+    ):
+        assert line_of(bot) == "waiting for calls"
+        alice.see("echo is here")
+        (row,) = json_of(node.command("sessions", "list", "--json"))
+        session_id = row["session_id"]
+        with (
+            tail(node, session_id) as of_one,
+            tail(node, "--application", "echo") as of_all,
+            tail(node, "f" * 32) as no,
+        ):
+            # Whoever prints has begun: what follows is not missed.
+            assert [line_of_error(each) for each in (of_one, of_all, no)] == ["waiting for events; Ctrl-C ends"] * 3
+            alice.type("hello")
+            alice.see("echo: you said: hello")
+            node.command("sessions", "end", session_id)
+            for process in (of_one, of_all):
+                events = events_until(process, lambda event: event.get("session_changed", {}).get("state") == ENDED)
+                assert {event["session_id"] for event in events} == {session_id}
+                (came,) = [event["message_received"] for event in events if "message_received" in event]
+                assert base64.b64decode(came["body"]) == b"hello"
+            for process in (of_one, of_all, no):
+                process.send_signal(signal.SIGINT)
+                rest, complaint = process.communicate(timeout=30)
+                assert (process.returncode, complaint) == (0, "")
+                assert process is not no or rest == ""
+
+
+def test_applications_and_keys_are_known_at_once_when_they_are_reloaded(node: RunningNode, tmp_path: Path) -> None:
+    key_file = tmp_path / "key"
+    assert node.command("applications", "add", "fresh", "--uri", "sip:fresh@localhost").returncode == 0
+    key = json_of(node.command("applications", "keys", "create", "fresh", "--json"))
+    key_file.write_text(key["key"])
+    asking = ("sessions", "list", "--key-file", str(key_file), "--json")
+    assert node.command("applications", "reload").stdout.strip() == "2 applications are in force"
+    assert json_of(node.command(*asking)) == []
+    assert node.command("applications", "keys", "revoke", str(key["id"])).returncode == 0
+    assert node.command("mi", "wigwag:reload_applications").returncode == 0
+    refused = node.command(*asking)
+    assert (refused.returncode, "none that is known" in refused.stderr) == (1, True)
+    assert node.command("applications", "remove", "fresh").returncode == 0
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)

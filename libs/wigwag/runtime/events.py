@@ -4,6 +4,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from wigwag.api.events.v1.application_pb2 import ApplicationsChanged
 from wigwag.api.events.v1.envelope_pb2 import Envelope
 from wigwag.api.events.v1.gateway_pb2 import GatewaySetupFailed
 from wigwag.api.events.v1.message_pb2 import MessageStateChanged
@@ -34,6 +35,8 @@ SESSIONS_OUTBOUND: Final = Topic("wigwag.sessions.outbound")
 """Messages of applications that wait for their session's owner; key: session."""
 SESSIONS_EVENTS: Final = Topic("wigwag.sessions.events")
 """What happens in sessions of applications; key: session."""
+APPLICATIONS: Final = Topic("wigwag.applications", partitions=1)
+"""That applications were changed; key: none."""
 
 GATEWAY_EVENTS: Final = Topic("wigwag.gateway.events")
 """What the gateway has to tell; key: conversation."""
@@ -49,6 +52,7 @@ Payload = (
     | SessionEvent
     | SessionOutbound
     | GatewaySetupFailed
+    | ApplicationsChanged
 )
 
 
@@ -110,5 +114,6 @@ _FIELDS: Final[dict[type, tuple[str, str]]] = {
     SessionEvent: ("session_event", "wigwag.session.event"),
     SessionOutbound: ("session_outbound", "wigwag.session.message_accepted"),
     GatewaySetupFailed: ("gateway_setup_failed", "wigwag.gateway.setup_failed"),
+    ApplicationsChanged: ("applications_changed", "wigwag.applications.changed"),
 }
 """Field of the envelope, and what it says of its type."""

@@ -1,7 +1,8 @@
 """Trace context over gRPC: a span for each unary call, at both ends, by interceptors.
 
 A stream lasts as long as its two processes: it gets no span, its records carry the traceparent themselves. A server
-honours what callers send, so these interceptors belong on servers whose callers are our own services.
+honours what callers send, so these interceptors stand behind authorization; where a service knows its callers by
+itself, what it says to a stranger (UNAUTHENTICATED) leaves no span in the trace that he names.
 """
 
 import asyncio
@@ -106,7 +107,10 @@ class _Serving(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 raised = error
                 raise
             finally:
-                _end(span, _served_status(context.code(), raised), _FAULTS)
+                status = _served_status(context.code(), raised)
+                if parent is not None and status is grpc.StatusCode.UNAUTHENTICATED:
+                    span.discard()
+                _end(span, status, _FAULTS)
 
         return handle_in_span
 

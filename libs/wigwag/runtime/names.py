@@ -354,6 +354,10 @@ STATUS = Attribute("msrp.status")
 POD = Attribute("wigwag.pod")
 RPC_METHOD = Attribute("rpc.method")
 RPC_STATUS = Attribute("rpc.response.status_code")
+HTTP_METHOD = Attribute("http.request.method")
+HTTP_ROUTE = Attribute("http.route")
+HTTP_STATUS = Attribute("http.response.status_code")
+COMMAND = Attribute("wigwag.command")
 
 ATTRIBUTES = {
     MESSAGE_ID: "Message-ID",
@@ -362,6 +366,10 @@ ATTRIBUTES = {
     POD: "The other pod",
     RPC_METHOD: "Full gRPC method: package.Service/Method",
     RPC_STATUS: "gRPC status code by name",
+    HTTP_METHOD: "Method of an HTTP request",
+    HTTP_ROUTE: "Pattern of its path: no ids",
+    HTTP_STATUS: "HTTP status of the answer; of a command over WebSocket the one that REST has for it",
+    COMMAND: "Name of a command over WebSocket",
 }
 """Attributes of spans and what they hold. None holds a user, a URI, an address or a body."""
 
@@ -406,8 +414,32 @@ LEDGER_PUBLISH = SpanName(
 )
 RPC_SERVE = SpanName("wigwag.rpc.serve", SpanKind.SERVER, "A unary gRPC call being answered", (RPC_METHOD, RPC_STATUS))
 RPC_CALL = SpanName("wigwag.rpc.call", SpanKind.CLIENT, "A unary gRPC call being made", (RPC_METHOD, RPC_STATUS))
+HTTP_SERVE = SpanName(
+    "wigwag.http.serve",
+    SpanKind.SERVER,
+    "A request of an application being answered, its streamed body included",
+    (HTTP_METHOD, HTTP_ROUTE, HTTP_STATUS),
+)
+WEBSOCKET_SERVE = SpanName(
+    "wigwag.websocket.serve",
+    SpanKind.SERVER,
+    "A command of an application over WebSocket being carried out",
+    (COMMAND, HTTP_STATUS),
+)
 
-SPANS = (RELAY_SEND, RELAY_DELIVER, UA_ACCEPT, UA_DELIVER, UA_SEND, UA_RECEIVE, LEDGER_PUBLISH, RPC_SERVE, RPC_CALL)
+SPANS = (
+    RELAY_SEND,
+    RELAY_DELIVER,
+    UA_ACCEPT,
+    UA_DELIVER,
+    UA_SEND,
+    UA_RECEIVE,
+    LEDGER_PUBLISH,
+    RPC_SERVE,
+    RPC_CALL,
+    HTTP_SERVE,
+    WEBSOCKET_SERVE,
+)
 
 LOG_FIELDS = {
     "admin": "URL of the admin API",

@@ -71,6 +71,10 @@ class Span:
             span.set_status(trace.StatusCode.ERROR, error[:LONGEST_ERROR])
         span.end()
 
+    def discard(self) -> None:
+        """Forget it: it is never exported, and what follows does nothing."""
+        self._span = None
+
     def __enter__(self) -> Self:
         return self
 

@@ -56,19 +56,32 @@ class KnownApplications:
         """Return the name of the application that owns an address; None: none does."""
         return self._uris.owner(uri)
 
-    async def reload(self) -> None:
-        """Read the database again; on an error what was known stays."""
+    async def reload(self) -> int:
+        """Read the database again; on an error what was known stays.
+
+        Returns:
+            How many applications there are.
+
+        Raises:
+            DatabaseError: It can't be read.
+            ValueError: A URI of an application is none.
+        """
+        found = {row.name: row.uris for row in await self._table.list()}
+        self._uris = ApplicationUris([*self._configured, *found.items()])
+        return len(found.keys() | {name for name, _ in self._configured})
+
+    async def refresh(self) -> None:
+        """Read the database again if it can be read."""
         try:
-            found = [(row.name, row.uris) for row in await self._table.list()]
-            self._uris = ApplicationUris([*self._configured, *found])
+            await self.reload()
         except (DatabaseError, ValueError) as error:
             logger.warning("applications are not read", reason=str(error))
 
     async def run(self) -> None:
         """Read it every few seconds until cancelled."""
         while True:
-            await self.reload()
             await asyncio.sleep(RELOAD)
+            await self.refresh()
 
 
 def directory(settings: Settings, store: Store, applications: KnownApplications | None) -> AgentDirectory:

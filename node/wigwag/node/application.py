@@ -46,6 +46,7 @@ from .workers import Worker
 
 if TYPE_CHECKING:
     from .agents import KnownApplications
+    from .applications import Reloading
 
 logger = structlog.get_logger(__name__)
 
@@ -84,6 +85,7 @@ class Node:
         self._services = services
         self._constructors = constructors
         self._draining = False
+        self._reloading: Reloading
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -115,12 +117,14 @@ class Node:
                 ledger=ledger,
                 services=tuple(self._services),
                 modules=self.modules,
-                applications=await self._open_applications(stack, database),
+                applications=await self._open_applications(stack, database, bus),
                 rpc=lambda: self._rpc_address,
             )
             for name in self._services:
                 module: Module = self._constructors[name](surroundings)
                 await stack.enter_async_context(module)
+                if (reload := getattr(module, "reload_applications", None)) is not None:
+                    self._reloading.followers.append(reload)
                 telemetry.register(module.readings)
                 self.modules[name] = module
             telemetry.register(self.status.readings)
@@ -137,13 +141,17 @@ class Node:
         writes = bool(self.settings.relay.sip.listeners) or UA in self._services
         return open_ledger(database, bus, self.pod, self.status, tracing, sweeps=writes)
 
-    async def _open_applications(self, stack: AsyncExitStack, database: Database) -> "KnownApplications":
+    async def _open_applications(self, stack: AsyncExitStack, database: Database, bus: Bus) -> "KnownApplications":
         # Commands that run no node are spared the time that the relay takes to load.
         from .agents import KnownApplications
+        from .applications import Reloading
 
         applications = KnownApplications(self.settings, database)
-        await applications.reload()
+        reloading = self._reloading = Reloading(applications, bus, pod=self.pod, now=wall)
+        await applications.refresh()
         await stack.enter_async_context(beside(applications.run()))
+        if self.settings.kafka.bootstrap_servers and (self.settings.relay.sip.listeners or UA in self._services):
+            await stack.enter_async_context(beside(reloading.run()))
         return applications
 
     async def _open_bus(self, stack: AsyncExitStack) -> Bus:
@@ -175,6 +183,8 @@ class Node:
     async def _open_admin(
         self, stack: AsyncExitStack, telemetry: Telemetry, sharing: StatusSharing, ledger: Ledger
     ) -> None:
+        from .applications import applications_router
+
         settings = self.settings.admin
         application = admin_application(
             settings,
@@ -182,7 +192,12 @@ class Node:
             telemetry,
             version=version("wigwag"),
             readiness=self.status.readiness,
-            routers=[mi_router(self._commands(sharing)), status_router(sharing), messages_router(ledger)],
+            routers=[
+                mi_router(self._commands(sharing)),
+                status_router(sharing),
+                messages_router(ledger),
+                applications_router(self._reloading),
+            ],
         )
         server = await stack.enter_async_context(AdminServer(settings, application))
         self.admin_url = server.url
@@ -197,7 +212,7 @@ class Node:
         readings = [module.readings for module in self.modules.values()]
         commands.add(*core_commands(commands, version=version("wigwag"), started=started, now=wall))
         commands.add(*statistics_commands([*readings, self.status.readings], started=started, now=wall))
-        commands.add(*status_commands(sharing, self.status.tree))
+        commands.add(*status_commands(sharing, self.status.tree), self._reloading.command())
         for module in self.modules.values():
             commands.add(*module.commands)
         return commands

@@ -1,6 +1,7 @@
 """``wigwag sessions``: sessions of applications, through the gRPC of a running node."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -101,6 +102,7 @@ def tail_events(
     """Print events as they happen, a line of JSON each, until Ctrl-C."""
 
     async def work(client: Any) -> None:
+        print("waiting for events; Ctrl-C ends", file=sys.stderr, flush=True)
         async for event in client.raw_events():
             if session in (None, event.session_id):
                 print(_json_line(event), flush=True)

@@ -161,6 +161,20 @@ class UaModule:
             own.chat.end("the user agent is about to end")
         await self._life.all_ended(grace / 4)
 
+    async def reload_applications(self) -> int:
+        """Read applications of the database again, forget what was known of keys, and look at webhooks.
+
+        Returns:
+            How many applications there are.
+
+        Raises:
+            DatabaseError: They can't be read; what was known stays.
+            ValueError: What the database says of one can't be used; likewise.
+        """
+        count = await self.applications.reload()
+        self._interfaces.applications_changed()
+        return count
+
     # Opening
 
     async def _open(self, stack: AsyncExitStack) -> None:
@@ -195,7 +209,7 @@ class UaModule:
 
     async def _open_messages(self, stack: AsyncExitStack, events: EventLog) -> None:
         blobs = BlobStore(self._database, clock=wall)
-        interfaces = await stack.enter_async_context(
+        interfaces = self._interfaces = await stack.enter_async_context(
             Interfaces(
                 self._settings,
                 bus=self._bus,
@@ -203,6 +217,7 @@ class UaModule:
                 ready=lambda: self._is_up,
                 applications=self.applications,
                 status=self._status,
+                tracing=self._tracing,
             )
         )
         channels = await stack.enter_async_context(PodChannels(self._members.rpc, self._pods))

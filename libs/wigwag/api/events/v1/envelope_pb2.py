@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from wigwag.api.events.v1 import application_pb2 as wigwag_dot_api_dot_events_dot_v1_dot_application__pb2
 from wigwag.api.events.v1 import gateway_pb2 as wigwag_dot_api_dot_events_dot_v1_dot_gateway__pb2
 from wigwag.api.events.v1 import message_pb2 as wigwag_dot_api_dot_events_dot_v1_dot_message__pb2
 from wigwag.api.events.v1 import pager_pb2 as wigwag_dot_api_dot_events_dot_v1_dot_pager__pb2
@@ -32,13 +33,13 @@ from wigwag.api.events.v1 import session_pb2 as wigwag_dot_api_dot_events_dot_v1
 from wigwag.api.events.v1 import status_pb2 as wigwag_dot_api_dot_events_dot_v1_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#wigwag/api/events/v1/envelope.proto\x12\x14wigwag.api.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"wigwag/api/events/v1/gateway.proto\x1a\"wigwag/api/events/v1/message.proto\x1a wigwag/api/events/v1/pager.proto\x1a\'wigwag/api/events/v1/registration.proto\x1a wigwag/api/events/v1/relay.proto\x1a\"wigwag/api/events/v1/session.proto\x1a!wigwag/api/events/v1/status.proto\"\x91\x06\n\x08\x45nvelope\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12/\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03pod\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x04\x12@\n\rrelay_session\x18\x10 \x01(\x0b\x32\'.wigwag.api.events.v1.RelaySessionEventH\x00\x12=\n\x0estatus_changed\x18\x11 \x01(\x0b\x32#.wigwag.api.events.v1.StatusChangedH\x00\x12J\n\x15message_state_changed\x18\x12 \x01(\x0b\x32).wigwag.api.events.v1.MessageStateChangedH\x00\x12?\n\x0cregistration\x18\x13 \x01(\x0b\x32\'.wigwag.api.events.v1.RegistrationEventH\x00\x12;\n\rpager_message\x18\x14 \x01(\x0b\x32\".wigwag.api.events.v1.PagerMessageH\x00\x12;\n\rpager_request\x18\x15 \x01(\x0b\x32\".wigwag.api.events.v1.PagerRequestH\x00\x12\x39\n\x0cpager_result\x18\x16 \x01(\x0b\x32!.wigwag.api.events.v1.PagerResultH\x00\x12;\n\rsession_event\x18\x17 \x01(\x0b\x32\".wigwag.api.events.v1.SessionEventH\x00\x12\x41\n\x10session_outbound\x18\x18 \x01(\x0b\x32%.wigwag.api.events.v1.SessionOutboundH\x00\x12H\n\x14gateway_setup_failed\x18\x19 \x01(\x0b\x32(.wigwag.api.events.v1.GatewaySetupFailedH\x00\x42\t\n\x07payloadb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#wigwag/api/events/v1/envelope.proto\x12\x14wigwag.api.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&wigwag/api/events/v1/application.proto\x1a\"wigwag/api/events/v1/gateway.proto\x1a\"wigwag/api/events/v1/message.proto\x1a wigwag/api/events/v1/pager.proto\x1a\'wigwag/api/events/v1/registration.proto\x1a wigwag/api/events/v1/relay.proto\x1a\"wigwag/api/events/v1/session.proto\x1a!wigwag/api/events/v1/status.proto\"\xdc\x06\n\x08\x45nvelope\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12/\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03pod\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x04\x12@\n\rrelay_session\x18\x10 \x01(\x0b\x32\'.wigwag.api.events.v1.RelaySessionEventH\x00\x12=\n\x0estatus_changed\x18\x11 \x01(\x0b\x32#.wigwag.api.events.v1.StatusChangedH\x00\x12J\n\x15message_state_changed\x18\x12 \x01(\x0b\x32).wigwag.api.events.v1.MessageStateChangedH\x00\x12?\n\x0cregistration\x18\x13 \x01(\x0b\x32\'.wigwag.api.events.v1.RegistrationEventH\x00\x12;\n\rpager_message\x18\x14 \x01(\x0b\x32\".wigwag.api.events.v1.PagerMessageH\x00\x12;\n\rpager_request\x18\x15 \x01(\x0b\x32\".wigwag.api.events.v1.PagerRequestH\x00\x12\x39\n\x0cpager_result\x18\x16 \x01(\x0b\x32!.wigwag.api.events.v1.PagerResultH\x00\x12;\n\rsession_event\x18\x17 \x01(\x0b\x32\".wigwag.api.events.v1.SessionEventH\x00\x12\x41\n\x10session_outbound\x18\x18 \x01(\x0b\x32%.wigwag.api.events.v1.SessionOutboundH\x00\x12H\n\x14gateway_setup_failed\x18\x19 \x01(\x0b\x32(.wigwag.api.events.v1.GatewaySetupFailedH\x00\x12I\n\x14\x61pplications_changed\x18\x1a \x01(\x0b\x32).wigwag.api.events.v1.ApplicationsChangedH\x00\x42\t\n\x07payloadb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wigwag.api.events.v1.envelope_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENVELOPE']._serialized_start=347
-  _globals['_ENVELOPE']._serialized_end=1132
+  _globals['_ENVELOPE']._serialized_start=387
+  _globals['_ENVELOPE']._serialized_end=1247
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from wigwag.api.events.v1 import application_pb2 as _application_pb2
 from wigwag.api.events.v1 import gateway_pb2 as _gateway_pb2
 from wigwag.api.events.v1 import message_pb2 as _message_pb2
 from wigwag.api.events.v1 import pager_pb2 as _pager_pb2
@@ -16,7 +17,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Envelope(_message.Message):
-    __slots__ = ("event_id", "type", "occurred_at", "pod", "version", "relay_session", "status_changed", "message_state_changed", "registration", "pager_message", "pager_request", "pager_result", "session_event", "session_outbound", "gateway_setup_failed")
+    __slots__ = ("event_id", "type", "occurred_at", "pod", "version", "relay_session", "status_changed", "message_state_changed", "registration", "pager_message", "pager_request", "pager_result", "session_event", "session_outbound", "gateway_setup_failed", "applications_changed")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +33,7 @@ class Envelope(_message.Message):
     SESSION_EVENT_FIELD_NUMBER: _ClassVar[int]
     SESSION_OUTBOUND_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_SETUP_FAILED_FIELD_NUMBER: _ClassVar[int]
+    APPLICATIONS_CHANGED_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     type: str
     occurred_at: _timestamp_pb2.Timestamp
@@ -47,4 +49,5 @@ class Envelope(_message.Message):
     session_event: _session_pb2.SessionEvent
     session_outbound: _session_pb2.SessionOutbound
     gateway_setup_failed: _gateway_pb2.GatewaySetupFailed
-    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pod: _Optional[str] = ..., version: _Optional[int] = ..., relay_session: _Optional[_Union[_relay_pb2.RelaySessionEvent, _Mapping]] = ..., status_changed: _Optional[_Union[_status_pb2.StatusChanged, _Mapping]] = ..., message_state_changed: _Optional[_Union[_message_pb2.MessageStateChanged, _Mapping]] = ..., registration: _Optional[_Union[_registration_pb2.RegistrationEvent, _Mapping]] = ..., pager_message: _Optional[_Union[_pager_pb2.PagerMessage, _Mapping]] = ..., pager_request: _Optional[_Union[_pager_pb2.PagerRequest, _Mapping]] = ..., pager_result: _Optional[_Union[_pager_pb2.PagerResult, _Mapping]] = ..., session_event: _Optional[_Union[_session_pb2.SessionEvent, _Mapping]] = ..., session_outbound: _Optional[_Union[_session_pb2.SessionOutbound, _Mapping]] = ..., gateway_setup_failed: _Optional[_Union[_gateway_pb2.GatewaySetupFailed, _Mapping]] = ...) -> None: ...
+    applications_changed: _application_pb2.ApplicationsChanged
+    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pod: _Optional[str] = ..., version: _Optional[int] = ..., relay_session: _Optional[_Union[_relay_pb2.RelaySessionEvent, _Mapping]] = ..., status_changed: _Optional[_Union[_status_pb2.StatusChanged, _Mapping]] = ..., message_state_changed: _Optional[_Union[_message_pb2.MessageStateChanged, _Mapping]] = ..., registration: _Optional[_Union[_registration_pb2.RegistrationEvent, _Mapping]] = ..., pager_message: _Optional[_Union[_pager_pb2.PagerMessage, _Mapping]] = ..., pager_request: _Optional[_Union[_pager_pb2.PagerRequest, _Mapping]] = ..., pager_result: _Optional[_Union[_pager_pb2.PagerResult, _Mapping]] = ..., session_event: _Optional[_Union[_session_pb2.SessionEvent, _Mapping]] = ..., session_outbound: _Optional[_Union[_session_pb2.SessionOutbound, _Mapping]] = ..., gateway_setup_failed: _Optional[_Union[_gateway_pb2.GatewaySetupFailed, _Mapping]] = ..., applications_changed: _Optional[_Union[_application_pb2.ApplicationsChanged, _Mapping]] = ...) -> None: ...

@@ -95,6 +95,10 @@ class Authenticator:
             raise NotAuthenticatedError("more than one credential")
         return await self._known(presented[0])
 
+    def forget(self) -> None:
+        """Ask the database again about every key."""
+        self._found.clear()
+
     async def _known(self, credential: str) -> Caller:
         if not credential or len(credential) > _LONGEST or not credential.isascii():
             raise NotAuthenticatedError("the credential is none that is known")

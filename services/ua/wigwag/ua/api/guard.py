@@ -9,6 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from wigwag.errors import WigwagError
+from wigwag.runtime.http_tracing import ended, serving
+from wigwag.runtime.names import HTTP_METHOD, HTTP_ROUTE, HTTP_SERVE, HTTP_STATUS
+from wigwag.runtime.traceparent import HEADER
+from wigwag.runtime.tracing import Tracing
 
 from .authentication import Authenticator, bearers
 from .origins import Origins
@@ -36,6 +40,7 @@ class Guard:
         body: Octets of a body at most.
         file: Octets of a file at most.
         patience: Seconds between two pieces of a body.
+        tracing: Begins a span for each request of who is known; his traceparent is honoured.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Guard:
         body: int,
         file: int,
         patience: float = PATIENCE,
+        tracing: Tracing | None = None,
     ) -> None:
         self._application = application
         self._authenticator = authenticator
@@ -54,6 +60,7 @@ class Guard:
         self._body = body
         self._file = file
         self._patience = patience
+        self._tracing = tracing or Tracing()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on or refuse it."""
@@ -66,16 +73,33 @@ class Guard:
             refusal.headers["connection"] = "close"
             await refusal(scope, receive, send)
             return
+        if "wigwag.caller" not in scope:
+            await self._pass_on(scope, receive, send)
+            return
+        traceparent = next(iter(values(scope, HEADER)), None)
+        with serving(self._tracing, HTTP_SERVE, traceparent, {HTTP_METHOD: scope["method"]}) as span:
+            status = await self._pass_on(scope, receive, send)
+            if span.recorded:
+                span.set(HTTP_ROUTE, getattr(scope.get("route"), "path", ""))
+                ended(span, HTTP_STATUS, status)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Let the application answer; returns the status, 0 if it gave none."""
         limit = self._file if scope["path"] == FILES else self._body
         body = _Body(scope, receive, limit, self._patience)
+        status = 0
 
         async def send_on(message: Message) -> None:
-            if message["type"] == "http.response.start" and not body.is_complete:
-                # What is left of it nobody wants.
-                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if not body.is_complete:
+                    # What is left of it nobody wants.
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
         await self._application(scope, body, send_on)
+        return status
 
     def _refusal(self, scope: Scope) -> Response | None:
         hosts = values(scope, "host")

@@ -13,6 +13,7 @@ from wigwag.runtime.clock import wall
 from wigwag.runtime.management import Command
 from wigwag.runtime.rpc import RpcService
 from wigwag.runtime.status import ModuleStatus, StatusTree
+from wigwag.runtime.tracing import Tracing
 from wigwag.ua.config import UaSettings
 from wigwag.ua.ports import Agent
 
@@ -49,6 +50,7 @@ class Interfaces:
         ready: Whether the user agent can serve.
         applications: Who has webhooks, and whose an address is.
         status: Where it is told how they do.
+        tracing: Begins spans.
 
     Attributes:
         rpc_services: For the node; empty before ``serve``.
@@ -68,8 +70,10 @@ class Interfaces:
         ready: Callable[[], bool],
         applications: InterfaceApplications,
         status: StatusTree,
+        tracing: Tracing,
     ) -> None:
         self._settings = settings
+        self._tracing = tracing
         self._ready = ready
         self._status = status
         self._applications = applications
@@ -97,6 +101,11 @@ class Interfaces:
     def watch(self, application: str, request: ua_pb2.WatchRequest) -> AsyncIterator[ua_pb2.WatchResponse]:
         """Yield events of an application; empty: of all."""
         return self._watching.watch(application, request)
+
+    def applications_changed(self) -> None:
+        """Applications or keys of the database are others now."""
+        self._authenticator.forget()
+        self._webhooks.look()
 
     async def serve(self, agent: OwningAgent, accept: Accept, deliver: Deliver) -> None:
         """Open what applications and other pods come to.
@@ -137,7 +146,9 @@ class Interfaces:
             connections=CONNECTIONS,
             websocket_octets=LARGEST,
         )
-        application = web_application(self._settings, agent, self._authenticator, version=version("wigwag"))
+        application = web_application(
+            self._settings, agent, self._authenticator, version=version("wigwag"), tracing=self._tracing
+        )
         server = await self._stack.enter_async_context(HttpServer(options, application))
         self.url = server.url
         logger.info("applications are served", api=self.url)

@@ -7,6 +7,7 @@ from fastapi.security import HTTPBearer
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import WebSocketRoute
 
+from wigwag.runtime.tracing import Tracing
 from wigwag.ua.config import UaSettings
 from wigwag.ua.ports import Agent
 
@@ -21,7 +22,7 @@ from .web_sessions import sessions_router
 from .websocket import EventSockets
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE")
-_ASKED: Final = ("Authorization", "Content-Type", "Idempotency-Key", "Range")
+_ASKED: Final = ("Authorization", "Content-Type", "Idempotency-Key", "Range", "traceparent")
 _TOLD: Final = ("Location", "Content-Range", "Retry-After", "WWW-Authenticate")
 EVENTS: Final = "/v1/events"
 _ROOM: Final = 65_536
@@ -39,6 +40,7 @@ def web_application(
     *,
     version: str,
     patience: float = PATIENCE,
+    tracing: Tracing | None = None,
 ) -> Application:
     """Return the ASGI application.
 
@@ -48,6 +50,7 @@ def web_application(
         authenticator: Tells who calls.
         version: The program's, for the OpenAPI document.
         patience: Seconds between two pieces of a body.
+        tracing: Begins spans; None: there are none.
     """
     application = FastAPI(
         title="Wigwag user agent",
@@ -62,7 +65,7 @@ def web_application(
     )
     add_error_handlers(application)
     origins = Origins(settings.api.origins, settings.api.host)
-    sockets = EventSockets(agent, authenticator, origins)
+    sockets = EventSockets(agent, authenticator, origins, tracing=tracing)
     application.router.routes.append(WebSocketRoute(EVENTS, sockets.serve))
     for router in (sessions_router(agent), messages_router(agent), files_router(agent), problems_router()):
         application.include_router(router)
@@ -74,6 +77,7 @@ def web_application(
         body=settings.limits.message_bytes * 4 // 3 + _ROOM,
         file=settings.limits.file_bytes,
         patience=patience,
+        tracing=tracing,
     )
     return CORSMiddleware(
         guarded,

@@ -163,6 +163,7 @@ class Webhooks:
         self._tell = tell
         self._pause = pause
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._asked = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Begin."""
@@ -176,6 +177,10 @@ class Webhooks:
             task.cancel()
         await asyncio.gather(self._keeping_up, *self._running.values(), return_exceptions=True)
 
+    def look(self) -> None:
+        """Look at once which applications have webhooks."""
+        self._asked.set()
+
     async def _keep_up(self) -> None:
         while True:
             wanted = {name for name in self._applications.names if self._has_webhook(name)}
@@ -186,7 +191,9 @@ class Webhooks:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait([task])
-            await asyncio.sleep(LOOK)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), LOOK)
+            self._asked.clear()
 
     def _has_webhook(self, name: str) -> bool:
         settings = self._applications.find(name)

@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
 import structlog
@@ -26,10 +27,14 @@ from wigwag.errors import (
     OverloadedError,
     WigwagError,
 )
+from wigwag.runtime.http_tracing import ended, serving
+from wigwag.runtime.names import COMMAND, HTTP_STATUS, WEBSOCKET_SERVE
+from wigwag.runtime.traceparent import HEADER
+from wigwag.runtime.tracing import Tracing
 from wigwag.ua.ports import Agent, Caller
 
 from .authentication import Authenticator, bearers
-from .commands import carried_out, session_of
+from .commands import COMMANDS, carried_out, session_of
 from .guard import values
 from .opensips_events import OpensipsFormat
 from .origins import Origins
@@ -86,6 +91,7 @@ class EventSockets:
         authenticator: Tells who calls.
         origins: Whom browsers may bring.
         patience: Seconds that a client has to say who he is.
+        tracing: Begins a span for each command; None: there are none.
     """
 
     def __init__(
@@ -95,11 +101,13 @@ class EventSockets:
         origins: Origins,
         *,
         patience: float = PATIENCE,
+        tracing: Tracing | None = None,
     ) -> None:
         self._agent = agent
         self._authenticator = authenticator
         self._origins = origins
         self._patience = patience
+        self._tracing = tracing or Tracing()
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve one client until he leaves."""
@@ -112,7 +120,7 @@ class EventSockets:
             await socket.close(_MISDIRECTED, "requests from this origin are refused")
             return
         try:
-            client = _Client(socket, self._agent, _format(socket))
+            client = _Client(socket, self._agent, _format(socket), self._tracing)
             with suppress(WebSocketDisconnect):
                 await client.run(await self._beginning(socket, shown))
         except WigwagError as error:
@@ -143,10 +151,13 @@ class _Beginning:
 class _Client:
     """One connection of somebody who is known."""
 
-    def __init__(self, socket: WebSocket, agent: Agent, format_: Format) -> None:
+    def __init__(self, socket: WebSocket, agent: Agent, format_: Format, tracing: Tracing) -> None:
         self._socket = socket
         self._agent = agent
         self._format = format_
+        self._tracing = tracing
+        self._traceparent = next(iter(values(socket.scope, HEADER)), None)
+        """Of commands that bring none of their own."""
         self._sending = asyncio.Lock()
         self._slots = asyncio.Semaphore(MOST_COMMANDS)
         self._commands: set[asyncio.Task[None]] = set()
@@ -204,17 +215,25 @@ class _Client:
         if before is not None:
             await asyncio.wait([before])
         request_id = frame.pop("id", None)
+        named, traceparent = frame.pop("command", None), frame.pop(HEADER, None)
+        name = named if isinstance(named, str) else ""
+        parent = traceparent if isinstance(traceparent, str) else self._traceparent
+        known = {COMMAND: name} if name in COMMANDS else {}
         reply: dict[str, Any] = {"id": request_id if isinstance(request_id, str | int) else None}
-        try:
-            name = frame.pop("command", None)
-            reply["result"] = await carried_out(self._agent, who, name if isinstance(name, str) else "", frame)
-        except WigwagError as error:
-            reply["error"] = problem_json(error)
-        except Exception as error:
-            logger.error("a command failed", exc_info=error)
-            reply["error"] = problem_json(WigwagError("an internal error; the log has the details"))
+        with serving(self._tracing, WEBSOCKET_SERVE, parent, known) as span:
+            reply |= await self._reply(who, name, frame)
+            ended(span, HTTP_STATUS, reply["error"]["status"] if "error" in reply else HTTPStatus.OK)
         with suppress(WebSocketDisconnect, RuntimeError):
             await self._send(reply)
+
+    async def _reply(self, who: Caller, name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return {"result": await carried_out(self._agent, who, name, fields)}
+        except WigwagError as error:
+            return {"error": problem_json(error)}
+        except Exception as error:
+            logger.error("a command failed", exc_info=error)
+            return {"error": problem_json(WigwagError("an internal error; the log has the details"))}
 
 
 def _format(socket: WebSocket) -> Format:
