@@ -83,26 +83,36 @@ async def test_what_can_not_be_started_is_a_failure_of_500(agent: FakeAgent, scr
     assert not agent.sessions
 
 
-async def test_messages_are_sent_with_and_without_a_body(agent: FakeAgent, script: Script) -> None:
+async def test_messages_are_sent_with_the_reports_that_are_asked_for(agent: FakeAgent, script: Script) -> None:
     session_id = agent.open("oss").session_id
     by_name = (f"session_id={session_id}", "mime=text/plain", "body=Hello", "success_report=yes")
     assert await script.told("msrp_ua_send_message", *by_name) == "OK"
     assert await script.told("msrp_ua_send_message", session_id, "text/html", "<p>") == "OK"
-    assert await script.told("msrp_ua_send_message", session_id) == "OK"
-    sent = [(message.content_type, message.body) for message in agent.messages.values()]
-    assert sent == [("text/plain", b"Hello"), ("text/html", b"<p>"), ("text/plain", b"")]
+    assert await script.told("msrp_ua_send_message", session_id, "text/html", "<p>", "partial") == "OK"
+    sent = [(message.content_type, message.body, message.reports) for message in agent.messages.values()]
+    assert sent == [
+        ("text/plain", b"Hello", reports(success=True, failure="YES")),
+        ("text/html", b"<p>", reports(success=False, failure="YES")),
+        ("text/html", b"<p>", reports(success=False, failure="PARTIAL")),
+    ]
     assert {message.state for message in agent.messages.values()} == {message_pb2.DELIVERY_STATE_ACCEPTED}
+
+
+def reports(*, success: bool, failure: str) -> message_pb2.Reports:
+    return message_pb2.Reports(success=success, failure=f"FAILURE_REPORTS_{failure}")
 
 
 async def test_errors_are_opensips_own(agent: FakeAgent, script: Script) -> None:
     session = agent.open("oss")
     unknown = await script.refused("msrp_ua_send_message", "f" * 32, "text/plain", "Hello")
     strange = await script.refused("msrp_ua_send_message", f"session_id={session.session_id}", "failure_report=maybe")
+    empty = await script.refused("msrp_ua_send_message", session.session_id)
     assert await script.told("msrp_ua_end_session", session.session_id) == "OK"
     late = await script.refused("msrp_ua_send_message", session.session_id, "text/plain", "Hello")
     again = await script.refused("msrp_ua_end_session", session.session_id)
     assert ("404" in unknown, "Unknown session" in unknown) == (True, True)
     assert "Unacceptable value for Failure-Report" in strange
+    assert ("500" in empty, "Failed to send message: body: empty" in empty) == (True, True)
     assert ("500" in late, "Failed to send message" in late) == (True, True)
     assert ("404" in again, "Unknown session" in again) == (True, True)
     assert session.state == session_pb2.SESSION_STATE_ENDED

@@ -205,6 +205,8 @@ class FakeAgent:
                 raise ConflictError("the session is over")
             if "/" not in message.content_type or "\r" in message.content_type or "\n" in message.content_type:
                 raise InvalidRequestError("content_type: no media type")
+            if not message.body:
+                raise InvalidRequestError("body: empty")
             if len(message.body) > self.largest:
                 raise InvalidRequestError(f"body: more than {self.largest} octets")
         except WigwagError as error:
@@ -225,6 +227,8 @@ class FakeAgent:
             requested=message.notifications,
             cpim_headers=message.cpim_headers,
         )
+        if message.HasField("reports"):
+            found.reports.CopyFrom(message.reports)
         found.accepted_at.FromMicroseconds(round(NOW * 1e6))
         self.messages[message_id] = found
         if message.idempotency_key:

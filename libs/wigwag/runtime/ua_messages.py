@@ -37,6 +37,9 @@ NOTIFICATIONS: Final = "notifications"
 """Row header: what is asked for, as imdn.Disposition-Notification has it (RFC 5438 section 6.2); left out: nothing."""
 CPIM: Final = "cpim"
 """Row header, one for each of message/cpim: ``name: value`` (RFC 3862 section 3)."""
+REPORTS: Final = "reports"
+"""Row header: which reports are told, as Success-Report and Failure-Report have it (RFC 4975 section 7.1), such as
+``no partial``; left out: the application did not say."""
 SIZE: Final = "size"
 """Row header: octets of a body that is a blob."""
 
@@ -55,6 +58,11 @@ STATES: Final = {
 _DIRECTIONS: Final = {
     OUTBOUND: message_pb2.MESSAGE_DIRECTION_OUTBOUND,
     INBOUND: message_pb2.MESSAGE_DIRECTION_INBOUND,
+}
+_FAILURES: Final = {
+    "yes": message_pb2.FAILURE_REPORTS_YES,
+    "no": message_pb2.FAILURE_REPORTS_NO,
+    "partial": message_pb2.FAILURE_REPORTS_PARTIAL,
 }
 _NOTIFICATIONS: Final = ("positive-delivery", "negative-delivery", "display", "processing")
 
@@ -75,6 +83,8 @@ class SessionFields:
     """Octets of a body that is a blob; None: the row holds the body."""
     traceparent: str = ""
     """Where the message's trace goes on; empty: it is not traced."""
+    reports: str = ""
+    """Which reports are told, as ``REPORTS`` has it; empty: it is not said."""
 
 
 def conversation_of(session_id: str) -> str:
@@ -105,6 +115,8 @@ def _headers(fields: SessionFields) -> Iterator[tuple[str, str]]:
         yield CPIM, f"{name}: {value}"
     if fields.size is not None:
         yield SIZE, str(fields.size)
+    if fields.reports:
+        yield REPORTS, fields.reports
     if fields.traceparent:
         yield TRACEPARENT, fields.traceparent
 
@@ -130,6 +142,7 @@ def fields_of(headers: Headers) -> SessionFields:
         cpim=tuple(cpim),
         size=int(size) if size.isascii() and size.isdigit() else None,
         traceparent=single.get(TRACEPARENT, ""),
+        reports=single.get(REPORTS, ""),
     )
 
 
@@ -155,6 +168,20 @@ def requested(names: frozenset[str]) -> message_pb2.Notifications:
 def names_of(notifications: message_pb2.Notifications) -> frozenset[str]:
     """Return the names of the notifications that an application asks for."""
     return frozenset(name for name in _NOTIFICATIONS if getattr(notifications, name.replace("-", "_")))
+
+
+def reports_text(reports: message_pb2.Reports) -> str:
+    """Return which reports an application wants, as ``REPORTS`` has it."""
+    failure = next((word for word, number in _FAILURES.items() if number == reports.failure), "yes")
+    return f"{'yes' if reports.success else 'no'} {failure}"
+
+
+def reports_of(text: str) -> message_pb2.Reports:
+    """Return which reports ``REPORTS`` says."""
+    success, _, failure = text.partition(" ")
+    return message_pb2.Reports(
+        success=success == "yes", failure=_FAILURES.get(failure, message_pb2.FAILURE_REPORTS_YES)
+    )
 
 
 def message_of(row: LedgerRow) -> message_pb2.Message:
@@ -202,6 +229,8 @@ def describe(
         message.cpim_headers.add(name=_text(name), value=_text(value))
     if fields.notifications:
         message.requested.CopyFrom(requested(fields.notifications))
+    if fields.reports:
+        message.reports.CopyFrom(reports_of(fields.reports))
     if version > FIRST_VERSION:
         _add_outcome(message, row)
 

@@ -14,7 +14,8 @@ from wigwag.database.ledger import State
 from wigwag.errors import ConflictError, DatabaseError, InvalidRequestError, OverloadedError
 from wigwag.protocols.cpim import CpimMessage
 from wigwag.protocols.imdn import Disposition, message_id_of, requested
-from wigwag.ua.endpoint.model import Settlement
+from wigwag.runtime.ua_messages import message_of
+from wigwag.ua.endpoint.model import Reported, Settlement
 from wigwag.ua.sessions.ports import OwnedSession
 
 
@@ -328,3 +329,42 @@ async def test_a_pod_that_takes_over_sends_again_under_the_same_ids_in_order(tmp
             return await second.states() == [State.UNCONFIRMED, State.UNCONFIRMED, State.FAILED]
 
         await eventually(settled)
+
+
+def whole(own: Any, message_id: str, status: int, last: int = 5) -> Reported:
+    return Reported(
+        session=own.chat, message_id=message_id, status=status, reason="", first_octet=1, last_octet=last, total=5
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, [(200, 3), (413, 5)]),
+        ({"reports": message_pb2.Reports(success=True)}, [(200, 3), (200, 5), (413, 5)]),
+        ({"reports": message_pb2.Reports(failure=message_pb2.FAILURE_REPORTS_NO)}, []),
+        ({"reports": message_pb2.Reports(failure=message_pb2.FAILURE_REPORTS_PARTIAL)}, [(413, 5)]),
+    ],
+)
+async def test_the_reports_are_told_that_the_application_asked_for(
+    world: MessageWorld, asked: dict[str, Any], told: list[tuple[int, int]]
+) -> None:
+    own = await world.open()
+    (outcome,) = await world.send(own, "hello", **asked)
+    await until(lambda: own.wire.sent)
+    for status, last in ((200, 3), (200, 5), (413, 5)):
+        world.pipeline.receive(cast(OwnedSession, own), whole(own, outcome.message_id, status, last))
+    assert [(report.status, report.last_octet) for report in world.events.of("report")] == told
+    row = await world.ledger.find(outcome.message_id)
+    assert row is not None
+    expected = asked.get("reports", message_pb2.Reports())
+    assert message_of(row).reports.success == expected.success
+    assert message_of(row).HasField("reports") == bool(asked)
+
+
+async def test_an_unknown_wish_for_reports_is_refused(world: MessageWorld) -> None:
+    own = await world.open()
+    unknown = message_pb2.Reports()
+    unknown.ParseFromString(b"\x10\x09")
+    (outcome,) = await world.send(own, "hello", reports=unknown)
+    assert str(outcome.error) == "reports: failure is one of yes, no and partial"

@@ -105,6 +105,30 @@ def test_a_failure_that_a_report_told_is_not_told_again() -> None:
     assert len(told(report(413), message_changed("FAILED", status=413))) == 1
 
 
+@pytest.mark.parametrize(
+    ("success", "failure", "states"),
+    [
+        (False, "YES", ["FAILED", "UNCONFIRMED"]),
+        (True, "YES", ["DELIVERED", "FAILED", "UNCONFIRMED"]),
+        (True, "NO", ["DELIVERED"]),
+        (False, "NO", []),
+        (False, "PARTIAL", ["FAILED"]),
+    ],
+)
+def test_an_outcome_is_a_report_when_it_is_asked_for(success: bool, failure: Any, states: list[str]) -> None:
+    reports = message_pb2.Reports(success=success, failure=f"FAILURE_REPORTS_{failure}")
+    every = ("ACCEPTED", "DELIVERED", "FAILED", "UNCONFIRMED", "DISPLAYED", "EXPIRED")
+    assert [state for state in every if told(message_changed(state, reports=reports))] == states
+
+
+def test_a_success_that_a_report_told_is_not_told_again_but_parts_are_no_outcome() -> None:
+    reports = message_pb2.Reports(success=True)
+    delivered = message_changed("DELIVERED", reports=reports)
+    assert len(told(report(200), delivered)) == 1
+    statuses = [params["byte_range"] for _, params in told(report(200, last=3), delivered, delivered)]
+    assert statuses == ["1-3/5", "1-5/5"]
+
+
 def test_what_opensips_does_not_have_is_not_told() -> None:
     events = [message_changed("ACCEPTED"), message_changed("DELIVERED"), event_pb2.Event(event_id="e")]
     assert told(*events) == []

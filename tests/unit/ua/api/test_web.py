@@ -41,6 +41,23 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, content["type"].removeprefix("/v1/problems/")
 
 
+async def test_a_message_says_which_reports_are_told() -> None:
+    agent = FakeAgent()
+    path = f"/v1/sessions/{agent.open('helpdesk').session_id}/messages"
+    async with web_client(agent, *KEYS, token=HELPDESK) as client:
+        for reports, told in (
+            ({"success": True, "failure": "partial"}, {"success": True, "failure": "partial"}),
+            ({}, {"success": False, "failure": "yes"}),
+            (None, None),
+        ):
+            sent = await client.post(path, json={"text": "hello", "reports": reports})
+            shown = await client.get(sent.headers["location"])
+            assert shown.json()["message"]["reports"] == told
+        refused = await client.post(path, json={"text": "hello", "reports": {"failure": "maybe"}})
+    assert problem(refused) == (422, "invalid-request")
+    assert refused.json()["errors"][0]["field"] == "reports.failure"
+
+
 # Who calls
 
 

@@ -25,25 +25,29 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ewigwag/api/ua/v1/message.proto\x12\x10wigwag.api.ua.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"j\n\rNotifications\x12\x19\n\x11positive_delivery\x18\x01 \x01(\x08\x12\x19\n\x11negative_delivery\x18\x02 \x01(\x08\x12\x0f\n\x07\x64isplay\x18\x03 \x01(\x08\x12\x12\n\nprocessing\x18\x04 \x01(\x08\"\x81\x04\n\x07Message\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x35\n\tdirection\x18\x03 \x01(\x0e\x32\".wigwag.api.ua.v1.MessageDirection\x12\x14\n\x0c\x63ontent_type\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\x12\x0f\n\x07\x62lob_id\x18\x06 \x01(\t\x12\x0c\n\x04size\x18\x07 \x01(\x04\x12.\n\x05state\x18\x08 \x01(\x0e\x32\x1f.wigwag.api.ua.v1.DeliveryState\x12\x0f\n\x07version\x18\t \x01(\r\x12\x0e\n\x06status\x18\n \x01(\r\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12/\n\x0b\x61\x63\x63\x65pted_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nsettled_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0c\x63pim_headers\x18\x0e \x03(\x0b\x32\x1c.wigwag.api.ua.v1.CpimHeader\x12\x17\n\x0fimdn_message_id\x18\x0f \x01(\t\x12\x32\n\trequested\x18\x10 \x01(\x0b\x32\x1f.wigwag.api.ua.v1.Notifications\x12\x11\n\treference\x18\x11 \x01(\t\")\n\nCpimHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xf5\x01\n\x04\x46ile\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12*\n\x05state\x18\x06 \x01(\x0e\x32\x1b.wigwag.api.ua.v1.FileState\x12\x13\n\x0btransferred\x18\x07 \x01(\x04\x12\x0f\n\x07\x62lob_id\x18\x08 \x01(\t\x12\x35\n\tdirection\x18\t \x01(\x0e\x32\".wigwag.api.ua.v1.MessageDirection\x12\x0e\n\x06reason\x18\n \x01(\t*t\n\x10MessageDirection\x12!\n\x1dMESSAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x1e\n\x1aMESSAGE_DIRECTION_OUTBOUND\x10\x01\x12\x1d\n\x19MESSAGE_DIRECTION_INBOUND\x10\x02*\xdf\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45LIVERY_STATE_ACCEPTED\x10\x01\x12\x1c\n\x18\x44\x45LIVERY_STATE_DELIVERED\x10\x02\x12\x1c\n\x18\x44\x45LIVERY_STATE_DISPLAYED\x10\x03\x12\x19\n\x15\x44\x45LIVERY_STATE_FAILED\x10\x04\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNCONFIRMED\x10\x05\x12\x1a\n\x16\x44\x45LIVERY_STATE_EXPIRED\x10\x06*\xa1\x01\n\tFileState\x12\x1a\n\x16\x46ILE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46ILE_STATE_OFFERED\x10\x01\x12\x16\n\x12\x46ILE_STATE_RUNNING\x10\x02\x12\x18\n\x14\x46ILE_STATE_COMPLETED\x10\x03\x12\x15\n\x11\x46ILE_STATE_FAILED\x10\x04\x12\x17\n\x13\x46ILE_STATE_DECLINED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ewigwag/api/ua/v1/message.proto\x12\x10wigwag.api.ua.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"j\n\rNotifications\x12\x19\n\x11positive_delivery\x18\x01 \x01(\x08\x12\x19\n\x11negative_delivery\x18\x02 \x01(\x08\x12\x0f\n\x07\x64isplay\x18\x03 \x01(\x08\x12\x12\n\nprocessing\x18\x04 \x01(\x08\"M\n\x07Reports\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x31\n\x07\x66\x61ilure\x18\x02 \x01(\x0e\x32 .wigwag.api.ua.v1.FailureReports\"\xad\x04\n\x07Message\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x35\n\tdirection\x18\x03 \x01(\x0e\x32\".wigwag.api.ua.v1.MessageDirection\x12\x14\n\x0c\x63ontent_type\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\x12\x0f\n\x07\x62lob_id\x18\x06 \x01(\t\x12\x0c\n\x04size\x18\x07 \x01(\x04\x12.\n\x05state\x18\x08 \x01(\x0e\x32\x1f.wigwag.api.ua.v1.DeliveryState\x12\x0f\n\x07version\x18\t \x01(\r\x12\x0e\n\x06status\x18\n \x01(\r\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12/\n\x0b\x61\x63\x63\x65pted_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nsettled_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0c\x63pim_headers\x18\x0e \x03(\x0b\x32\x1c.wigwag.api.ua.v1.CpimHeader\x12\x17\n\x0fimdn_message_id\x18\x0f \x01(\t\x12\x32\n\trequested\x18\x10 \x01(\x0b\x32\x1f.wigwag.api.ua.v1.Notifications\x12\x11\n\treference\x18\x11 \x01(\t\x12*\n\x07reports\x18\x12 \x01(\x0b\x32\x19.wigwag.api.ua.v1.Reports\")\n\nCpimHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xf5\x01\n\x04\x46ile\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12*\n\x05state\x18\x06 \x01(\x0e\x32\x1b.wigwag.api.ua.v1.FileState\x12\x13\n\x0btransferred\x18\x07 \x01(\x04\x12\x0f\n\x07\x62lob_id\x18\x08 \x01(\t\x12\x35\n\tdirection\x18\t \x01(\x0e\x32\".wigwag.api.ua.v1.MessageDirection\x12\x0e\n\x06reason\x18\n \x01(\t*t\n\x10MessageDirection\x12!\n\x1dMESSAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x1e\n\x1aMESSAGE_DIRECTION_OUTBOUND\x10\x01\x12\x1d\n\x19MESSAGE_DIRECTION_INBOUND\x10\x02*\xdf\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45LIVERY_STATE_ACCEPTED\x10\x01\x12\x1c\n\x18\x44\x45LIVERY_STATE_DELIVERED\x10\x02\x12\x1c\n\x18\x44\x45LIVERY_STATE_DISPLAYED\x10\x03\x12\x19\n\x15\x44\x45LIVERY_STATE_FAILED\x10\x04\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNCONFIRMED\x10\x05\x12\x1a\n\x16\x44\x45LIVERY_STATE_EXPIRED\x10\x06*\x7f\n\x0e\x46\x61ilureReports\x12\x1f\n\x1b\x46\x41ILURE_REPORTS_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46\x41ILURE_REPORTS_YES\x10\x01\x12\x16\n\x12\x46\x41ILURE_REPORTS_NO\x10\x02\x12\x1b\n\x17\x46\x41ILURE_REPORTS_PARTIAL\x10\x03*\xa1\x01\n\tFileState\x12\x1a\n\x16\x46ILE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46ILE_STATE_OFFERED\x10\x01\x12\x16\n\x12\x46ILE_STATE_RUNNING\x10\x02\x12\x18\n\x14\x46ILE_STATE_COMPLETED\x10\x03\x12\x15\n\x11\x46ILE_STATE_FAILED\x10\x04\x12\x17\n\x13\x46ILE_STATE_DECLINED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wigwag.api.ua.v1.message_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MESSAGEDIRECTION']._serialized_start=1000
-  _globals['_MESSAGEDIRECTION']._serialized_end=1116
-  _globals['_DELIVERYSTATE']._serialized_start=1119
-  _globals['_DELIVERYSTATE']._serialized_end=1342
-  _globals['_FILESTATE']._serialized_start=1345
-  _globals['_FILESTATE']._serialized_end=1506
+  _globals['_MESSAGEDIRECTION']._serialized_start=1123
+  _globals['_MESSAGEDIRECTION']._serialized_end=1239
+  _globals['_DELIVERYSTATE']._serialized_start=1242
+  _globals['_DELIVERYSTATE']._serialized_end=1465
+  _globals['_FAILUREREPORTS']._serialized_start=1467
+  _globals['_FAILUREREPORTS']._serialized_end=1594
+  _globals['_FILESTATE']._serialized_start=1597
+  _globals['_FILESTATE']._serialized_end=1758
   _globals['_NOTIFICATIONS']._serialized_start=85
   _globals['_NOTIFICATIONS']._serialized_end=191
-  _globals['_MESSAGE']._serialized_start=194
-  _globals['_MESSAGE']._serialized_end=707
-  _globals['_CPIMHEADER']._serialized_start=709
-  _globals['_CPIMHEADER']._serialized_end=750
-  _globals['_FILE']._serialized_start=753
-  _globals['_FILE']._serialized_end=998
+  _globals['_REPORTS']._serialized_start=193
+  _globals['_REPORTS']._serialized_end=270
+  _globals['_MESSAGE']._serialized_start=273
+  _globals['_MESSAGE']._serialized_end=830
+  _globals['_CPIMHEADER']._serialized_start=832
+  _globals['_CPIMHEADER']._serialized_end=873
+  _globals['_FILE']._serialized_start=876
+  _globals['_FILE']._serialized_end=1121
 # @@protoc_insertion_point(module_scope)

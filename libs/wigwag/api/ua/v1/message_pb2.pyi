@@ -26,6 +26,13 @@ class DeliveryState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DELIVERY_STATE_UNCONFIRMED: _ClassVar[DeliveryState]
     DELIVERY_STATE_EXPIRED: _ClassVar[DeliveryState]
 
+class FailureReports(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FAILURE_REPORTS_UNSPECIFIED: _ClassVar[FailureReports]
+    FAILURE_REPORTS_YES: _ClassVar[FailureReports]
+    FAILURE_REPORTS_NO: _ClassVar[FailureReports]
+    FAILURE_REPORTS_PARTIAL: _ClassVar[FailureReports]
+
 class FileState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FILE_STATE_UNSPECIFIED: _ClassVar[FileState]
@@ -44,6 +51,10 @@ DELIVERY_STATE_DISPLAYED: DeliveryState
 DELIVERY_STATE_FAILED: DeliveryState
 DELIVERY_STATE_UNCONFIRMED: DeliveryState
 DELIVERY_STATE_EXPIRED: DeliveryState
+FAILURE_REPORTS_UNSPECIFIED: FailureReports
+FAILURE_REPORTS_YES: FailureReports
+FAILURE_REPORTS_NO: FailureReports
+FAILURE_REPORTS_PARTIAL: FailureReports
 FILE_STATE_UNSPECIFIED: FileState
 FILE_STATE_OFFERED: FileState
 FILE_STATE_RUNNING: FileState
@@ -63,8 +74,16 @@ class Notifications(_message.Message):
     processing: bool
     def __init__(self, positive_delivery: _Optional[bool] = ..., negative_delivery: _Optional[bool] = ..., display: _Optional[bool] = ..., processing: _Optional[bool] = ...) -> None: ...
 
+class Reports(_message.Message):
+    __slots__ = ("success", "failure")
+    SUCCESS_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    success: bool
+    failure: FailureReports
+    def __init__(self, success: _Optional[bool] = ..., failure: _Optional[_Union[FailureReports, str]] = ...) -> None: ...
+
 class Message(_message.Message):
-    __slots__ = ("message_id", "session_id", "direction", "content_type", "body", "blob_id", "size", "state", "version", "status", "reason", "accepted_at", "settled_at", "cpim_headers", "imdn_message_id", "requested", "reference")
+    __slots__ = ("message_id", "session_id", "direction", "content_type", "body", "blob_id", "size", "state", "version", "status", "reason", "accepted_at", "settled_at", "cpim_headers", "imdn_message_id", "requested", "reference", "reports")
     MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     DIRECTION_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +101,7 @@ class Message(_message.Message):
     IMDN_MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    REPORTS_FIELD_NUMBER: _ClassVar[int]
     message_id: str
     session_id: str
     direction: MessageDirection
@@ -99,7 +119,8 @@ class Message(_message.Message):
     imdn_message_id: str
     requested: Notifications
     reference: str
-    def __init__(self, message_id: _Optional[str] = ..., session_id: _Optional[str] = ..., direction: _Optional[_Union[MessageDirection, str]] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., blob_id: _Optional[str] = ..., size: _Optional[int] = ..., state: _Optional[_Union[DeliveryState, str]] = ..., version: _Optional[int] = ..., status: _Optional[int] = ..., reason: _Optional[str] = ..., accepted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., settled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cpim_headers: _Optional[_Iterable[_Union[CpimHeader, _Mapping]]] = ..., imdn_message_id: _Optional[str] = ..., requested: _Optional[_Union[Notifications, _Mapping]] = ..., reference: _Optional[str] = ...) -> None: ...
+    reports: Reports
+    def __init__(self, message_id: _Optional[str] = ..., session_id: _Optional[str] = ..., direction: _Optional[_Union[MessageDirection, str]] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., blob_id: _Optional[str] = ..., size: _Optional[int] = ..., state: _Optional[_Union[DeliveryState, str]] = ..., version: _Optional[int] = ..., status: _Optional[int] = ..., reason: _Optional[str] = ..., accepted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., settled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cpim_headers: _Optional[_Iterable[_Union[CpimHeader, _Mapping]]] = ..., imdn_message_id: _Optional[str] = ..., requested: _Optional[_Union[Notifications, _Mapping]] = ..., reference: _Optional[str] = ..., reports: _Optional[_Union[Reports, _Mapping]] = ...) -> None: ...
 
 class CpimHeader(_message.Message):
     __slots__ = ("name", "value")

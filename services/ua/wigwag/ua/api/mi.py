@@ -1,7 +1,7 @@
 """MI commands of OpenSIPS's module msrp_ua: its parameters, replies and errors, over our use cases.
 
-What OpenSIPS can't say stays unsaid: ``failure_report`` and ``success_report`` are looked at, and what becomes of a
-message is told whatever they say.
+``failure_report`` and ``success_report`` decide which E_MSRP_REPORT_RECEIVED follow. The SEND itself asks for all
+reports whatever they say, because the message's state follows from them.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from wigwag.api.ua.v1 import session_pb2, ua_pb2
 from wigwag.errors import NotFoundError, ServiceError, WigwagError
 from wigwag.runtime.management import Arguments, Command
+from wigwag.runtime.ua_messages import reports_of
 from wigwag.ua.config import ApplicationSettings
 from wigwag.ua.ports import Agent
 
@@ -96,15 +97,17 @@ class _Commands:
             raise ServiceError(f"Failed to start session: {error}") from error
 
     async def send(self, arguments: Arguments) -> None:
-        if arguments.get("failure_report", "yes") not in ("yes", "no", "partial"):
+        failure, success = arguments.get("failure_report", "yes"), arguments.get("success_report", "no")
+        if failure not in ("yes", "no", "partial"):
             raise ServiceError("Unacceptable value for Failure-Report")
-        if arguments.get("success_report", "no") not in ("yes", "no"):
+        if success not in ("yes", "no"):
             raise ServiceError("Unacceptable value for Success-Report")
         has_both = "mime" in arguments and "body" in arguments
         message = ua_pb2.OutboundMessage(
             session_id=arguments["session_id"],
             content_type=arguments["mime"] if has_both else _DEFAULT_TYPE,
             body=arguments["body"].encode("utf-8", "surrogateescape") if has_both else b"",
+            reports=reports_of(f"{success} {failure}"),
         )
         (outcome,) = await self._agent.send_messages(OPERATOR, [message])
         if isinstance(outcome.error, NotFoundError):

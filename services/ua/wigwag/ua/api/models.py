@@ -1,7 +1,7 @@
 """Requests and responses of the REST interface; names and meanings are those of the contract (``ua.proto``)."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -117,6 +117,15 @@ class CpimHeader(Asked):
     value: Text
 
 
+class Reports(Asked):
+    """Which reports on a message are told as `report` events; its states are told in any case."""
+
+    success: bool = False
+    """Success reports, those on the whole message too."""
+    failure: Literal["", "yes", "no", "partial"] = "yes"
+    """``partial``: refusals, but not that nobody answered in time."""
+
+
 class Message(Told):
     """A message of a session."""
 
@@ -145,6 +154,8 @@ class Message(Told):
     cpim_headers: list[CpimHeader]
     imdn_message_id: str
     requested: Notifications
+    reports: Reports | None
+    """As the application sent it; null: it did not say."""
 
 
 class MessageWhere(Told):
@@ -237,6 +248,8 @@ class SendMessage(Asked):
     expires_at: AwareDatetime | None = None
     """Until when it may wait to be sent; null: as the application's settings say."""
     cpim_headers: list[CpimHeader] = []
+    reports: Reports | None = None
+    """Null: failures, and successes of parts."""
 
 
 class Accepted(Told):

@@ -10,13 +10,16 @@ _REMEMBERED: Final = 10_000
 _JUST_NOW: Final = 1.0
 """Seconds between the opening of a session and the event that tells it."""
 
+_TIMEOUTS: Final = (message_pb2.FAILURE_REPORTS_UNSPECIFIED, message_pb2.FAILURE_REPORTS_YES)
+"""Of messages with these it is told that nobody answered in time (RFC 4975 section 7.1.2)."""
+
 
 class OpensipsFormat:
     """One client's events: E_MSRP_SESSION_NEW, E_MSRP_SESSION_END, E_MSRP_MSG_RECEIVED, E_MSRP_REPORT_RECEIVED."""
 
     def __init__(self) -> None:
         self._told: OrderedDict[str, None] = OrderedDict()
-        """Sessions that were told as new, and messages that were told as failed."""
+        """Sessions that were told as new, and messages whose outcome was told."""
 
     def frames(self, response: ua_pb2.WatchResponse) -> list[dict[str, Any]]:
         """Return a notification for each event that OpenSIPS has too."""
@@ -35,7 +38,7 @@ class OpensipsFormat:
         elif what == "report":
             yield from self._report(event.session_id, event.report)
         elif what == "message_changed":
-            yield from self._failed(event.message_changed)
+            yield from self._outcome(event.message_changed)
 
     def _session(self, event: event_pb2.Event, session: session_pb2.Session) -> Iterator[tuple[str, dict[str, str]]]:
         if session.state == session_pb2.SESSION_STATE_OPEN:
@@ -47,7 +50,7 @@ class OpensipsFormat:
             yield "E_MSRP_SESSION_END", {"session_id": session.session_id}
 
     def _report(self, session_id: str, report: event_pb2.Report) -> Iterator[tuple[str, dict[str, str]]]:
-        if report.status >= 300:
+        if report.status >= 300 or _is_whole(report):
             self._is_first(f"message {report.message_id}")
         status = f"000 {report.status:03d} {report.reason}".rstrip()
         last = str(report.last_octet) if report.last_octet else "*"
@@ -55,13 +58,16 @@ class OpensipsFormat:
         byte_range = f"{report.first_octet or 1}-{last}/{total}"
         yield "E_MSRP_REPORT_RECEIVED", _reported(session_id, report.message_id, status, byte_range)
 
-    def _failed(self, message: message_pb2.Message) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield what no report told: a negative response, or none in time."""
+    def _outcome(self, message: message_pb2.Message) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield what no report told and is asked for: a success, a negative response, or none in time."""
         if message.direction != message_pb2.MESSAGE_DIRECTION_OUTBOUND:
             return
-        if message.state == message_pb2.DELIVERY_STATE_FAILED:
+        failure = message.reports.failure
+        if message.state == message_pb2.DELIVERY_STATE_DELIVERED and message.reports.success:
+            status = "000 200 OK"
+        elif message.state == message_pb2.DELIVERY_STATE_FAILED and failure != message_pb2.FAILURE_REPORTS_NO:
             status = f"{message.status or 408} {message.reason}".rstrip()
-        elif message.state == message_pb2.DELIVERY_STATE_UNCONFIRMED:
+        elif message.state == message_pb2.DELIVERY_STATE_UNCONFIRMED and failure in _TIMEOUTS:
             status = "408"
         else:
             return
@@ -76,6 +82,10 @@ class OpensipsFormat:
         if len(self._told) > _REMEMBERED:
             self._told.popitem(last=False)
         return True
+
+
+def _is_whole(report: event_pb2.Report) -> bool:
+    return report.first_octet <= 1 and report.last_octet == report.total
 
 
 def _has_ended(session: session_pb2.Session) -> bool:

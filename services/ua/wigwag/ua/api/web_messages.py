@@ -80,6 +80,9 @@ def outbound(session_id: str, asked: models.SendMessage, key: str) -> ua_pb2.Out
     wanted = asked.notifications.model_dump()
     if any(wanted.values()):
         message.notifications.CopyFrom(message_pb2.Notifications(**wanted))
+    if asked.reports is not None:
+        failure = f"FAILURE_REPORTS_{(asked.reports.failure or 'yes').upper()}"
+        message.reports.CopyFrom(message_pb2.Reports(success=asked.reports.success, failure=failure))
     if asked.expires_at is not None:
         message.expires_at.FromDatetime(asked.expires_at)
     return message

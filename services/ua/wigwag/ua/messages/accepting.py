@@ -20,6 +20,7 @@ from wigwag.runtime.ua_messages import (
     conversation_of,
     headers_of,
     names_of,
+    reports_text,
     same_headers,
 )
 from wigwag.ua.config import ApplicationSettings, UaLimits
@@ -180,6 +181,7 @@ class Outbound:
             notifications=names_of(message.notifications) if message.HasField("notifications") else frozenset(),
             cpim=tuple((header.name, header.value) for header in message.cpim_headers),
             size=len(body) if len(body) > MAX_BODY else None,
+            reports=reports_text(message.reports) if message.HasField("reports") else "",
         )
         if fields.cpim:
             check_wrapping(record, fields, message.content_type)

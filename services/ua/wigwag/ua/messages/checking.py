@@ -56,6 +56,8 @@ def check(message: ua_pb2.OutboundMessage, record: SessionRecord, largest: int) 
         checked_text("idempotency_key", message.idempotency_key)
     if message.cpim_headers:
         _check_headers(message.cpim_headers)
+    if message.HasField("reports") and message.reports.failure not in message_pb2.FailureReports.values():
+        raise InvalidRequestError("reports: failure is one of yes, no and partial")
     problem = unacceptable(record, message.content_type, size, headers=bool(message.cpim_headers))
     if problem is not None:
         raise InvalidRequestError(problem[1])

@@ -285,6 +285,12 @@ class Delivery:
 
     # Outcomes
 
+    def reports(self, session_id: str, message_id: str) -> str:
+        """Return which reports on a message are to be told (``SessionFields.reports``); empty: it is not said."""
+        flow = self._flows.get(session_id)
+        message = flow.known.get(message_id) if flow is not None else None
+        return message.fields.reports if message is not None else ""
+
     def settled(self, event: Settled) -> None:
         """Take what the endpoint says of a message; others than those of the ledger are passed over."""
         flow = self._flows.get(event.session.id)

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 import structlog
 
-from wigwag.api.ua.v1 import event_pb2, owner_pb2, ua_pb2
+from wigwag.api.ua.v1 import event_pb2, message_pb2, owner_pb2, ua_pb2
 from wigwag.bus import Bus
 from wigwag.database.ledger import Change, Ledger, LedgerRow, State, Verdict
 from wigwag.errors import ConflictError, OverloadedError, WigwagError
@@ -21,7 +21,7 @@ from wigwag.protocols.iscomposing import IsComposing
 from wigwag.runtime.clock import monotonic
 from wigwag.runtime.events import SESSIONS_OUTBOUND
 from wigwag.runtime.tracing import SILENT, Tracing
-from wigwag.runtime.ua_messages import fields_of
+from wigwag.runtime.ua_messages import fields_of, reports_of
 from wigwag.ua.config import ApplicationSettings, UaSettings
 from wigwag.ua.endpoint.model import (
     EndpointEvent,
@@ -336,9 +336,9 @@ class MessagePipeline:
         return known[1], known[2]
 
     def _reported(self, own: OwnedSession, event: Reported) -> None:
-        """Tell reports that are no outcome by themselves: a part of a message, or something else than success."""
-        whole = event.first_octet <= 1 and event.total and event.last_octet == event.total
-        if event.status == 200 and (whole or not event.last_octet):
+        """Tell those that the application wants; else what is no outcome by itself: a part, or no success."""
+        wanted = self.delivery.reports(own.record.id, event.message_id)
+        if not _is_told(event, wanted):
             return
         report = event_pb2.Report(
             message_id=event.message_id,
@@ -420,6 +420,14 @@ class MessagePipeline:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("work on messages failed", reason=repr(error), exc_info=error)
+
+
+def _is_told(event: Reported, wanted: str) -> bool:
+    if not wanted:
+        whole = event.first_octet <= 1 and event.total and event.last_octet == event.total
+        return event.status != 200 or not (whole or not event.last_octet)
+    reports = reports_of(wanted)
+    return reports.success if event.status == 200 else reports.failure != message_pb2.FAILURE_REPORTS_NO
 
 
 def _unreachable(pod: str) -> OpenCall:
