@@ -61,6 +61,7 @@ def test_what_is_not_given_stays_and_every_policy_can_be_given(environment: dict
         (("--uri", "bot"), "uris: "),
         (("--uri", "sip:b@example.com", "--webhook-url", "https://example.com/"), "--webhook-secret-file is needed"),
         (("--uri", "sip:b@example.com", "--set", "idle_timeout=-1"), "idle_timeout: "),
+        (("--uri", "sip:b@example.com", "--way", "river"), "way: 'river' is none of relay, direct"),
         (("--uri", "sip:b@example.com", "--set", "color=red"), "NAME is one of answer_timeout"),
     ],
 )

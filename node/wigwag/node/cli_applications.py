@@ -94,8 +94,11 @@ def add_application(
         "webhook_secret": read_secret_file(webhook_secret) if webhook_secret is not None else None,
     }
     changes = {**_policies(policy or ()), **{key: value for key, value in given.items() if value is not None}}
-    if any(each.name == name for each in settings_of(config).settings.ua.applications):
+    settings = settings_of(config).settings.ua
+    if any(each.name == name for each in settings.applications):
         raise ConfigurationError(f"{name} stands in the settings (ua.applications): change it there")
+    if way is not None and way not in settings.ways:
+        raise ConfigurationError(f"way: {way!r} is none of {', '.join(settings.ways)}")
     is_new = _with_table(config, lambda table: _put(table, name, changes))
     console().print(f"{'added' if is_new else 'changed'} {name}", markup=False)
 

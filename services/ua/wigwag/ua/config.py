@@ -99,13 +99,16 @@ class UaOwnershipSettings(Section):
     """Seconds for which an ended session can still be looked at."""
 
 
+KeyScope = Literal["sessions:read", "sessions:write", "messages:read", "messages:write"]
+
+
 class ApiKeySettings(Section):
     """A key by which an application is known."""
 
     application: str
     key: Secret = None
     """At least 16 characters."""
-    scopes: tuple[str, ...] = ("sessions:read", "sessions:write", "messages:read", "messages:write")
+    scopes: tuple[KeyScope, ...] = ("sessions:read", "sessions:write", "messages:read", "messages:write")
 
     @model_validator(mode="after")
     def _long_enough(self) -> Self:
@@ -200,3 +203,21 @@ class UaSettings(Section):
     ownership: UaOwnershipSettings = UaOwnershipSettings()
     session_expires: Annotated[int, Field(ge=90, le=86_400)] = 1800
     """Seconds of the session timer that is asked for (RFC 4028)."""
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """Names of the ways of MSRP that an application may have."""
+        return ("relay", "direct", *(relay.name for relay in self.relays))
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        for what, names in (("relays", self.ways), ("applications", tuple(each.name for each in self.applications))):
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise ValueError(f"ua.{what}: the name {twice[0]} is taken")
+        for each in self.applications:
+            if each.way not in self.ways:
+                raise ValueError(f"ua.applications: {each.name} has the way {each.way!r}: {', '.join(self.ways)}")
+            if each.webhook_url is not None and each.webhook_secret is None:
+                raise ValueError(f"ua.applications: {each.name} has a webhook_url, and no webhook_secret to sign with")
+        return self
