@@ -26,6 +26,8 @@ FULL = ApplicationRow(
     max_duration=0.0,
     message_expires=30.0,
     outcome_timeout=5.0,
+    content="as_is",
+    reports="application",
     way="direct",
     webhook_url="https://example.com/hook?x=1",
     webhook_secret="s3cret",

@@ -51,6 +51,7 @@ class FakeAgent:
         self.files: dict[str, bytes] = {}
         self.composing: list[tuple[str, bool]] = []
         self.displayed: list[str] = []
+        self.settled: list[ua_pb2.SettleMessageRequest] = []
         self.controls: list[owner_pb2.ControlRequest] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -226,6 +227,7 @@ class FakeAgent:
             version=1,
             requested=message.notifications,
             cpim_headers=message.cpim_headers,
+            reference=message.reference,
         )
         if message.HasField("reports"):
             found.reports.CopyFrom(message.reports)
@@ -279,6 +281,19 @@ class FakeAgent:
         if request.message_id not in self.messages:
             raise NotFoundError(f"there is no message {request.message_id!r}")
         self.displayed.append(request.message_id)
+
+    async def settle_message(
+        self, caller: Caller, request: ua_pb2.SettleMessageRequest
+    ) -> ua_pb2.SettleMessageResponse:
+        self._come(caller, "messages:write")
+        message = self.messages.get(request.message_id)
+        if message is None:
+            raise NotFoundError(f"there is no message {request.message_id!r}")
+        if message.state not in (message_pb2.DELIVERY_STATE_ACCEPTED, request.state):
+            raise ConflictError("the message has another outcome already")
+        message.state = request.state
+        self.settled.append(request)
+        return ua_pb2.SettleMessageResponse(message=message)
 
     # Files
 

@@ -12,11 +12,13 @@ from wigwag.bus import Bus
 from wigwag.database import BlobStore, Database
 from wigwag.database.ledger import Edit, Ledger, LedgerRow, NewMessage, State, Verdict
 from wigwag.errors import ConflictError, DatabaseError, NotFoundError
+from wigwag.protocols.msrp import FailureReport
 from wigwag.protocols.sdp import FileTransfer
 from wigwag.runtime.ua_messages import conversation_of
 from wigwag.ua.config import ApplicationSettings, UaLimits, UaSettings
 from wigwag.ua.endpoint.model import (
     OutgoingMessage,
+    OutgoingReport,
     Received,
     Settled,
     Settlement,
@@ -53,6 +55,10 @@ class FakeChat:
     """Ids of what the connection does not have: it can be withdrawn."""
     ended: bool = False
     line_is_up: bool = True
+    reports: list[OutgoingReport] = field(default_factory=list)
+
+    def report(self, report: OutgoingReport) -> None:
+        self.reports.append(report)
 
     def send(self, message: OutgoingMessage) -> None:
         if message.message_id in self.on_its_way:
@@ -245,7 +251,14 @@ class MessageWorld:
         return self.sessions.add(made).record
 
     def arrive(
-        self, own: FakeOwned, body: bytes, content_type: str = "text/plain", message_id: str = "msrp1"
+        self,
+        own: FakeOwned,
+        body: bytes,
+        content_type: str = "text/plain",
+        message_id: str = "msrp1",
+        *,
+        success_report: bool = False,
+        failure_report: FailureReport = FailureReport.YES,
     ) -> "Answer":
         """Let a message come."""
         answer = Answer()
@@ -257,6 +270,8 @@ class MessageWorld:
             fields=(),
             accept=answer.accept,
             refuse=answer.refuse,
+            success_report=success_report,
+            failure_report=failure_report,
         )
         self.pipeline.receive(cast(OwnedSession, own), event)
         return answer

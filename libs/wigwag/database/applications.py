@@ -47,6 +47,10 @@ class ApplicationRow:
     max_duration: float = 43_200.0
     message_expires: float = 86_400.0
     outcome_timeout: float = 60.0
+    content: str | None = None
+    """None: as the setting's default is."""
+    reports: str | None = None
+    """None: as the setting's default is."""
     way: str = "relay"
     webhook_url: str | None = None
     webhook_secret: str | None = field(default=None, repr=False)

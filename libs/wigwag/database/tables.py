@@ -246,6 +246,8 @@ wigwag_application = Table(
     Column("webhook_url", String(1024)),
     Column("webhook_secret", String(255)),
     Column("comment", String(255)),
+    Column("content", String(16)),
+    Column("reports", String(16)),
 )
 """Programs that chat with SIP users, and their policies; lists are separated by white space."""
 

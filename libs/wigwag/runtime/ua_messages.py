@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 from wigwag.api.ua.v1 import message_pb2
 from wigwag.database.ledger import Headers, LedgerRow, State
@@ -42,6 +42,10 @@ REPORTS: Final = "reports"
 ``no partial``; left out: the application did not say."""
 SIZE: Final = "size"
 """Row header: octets of a body that is a blob."""
+REFERENCE: Final = "reference"
+"""Row header: what the application gave as reference; left out: nothing."""
+MSRP_REPORTS: Final = "msrp-reports"
+"""Row header of a message whose sender is told by the application (``MsrpReports``); left out: ua tells him."""
 
 TRACEPARENT: Final = HEADER
 """Row header: where the message's trace goes on (W3C Trace Context); left out: it is not traced."""
@@ -67,6 +71,28 @@ _FAILURES: Final = {
 _NOTIFICATIONS: Final = ("positive-delivery", "negative-delivery", "display", "processing")
 
 
+class MsrpReports(NamedTuple):
+    """What has to be known of a SEND to send REPORTs on it later (RFC 4975 sections 7.1.2 and 7.2)."""
+
+    success: bool
+    """Success-Report: yes."""
+    failure: bool
+    """Failure-Report: yes or partial."""
+    octets: int
+    """Of the whole message, with its wrapping."""
+
+    @classmethod
+    def parse(cls, value: str) -> Self | None:
+        """Read a row's header, such as ``yes no 1200``; None: it can't be read."""
+        words = value.split(" ")
+        if len(words) != 3 or not (words[2].isascii() and words[2].isdigit()):
+            return None
+        return cls(words[0] == "yes", words[1] == "yes", int(words[2]))
+
+    def __str__(self) -> str:
+        return f"{'yes' if self.success else 'no'} {'yes' if self.failure else 'no'} {self.octets}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFields:
     """What a row's headers say of a message of a session."""
@@ -85,6 +111,10 @@ class SessionFields:
     """Where the message's trace goes on; empty: it is not traced."""
     reports: str = ""
     """Which reports are told, as ``REPORTS`` has it; empty: it is not said."""
+    reference: str = ""
+    """What the application gave with a message of its own."""
+    msrp_reports: MsrpReports | None = None
+    """Of a message whose sender is told by the application what became of it; None: ua tells him."""
 
 
 def conversation_of(session_id: str) -> str:
@@ -117,6 +147,10 @@ def _headers(fields: SessionFields) -> Iterator[tuple[str, str]]:
         yield SIZE, str(fields.size)
     if fields.reports:
         yield REPORTS, fields.reports
+    if fields.reference:
+        yield REFERENCE, fields.reference
+    if fields.msrp_reports is not None:
+        yield MSRP_REPORTS, str(fields.msrp_reports)
     if fields.traceparent:
         yield TRACEPARENT, fields.traceparent
 
@@ -143,16 +177,18 @@ def fields_of(headers: Headers) -> SessionFields:
         size=int(size) if size.isascii() and size.isdigit() else None,
         traceparent=single.get(TRACEPARENT, ""),
         reports=single.get(REPORTS, ""),
+        reference=single.get(REFERENCE, ""),
+        msrp_reports=MsrpReports.parse(single[MSRP_REPORTS]) if MSRP_REPORTS in single else None,
     )
 
 
 def same_headers(one: Headers, other: Headers) -> bool:
-    """Tell whether two rows are of the same message as far as headers go: its trace is none of its content."""
-    return one == other or _untraced(one) == _untraced(other)
+    """Tell whether two rows are of the same message as far as headers go: trace and reference are not its content."""
+    return one == other or _content(one) == _content(other)
 
 
-def _untraced(headers: Headers) -> Headers:
-    return tuple(pair for pair in headers if pair[0] != TRACEPARENT)
+def _content(headers: Headers) -> Headers:
+    return tuple(pair for pair in headers if pair[0] not in (TRACEPARENT, REFERENCE))
 
 
 def notifications_of(value: str) -> frozenset[str]:
@@ -231,6 +267,8 @@ def describe(
         message.requested.CopyFrom(requested(fields.notifications))
     if fields.reports:
         message.reports.CopyFrom(reports_of(fields.reports))
+    if fields.reference:
+        message.reference = fields.reference
     if version > FIRST_VERSION:
         _add_outcome(message, row)
 

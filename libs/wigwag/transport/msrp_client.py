@@ -14,6 +14,7 @@ from collections.abc import Callable
 from wigwag.errors import NotFoundError, RemoteProtocolError, WigwagError
 from wigwag.protocols.msrp import (
     BodySource,
+    ByteRange,
     Connection,
     ConnectionGivenUp,
     ConnectionLimits,
@@ -23,6 +24,7 @@ from wigwag.protocols.msrp import (
     Path,
     Session,
     SessionTable,
+    Status,
 )
 from wigwag.protocols.msrp.authentication import Authenticated, AuthenticationFailed, RelayAuthentication
 from wigwag.transport.channel import Channel
@@ -203,6 +205,17 @@ class MsrpClient:
             self._run(lambda engine: engine.refuse_message(session, message_id, status, comment))
         except NotFoundError:
             return
+
+    def send_report(
+        self, session: Session, message_id: str, to_path: Path, byte_range: ByteRange | None, status: Status
+    ) -> None:
+        """Send a REPORT on a message that came (see ``Connection.send_report``).
+
+        Raises:
+            LocalProtocolError: The comment would break the grammar.
+        """
+        self._engine.send_report(session, message_id, to_path, byte_range, status)
+        self._flush_soon()
 
     def abort_message(self, session: Session, message_id: str) -> None:
         """Send nothing more of a message.

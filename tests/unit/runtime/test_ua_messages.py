@@ -1,5 +1,6 @@
 """Messages of sessions as rows of the ledger, and what those rows say on the bus."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from wigwag.runtime.ua_messages import (
     INBOUND,
     OUTBOUND,
     SERVICE,
+    MsrpReports,
     SessionFields,
     conversation_of,
     fields_of,
@@ -21,6 +23,7 @@ from wigwag.runtime.ua_messages import (
     names_of,
     notifications_of,
     requested,
+    same_headers,
 )
 
 FIELDS = SessionFields(
@@ -31,6 +34,8 @@ FIELDS = SessionFields(
     notifications=frozenset({"display", "positive-delivery"}),
     cpim=(("From", "Alice <sip:alice@example.com>"), ("Subject;lang=en", "a: b"), ("Subject", "gr\udcfcn")),
     size=70_000,
+    reference="gw:4711/2",
+    msrp_reports=MsrpReports(success=True, failure=False, octets=70_123),
 )
 
 
@@ -53,6 +58,22 @@ def events(bus: RecordingBus) -> list[event_pb2.Event]:
 @pytest.mark.parametrize("fields", [FIELDS, SessionFields(session_id="s1", application="helpdesk")])
 def test_fields_come_back_from_the_headers_they_were_made_to(fields: SessionFields) -> None:
     assert fields_of(headers_of(fields)) == fields
+
+
+def test_a_message_under_another_reference_or_trace_is_the_same_and_under_other_wishes_is_not() -> None:
+    headers = headers_of(FIELDS)
+    for same in (
+        replace(FIELDS, reference=""),
+        replace(FIELDS, reference="other"),
+        replace(FIELDS, traceparent="00-1"),
+    ):
+        assert same_headers(headers, headers_of(same))
+    assert not same_headers(headers, headers_of(replace(FIELDS, notifications=frozenset())))
+
+
+@pytest.mark.parametrize("value", ["", "yes", "yes no", "yes no many", "yes no -1", "yes no 1 2"])
+def test_reports_of_another_version_are_none(value: str) -> None:
+    assert MsrpReports.parse(value) is None
 
 
 def test_headers_of_another_version_are_passed_over() -> None:

@@ -368,3 +368,20 @@ async def test_an_unknown_wish_for_reports_is_refused(world: MessageWorld) -> No
     unknown.ParseFromString(b"\x10\x09")
     (outcome,) = await world.send(own, "hello", reports=unknown)
     assert str(outcome.error) == "reports: failure is one of yes, no and partial"
+
+
+async def test_a_reference_is_told_with_the_message_and_changes_nothing_about_which_it_is(world: MessageWorld) -> None:
+    own = await world.open()
+    (first,) = await world.send(own, "hello", idempotency_key="k", reference="gw:1")
+    (again,) = await world.send(own, "hello", idempotency_key="k", reference="gw:2")
+    assert (again.message_id, again.duplicate, again.error) == (first.message_id, True, None)
+    (row,) = await world.rows()
+    assert message_of(row).reference == "gw:1"
+
+
+@pytest.mark.parametrize("reference", ["x" * 129, "a b", "a\tb", "ü", "\x7f"])
+async def test_a_reference_that_can_not_be_told_is_refused(world: MessageWorld, reference: str) -> None:
+    own = await world.open()
+    (outcome,) = await world.send(own, "hello", reference=reference)
+    assert isinstance(outcome.error, InvalidRequestError)
+    assert str(outcome.error).startswith("reference: ")

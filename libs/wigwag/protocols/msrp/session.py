@@ -41,7 +41,8 @@ class Session:
     passive: bool = False
     """Whether the peer opens the connection: the session is then bound to the one its first request comes over."""
     automatic_reports: bool = True
-    """Whether the engine sends success REPORTs when a message is complete; otherwise the application does."""
+    """Whether the engine sends success REPORTs when a message is complete; otherwise the application does, when it
+    knows what became of it."""
     deferred_acceptance: bool = False
     """Whether the chunk that completes a message is answered, and reported on, only when the application calls
     ``Connection.accept_message`` or ``refuse_message``; chunks before it are answered as they come."""

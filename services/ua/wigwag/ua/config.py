@@ -181,6 +181,12 @@ class ApplicationSettings(Section):
     """For which an accepted message waits to be sent."""
     outcome_timeout: PositiveSeconds = 60.0
     """After which a message without an outcome is unconfirmed."""
+    content: Literal["interpreted", "as_is"] = "interpreted"
+    """``interpreted``: message/cpim is unwrapped, notifications (RFC 5438) and status messages (RFC 3994) become
+    events, and what senders ask for is sent; ``as_is``: all of these are messages like others, told as they came."""
+    reports: Literal["acceptance", "application"] = "acceptance"
+    """When SIP users are told what became of a message of theirs: once it is durable, or when the program has said it
+    (``SettleMessage``); until then it stays accepted, at most for ``message_expires``."""
     way: str = "relay"
     """How MSRP goes: ``relay``, ``direct``, or the name of an entry of ``ua.relays``."""
     webhook_url: str | None = None

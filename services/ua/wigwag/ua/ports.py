@@ -97,6 +97,11 @@ class Agent(Protocol):
     async def mark_displayed(self, caller: Caller, request: ua_pb2.MarkDisplayedRequest) -> None:
         """Tell the sender of a message that it was shown."""
 
+    async def settle_message(
+        self, caller: Caller, request: ua_pb2.SettleMessageRequest
+    ) -> ua_pb2.SettleMessageResponse:
+        """Say what became of a message of a SIP user, who is told by a REPORT as he asked."""
+
     def watch(self, caller: Caller, request: ua_pb2.WatchRequest) -> AsyncIterator[ua_pb2.WatchResponse]:
         """Yield events from the resume token on; OutOfRangeError when what it stands for is kept no more."""
 

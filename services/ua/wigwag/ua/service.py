@@ -4,22 +4,30 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from wigwag.api.ua.v1 import owner_pb2, session_pb2, ua_pb2
-from wigwag.database.ledger import Ledger, LedgerRow
-from wigwag.errors import ConflictError, InvalidRequestError, NotAuthorizedError, NotFoundError, WigwagError
+from wigwag.database.ledger import Ledger, LedgerRow, State
+from wigwag.errors import (
+    ConflictError,
+    InvalidRequestError,
+    NotAuthorizedError,
+    NotFoundError,
+    OverloadedError,
+    WigwagError,
+)
 from wigwag.runtime.ua_messages import SERVICE, conversation_of, fields_of, message_of
 from wigwag.store import Store
 
 from .applications.registry import Applications
 from .calls import OK, count_outcomes, counted
 from .config import ApplicationSettings, UaSettings
+from .messages.settling import check_settled_by_application, checked_outcome, same_outcome
 from .ports import Caller, Outcome
 from .sessions.life import SessionLife
 from .sessions.listing import SessionFilter
 from .sessions.ownership import Ownership
-from .sessions.ports import FileSide, MessageSide
+from .sessions.ports import FileSide, FinalState, MessageSide
 from .sessions.record import SessionRecord
 from .sessions.starting import DEFAULT_RINGING, LONGEST_RINGING, Start, wish_for
 from .texts import checked_labels, checked_text, checked_types, checked_uri
@@ -281,6 +289,48 @@ class UserAgent:
         record = await self._life.find(fields_of(row.headers).session_id)
         await self._at_owner(record, owner_pb2.ControlRequest(mark_displayed=request))
 
+    @counted
+    async def settle_message(
+        self, caller: Caller, request: ua_pb2.SettleMessageRequest
+    ) -> ua_pb2.SettleMessageResponse:
+        """Say what became of a message of a SIP user, who is told by a REPORT as he asked."""
+        _demand(caller, WRITE_MESSAGES)
+        outcome = checked_outcome(request)
+        row = await self._message(caller, request.message_id)
+        check_settled_by_application(row)
+        session_id = fields_of(row.headers).session_id
+        if self._life.owned(session_id) is not None or await self._is_over(session_id):
+            row = await self._messages.settle(row, outcome)
+        else:
+            row = await self._settled_elsewhere(row, outcome, request)
+        return ua_pb2.SettleMessageResponse(message=message_of(row))
+
+    async def _is_over(self, session_id: str) -> bool:
+        """Tell whether nobody is there to be told: a session is forgotten before its messages are."""
+        try:
+            return (await self._life.find(session_id)).state == "ended"
+        except NotFoundError:
+            return True
+
+    async def _settled_elsewhere(
+        self, row: LedgerRow, outcome: FinalState, request: ua_pb2.SettleMessageRequest
+    ) -> LedgerRow:
+        session_id = fields_of(row.headers).session_id
+        try:
+            record = await self._life.find(session_id)
+            await self._at_owner(record, owner_pb2.ControlRequest(settle_message=request))
+        except (ConflictError, NotFoundError) as error:
+            if await self._is_over(session_id):
+                return await self._messages.settle(row, outcome)
+            problem = str(error)
+        else:
+            problem = ""
+        found = await self._ledger.find(row.id)
+        if found is None or found.state is State.ACCEPTED:
+            # Not a word about the message: asking again may help.
+            raise OverloadedError(problem or "the session has no owner at this moment")
+        return same_outcome(found, outcome.state)
+
     # Files
 
     @counted
@@ -335,9 +385,10 @@ class UserAgent:
         await self._controls[which](self, request)
 
     async def _session_of(self, request: owner_pb2.ControlRequest) -> str:
-        if request.WhichOneof("call") != "mark_displayed":
-            return str(getattr(request, request.WhichOneof("call") or "").session_id)
-        row = await self._ledger.find(request.mark_displayed.message_id)
+        asked: Any = getattr(request, request.WhichOneof("call") or "")
+        if not isinstance(asked, ua_pb2.MarkDisplayedRequest | ua_pb2.SettleMessageRequest):
+            return str(asked.session_id)
+        row = await self._ledger.find(asked.message_id)
         return fields_of(row.headers).session_id if row is not None else ""
 
     async def _do_answer(self, request: owner_pb2.ControlRequest) -> None:
@@ -370,6 +421,11 @@ class UserAgent:
         if row is not None:
             await self._messages.mark_displayed(row)
 
+    async def _do_settle(self, request: owner_pb2.ControlRequest) -> None:
+        row = await self._ledger.find(request.settle_message.message_id)
+        if row is not None:
+            await self._messages.settle(row, checked_outcome(request.settle_message))
+
     async def _do_take_over(self, request: owner_pb2.ControlRequest) -> None:
         """Nothing more: it is ours by now."""
 
@@ -380,6 +436,7 @@ class UserAgent:
         "hold_session": _do_hold,
         "set_composing": _do_compose,
         "mark_displayed": _do_display,
+        "settle_message": _do_settle,
         "take_over": _do_take_over,
     }
 

@@ -395,6 +395,32 @@ async def test_composing_and_displayed() -> None:
     assert (agent.composing, agent.displayed) == ([(session.session_id, True)], [sent["message_id"]])
 
 
+async def test_an_application_says_what_became_of_a_message() -> None:
+    agent = FakeAgent()
+    session = agent.open()
+    async with web_client(agent) as client:
+        sent = (await client.post(f"/v1/sessions/{session.session_id}/messages", json={"text": "a"})).json()
+        path = f"/v1/messages/{sent['message_id']}/settle"
+        settled = await client.post(path, json={"state": "failed", "status": 413, "reason": "too large"})
+        other = await client.post(path, json={"state": "delivered"})
+        wrong = await client.post(path, json={"state": "displayed"})
+        missing = await client.post("/v1/messages/nobody/settle", json={"state": "delivered"})
+    assert (settled.status_code, settled.json()["state"]) == (200, "failed")
+    assert (other.status_code, wrong.status_code, missing.status_code) == (409, 422, 404)
+    (request,) = agent.settled
+    assert (request.status, request.reason) == (413, "too large")
+
+
+async def test_a_reference_is_told_again() -> None:
+    agent = FakeAgent()
+    session = agent.open()
+    async with web_client(agent) as client:
+        body = {"text": "a", "reference": "gw:4711"}
+        sent = (await client.post(f"/v1/sessions/{session.session_id}/messages", json=body)).json()
+        found = (await client.get(f"/v1/messages/{sent['message_id']}")).json()
+    assert found["message"]["reference"] == "gw:4711"
+
+
 # Files and bounds
 
 

@@ -185,6 +185,7 @@ async def test_a_whole_chat_over_one_connection(tmp_path: Path) -> None:
         sent = await asked(socket, "send_message", session_id=session_id, text="Hello")
         typing = await asked(socket, "composing", session_id=session_id, active=True)
         shown = await asked(socket, "displayed", message_id=sent["result"]["message_id"])
+        settled = await asked(socket, "settle", message_id=sent["result"]["message_id"], state="expired")
         offered = stage.agent.offer().session_id
         answered = await asked(socket, "answer", session_id=offered)
         rejected = await asked(socket, "reject", session_id=stage.agent.offer().session_id, sip_status=486)
@@ -192,6 +193,7 @@ async def test_a_whole_chat_over_one_connection(tmp_path: Path) -> None:
         ended = await asked(socket, "end", session_id=session_id)
     assert sent["result"]["state"] == "accepted"
     assert (answered["result"]["state"], held["result"]["state"], ended["result"]["state"]) == ("open", "open", "ended")
+    assert settled["result"]["state"] == "expired"
     assert typing == shown == rejected == {"result": {}}
 
 

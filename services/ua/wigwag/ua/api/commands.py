@@ -10,8 +10,8 @@ from wigwag.errors import InvalidRequestError
 from wigwag.ua.ports import Agent, Caller
 
 from . import models
-from .presenting import session_json, word_of
-from .web_messages import outbound
+from .presenting import message_json, session_json, word_of
+from .web_messages import outbound, settle_request
 from .web_sessions import start_request
 
 Fields = Mapping[str, Any]
@@ -53,6 +53,12 @@ class Compose(models.Composing, OfSession):
 
 class Display(models.Asked):
     """Which message."""
+
+    message_id: models.Text
+
+
+class Settle(models.SettleMessage):
+    """As the body of ``settle``."""
 
     message_id: models.Text
 
@@ -102,6 +108,11 @@ async def _display(agent: Agent, who: Caller, asked: Display) -> Any:
     return {}
 
 
+async def _settle(agent: Agent, who: Caller, asked: Settle) -> Any:
+    settled = await agent.settle_message(who, settle_request(asked.message_id, asked))
+    return message_json(settled.message)
+
+
 Run = Callable[[Agent, Caller, Any], Awaitable[Any]]
 COMMANDS: Final[Mapping[str, tuple[type[BaseModel], Run]]] = {
     "start_session": (Start, _start),
@@ -112,6 +123,7 @@ COMMANDS: Final[Mapping[str, tuple[type[BaseModel], Run]]] = {
     "send_message": (Send, _send),
     "composing": (Compose, _compose),
     "displayed": (Display, _display),
+    "settle": (Settle, _settle),
 }
 
 

@@ -156,6 +156,8 @@ class Message(Told):
     requested: Notifications
     reports: Reports | None
     """As the application sent it; null: it did not say."""
+    reference: str
+    """What the application gave with a message of its own."""
 
 
 class MessageWhere(Told):
@@ -250,6 +252,17 @@ class SendMessage(Asked):
     cpim_headers: list[CpimHeader] = []
     reports: Reports | None = None
     """Null: failures, and successes of parts."""
+    reference: Text = ""
+    """Told again with every event about the message: at most 128 characters, printable ASCII without blanks."""
+
+
+class SettleMessage(Asked):
+    """What became of a message that came."""
+
+    state: Literal["delivered", "failed", "unconfirmed", "expired"]
+    status: Annotated[int, Field(ge=0, le=999)] = 0
+    """MSRP's, of the REPORT: 400 to 999; 0: 403 for ``failed``, 408 for ``unconfirmed`` and ``expired``."""
+    reason: Text = ""
 
 
 class Accepted(Told):

@@ -145,6 +145,12 @@ class UaServicer(ua_pb2_grpc.UaServiceServicer):
         await self._agent.mark_displayed(await self._caller(), request)
         return ua_pb2.MarkDisplayedResponse()
 
+    async def SettleMessage(
+        self, request: ua_pb2.SettleMessageRequest, context: Context
+    ) -> ua_pb2.SettleMessageResponse:
+        """Say what became of a message of a SIP user."""
+        return await self._agent.settle_message(await self._caller(), request)
+
     # Files
 
     async def SendFile(

@@ -75,6 +75,7 @@ def outbound(session_id: str, asked: models.SendMessage, key: str) -> ua_pb2.Out
         content_type=asked.content_type,
         body=body_of(asked.text, asked.base64),
         idempotency_key=key,
+        reference=asked.reference,
         cpim_headers=[message_pb2.CpimHeader(name=each.name, value=each.value) for each in asked.cpim_headers],
     )
     wanted = asked.notifications.model_dump()
@@ -86,6 +87,12 @@ def outbound(session_id: str, asked: models.SendMessage, key: str) -> ua_pb2.Out
     if asked.expires_at is not None:
         message.expires_at.FromDatetime(asked.expires_at)
     return message
+
+
+def settle_request(message_id: str, asked: models.SettleMessage) -> ua_pb2.SettleMessageRequest:
+    """Return what became of a message."""
+    state = f"DELIVERY_STATE_{asked.state.upper()}"
+    return ua_pb2.SettleMessageRequest(message_id=message_id, state=state, status=asked.status, reason=asked.reason)
 
 
 def _add_reading(router: APIRouter, agent: Agent) -> None:
@@ -120,6 +127,15 @@ def _add_telling(router: APIRouter, agent: Agent) -> None:
     async def mark_displayed(message_id: str, who: Who) -> None:
         """Tell the sender of an inbound message that it was shown, if he asked for it (RFC 5438)."""
         await agent.mark_displayed(who, ua_pb2.MarkDisplayedRequest(message_id=message_id))
+
+    @router.post("/v1/messages/{message_id}/settle")
+    async def settle_message(message_id: str, asked: models.SettleMessage, who: Who) -> models.Message:
+        """Say what became of an inbound message: its sender is told by a REPORT, as he asked (RFC 4975).
+
+        Only of applications whose `reports` is `application`. The same state once more tells him once more.
+        """
+        settled = await agent.settle_message(who, settle_request(message_id, asked))
+        return models.Message(**message_json(settled.message))
 
     @router.put("/v1/sessions/{session_id}/composing", status_code=HTTPStatus.NO_CONTENT)
     async def set_composing(session_id: str, asked: models.Composing, who: Who) -> None:

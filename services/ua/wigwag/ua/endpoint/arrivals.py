@@ -17,6 +17,7 @@ from wigwag.protocols.msrp import (
 from .line import MediaLine
 from .media import TRACEPARENT
 from .model import EndpointEvent, Received, Reported, StreamBegan, StreamEnded, StreamPiece
+from .reports import Reports
 
 if TYPE_CHECKING:
     from .session import ChatSession
@@ -33,6 +34,8 @@ class Arrivals:
     def __init__(self, session: "ChatSession", tell: Callable[[EndpointEvent], None]) -> None:
         self._session = session
         self._tell = tell
+        self.reports = Reports()
+        """What the peer is told of it, later than by its answer."""
         self._streams: dict[str, int] = {}
         """Octets that came of each message in pieces."""
 
@@ -89,6 +92,8 @@ class Arrivals:
                 fields=event.fields,
                 accept=accept,
                 refuse=refuse,
+                success_report=event.success_report,
+                failure_report=event.failure_report,
                 traceparent=(event.get(TRACEPARENT) or "") if line.carries_traces else "",
             )
         )
@@ -104,6 +109,8 @@ class Arrivals:
                 fields=event.fields,
                 refuse=_answers(event.message_id, line)[1],
                 pause=lambda on: _pause(line, on),
+                success_report=event.success_report,
+                failure_report=event.failure_report,
             )
         )
 

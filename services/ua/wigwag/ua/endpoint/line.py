@@ -69,6 +69,7 @@ class MediaLine:
         accept_types: What the engine lets through.
         max_size: Octets of the largest message; None: any, in pieces.
         token: Fencing token for our own relay.
+        automatic_reports: Whether the engine sends success REPORTs for what is accepted.
     """
 
     def __init__(
@@ -81,8 +82,10 @@ class MediaLine:
         accept_types: tuple[str, ...],
         max_size: int | None,
         token: int = 0,
+        automatic_reports: bool = True,
     ) -> None:
         self.way = side.way(way)
+        self._automatic_reports = automatic_reports
         self.token = token
         self._session_id = session_id
         self._side = side
@@ -264,6 +267,7 @@ class MediaLine:
             accept_types=self._accept_types,
             max_size=self._max_size,
             passive=passive,
+            automatic_reports=self._automatic_reports,
             deferred_acceptance=True,
             resumable=self.relayed,
         )

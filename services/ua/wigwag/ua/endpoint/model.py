@@ -49,6 +49,8 @@ class MediaWish:
     file: FileTransfer | None = None
     direction: Direction = Direction.SENDRECV
     """Seen from us; the sender of a file has SENDONLY, its receiver RECVONLY (RFC 5547 section 8)."""
+    automatic_reports: bool = True
+    """Whether ``accept`` of a message sends its success REPORT; else ``EndpointSession.report`` does, later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,19 @@ class OutgoingCall:
     timeout: float = 60.0
     """Seconds until the call is given up (CANCEL) unless answered."""
     fields: Fields = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingReport:
+    """A REPORT on a message that came (RFC 4975 section 7.1.2)."""
+
+    message_id: str
+    """MSRP Message-ID."""
+    octets: int
+    """Of the whole message, which the REPORT is about."""
+    status: int
+    comment: str = ""
+    """Empty: the usual one of the status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +158,9 @@ class EndpointSession(Protocol):
         Raises:
             ConflictError: The session is over, or the Message-ID is on its way.
         """
+
+    def report(self, report: OutgoingReport) -> None:
+        """Tell the peer what became of a message of his; without an MSRP connection, once there is one again."""
 
     def withdraw(self, message_id: str) -> bool:
         """Send nothing of a message; False when some of it has left."""
@@ -221,9 +239,11 @@ class Received:
     body: bytes
     fields: Fields
     accept: Callable[[], None]
-    """Answer 200, and the success REPORT if one was asked for."""
+    """Answer 200, and with ``MediaWish.automatic_reports`` the success REPORT if one was asked for."""
     refuse: Callable[[int, str], None]
     """Answer with an MSRP status and comment."""
+    success_report: bool = False
+    failure_report: FailureReport = FailureReport.YES
     traceparent: str = ""
     """Where its trace goes on, as our own relay says; empty: it is not traced."""
 
@@ -240,6 +260,8 @@ class StreamBegan:
     refuse: Callable[[int, str], None]
     pause: Callable[[bool], None]
     """Stop (True) or go on reading from the peer: back-pressure."""
+    success_report: bool = False
+    failure_report: FailureReport = FailureReport.YES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

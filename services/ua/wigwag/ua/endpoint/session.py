@@ -44,6 +44,7 @@ from .model import (
     Opened,
     OutgoingCall,
     OutgoingMessage,
+    OutgoingReport,
     Ringing,
     Settled,
     Settlement,
@@ -183,6 +184,10 @@ class ChatSession:
         if self.state is State.ENDED:
             raise ConflictError("the session is over")
         self._outbox.add(message, self._line if not self.held else None)
+
+    def report(self, report: OutgoingReport) -> None:
+        """Tell the peer what became of a message of his; without an MSRP connection, once there is one again."""
+        self._arrivals.reports.add(report, self._line)
 
     def withdraw(self, message_id: str) -> bool:
         """Send nothing of a message; False when some of it has left."""
@@ -520,8 +525,10 @@ class ChatSession:
             self._outbox.receive(event, relayed=self._line.relayed)
 
     def _send_what_waits(self) -> None:
-        if self._line is not None and self._line.is_up and not self.held and self.state is State.OPEN:
-            self._outbox.send_all(self._line)
+        if self._line is not None and self._line.is_up and self.state is State.OPEN:
+            self._arrivals.reports.send_all(self._line)
+            if not self.held:
+                self._outbox.send_all(self._line)
 
     def _settled(self, message_id: str, settlement: Settlement, status: int, reason: str) -> None:
         self._endpoint.tell(
@@ -588,6 +595,7 @@ class ChatSession:
             accept_types=wish.accept_types,
             max_size=None if wish.streams else wish.max_size,
             token=self.token,
+            automatic_reports=wish.automatic_reports,
         )
         return self._line
 

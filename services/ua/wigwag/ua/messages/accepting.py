@@ -182,6 +182,7 @@ class Outbound:
             cpim=tuple((header.name, header.value) for header in message.cpim_headers),
             size=len(body) if len(body) > MAX_BODY else None,
             reports=reports_text(message.reports) if message.HasField("reports") else "",
+            reference=message.reference,
         )
         if fields.cpim:
             check_wrapping(record, fields, message.content_type)

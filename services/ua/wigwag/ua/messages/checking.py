@@ -19,6 +19,7 @@ _CONTENT_TYPE = re.compile(
     rf'{_TOKEN}/{_TOKEN}(?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|"[^"\\\x00-\x1f\x7f]*"))*', re.ASCII
 )
 _HEADER_NAME = re.compile(r"[!#-'*+\-.0-9A-Z^-z|~]+", re.ASCII)
+_REFERENCE = re.compile(r"[!-~]{1,128}")
 _LONGEST_TYPE: Final = 255
 _MOST_HEADERS: Final = 32
 _LONGEST_HEADER: Final = 1_000
@@ -54,10 +55,14 @@ def check(message: ua_pb2.OutboundMessage, record: SessionRecord, largest: int) 
         raise InvalidRequestError(f"body: longer than the {largest} octets that a message may have; send it as a file")
     if message.idempotency_key:
         checked_text("idempotency_key", message.idempotency_key)
+    if message.reference and not _REFERENCE.fullmatch(message.reference):
+        raise InvalidRequestError("reference: at most 128 characters, printable ASCII without blanks")
     if message.cpim_headers:
         _check_headers(message.cpim_headers)
     if message.HasField("reports") and message.reports.failure not in message_pb2.FailureReports.values():
         raise InvalidRequestError("reports: failure is one of yes, no and partial")
+    if message.content_type.partition(";")[0].strip().lower() == CPIM_TYPE:
+        _check_is_plain(message)
     problem = unacceptable(record, message.content_type, size, headers=bool(message.cpim_headers))
     if problem is not None:
         raise InvalidRequestError(problem[1])
@@ -95,6 +100,14 @@ def takes(types: tuple[str, ...], content_type: str) -> bool:
 def is_content_type(text: str) -> bool:
     """Tell whether a text is a media type with its parameters."""
     return len(text) <= _LONGEST_TYPE and _CONTENT_TYPE.fullmatch(text) is not None
+
+
+def _check_is_plain(message: ua_pb2.OutboundMessage) -> None:
+    """Refuse what would have to be put into the wrapping that a message has already."""
+    if message.cpim_headers:
+        raise InvalidRequestError("cpim_headers: the message is message/cpim already")
+    if message.HasField("notifications") and any(value for _, value in message.notifications.ListFields()):
+        raise InvalidRequestError("notifications: the message is message/cpim already")
 
 
 def _check_headers(headers: Sequence[message_pb2.CpimHeader]) -> None:

@@ -9,7 +9,7 @@ from wigwag.protocols.cpim import CPIM_TYPE, ContentHeader, CpimError, CpimHeade
 from wigwag.protocols.cpim.namespaces import CPIM_NAMESPACE
 from wigwag.protocols.imdn import IMDN_NAMESPACE, IMDN_TYPE, Imdn, is_notification, message_id_of, requested
 from wigwag.protocols.iscomposing import IS_COMPOSING_TYPE, IsComposing
-from wigwag.runtime.ua_messages import SessionFields
+from wigwag.runtime.ua_messages import MsrpReports, SessionFields
 
 from .checking import is_content_type, takes
 
@@ -138,6 +138,11 @@ def content_of(
         fields=fields_for(session_id, application, message_id, message),
         message=message,
     )
+
+
+def reported_later(content: Content, reports: MsrpReports) -> Content:
+    """Return a message whose sender is told by the application what became of it."""
+    return replace(content, fields=replace(content.fields, msrp_reports=reports))
 
 
 def traced(content: Content, traceparent: str) -> Content:

@@ -86,6 +86,8 @@ class Inbox:
         wall: Callable[[], float],
     ) -> None:
         self.counters = {"received": 0, "repeated": 0, "refused": 0, "failures": 0}
+        self.on_repeated: Callable[[OwnedSession, LedgerRow], None] = lambda own, row: None
+        """Told of a message that came again after it had an outcome which its sender is told by REPORT."""
         self._sessions = sessions
         self._ledger = ledger
         self._blobs = blobs
@@ -231,6 +233,9 @@ class Inbox:
         self.counters["received"] += 1
         arrived.accept()
         arrived.span.end()
+        if arrived.content.fields.msrp_reports is not None:
+            # What becomes of it is said by the application.
+            return
         # Before the row says that it was handed on: a row that does not has to be looked at by whoever takes over.
         self._delivered(arrived.own, arrived.row_id, verdict.version, arrived.content.message)
 
@@ -241,8 +246,9 @@ class Inbox:
     def resume(self, own: OwnedSession, rows: Sequence[LedgerRow]) -> None:
         """Do what a pod that was lost had left to do for messages that came to it."""
         for row in rows:
-            if row.direction == INBOUND:
-                self._delivered(own, row.id, row.version, wrapping_of(row.content_type, fields_of(row.headers)))
+            fields = fields_of(row.headers)
+            if row.direction == INBOUND and fields.msrp_reports is None:
+                self._delivered(own, row.id, row.version, wrapping_of(row.content_type, fields))
 
     # Repetitions
 
@@ -264,7 +270,11 @@ class Inbox:
             self.counters["repeated"] += 1
             each.accept()
             each.span.end()
-            if row is not None and row.state is State.ACCEPTED:
+            if row is None:
+                continue
+            if fields_of(row.headers).msrp_reports is not None:
+                self.on_repeated(each.own, row)
+            elif row.state is State.ACCEPTED:
                 self._delivered(each.own, row.id, row.version, each.content.message)
 
     async def _differs(self, arrived: Arrived, row: LedgerRow) -> bool:

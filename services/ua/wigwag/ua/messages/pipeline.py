@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import structlog
 
@@ -18,10 +18,11 @@ from wigwag.errors import ConflictError, OverloadedError, WigwagError
 from wigwag.protocols.cpim import CpimMessage
 from wigwag.protocols.imdn import Imdn, NotificationType, Status
 from wigwag.protocols.iscomposing import IsComposing
+from wigwag.protocols.msrp import FailureReport
 from wigwag.runtime.clock import monotonic
 from wigwag.runtime.events import SESSIONS_OUTBOUND
 from wigwag.runtime.tracing import SILENT, Tracing
-from wigwag.runtime.ua_messages import fields_of, reports_of
+from wigwag.runtime.ua_messages import MsrpReports, fields_of, reports_of
 from wigwag.ua.config import ApplicationSettings, UaSettings
 from wigwag.ua.endpoint.model import (
     EndpointEvent,
@@ -33,12 +34,12 @@ from wigwag.ua.endpoint.model import (
     StreamPiece,
 )
 from wigwag.ua.ports import Events, Outcome
-from wigwag.ua.sessions.ports import OwnedSession, Sessions
+from wigwag.ua.sessions.ports import FinalState, OwnedSession, Sessions
 from wigwag.ua.sessions.record import SessionRecord
 
 from .accepting import Outbound
 from .composing import Composing
-from .content import RefusedError, check_type, content_of, read, traced, wrapping_of
+from .content import RefusedError, check_type, content_of, read, reported_later, traced, wrapping_of
 from .delivery import Delivery
 from .edits import Edits
 from .file_arrivals import FileArrivals
@@ -47,6 +48,7 @@ from .forwarding import AcceptThere, Forwarding
 from .handover import GROUP, HandOver, OpenCall
 from .inbox import BLOB_SPARE, Arrived, Inbox
 from .notifications import Notice, Notifications
+from .settling import Settlements
 from .spans import Spans
 from .staging import BlobInfo, Blobs
 from .streams import Streams
@@ -115,7 +117,6 @@ class MessagePipeline:
         self.forwarding = Forwarding(
             sessions, self.outbound.accept, accept_at or _unreachable_accept, spawn=self._spawn
         )
-        self._join()
         self._files: Files | None = None
         self._arrivals: FileArrivals | None = None
         self._ledger = ledger
@@ -125,11 +126,12 @@ class MessagePipeline:
         self._limits = limits
         self._wall = wall
         self._now = now
-        self._types: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {}
+        self._types: dict[str, tuple[str, _Taken]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked = asyncio.Event()
         self._bus = bus
         self._stack = AsyncExitStack()
+        self._join()
 
     def _outbound(
         self, sessions: Sessions, ledger: Ledger, blobs: Blobs, settings: UaSettings, wall: Callable[[], float]
@@ -147,9 +149,11 @@ class MessagePipeline:
         )
 
     def _join(self) -> None:
+        self.settlements = Settlements(self._sessions, self._ledger, self.edits, self.notifications, wall=self._wall)
         self.delivery.on_sent = self.composing.content_sent
         self.delivery.on_rows = self.inbox.resume
         self.delivery.on_homeless = self.handover.put
+        self.inbox.on_repeated = self.settlements.told_again
 
     async def __aenter__(self) -> Self:
         for work in (self.edits.run(), self.inbox.run(), self.handover.run(), self._tick()):
@@ -213,6 +217,15 @@ class MessagePipeline:
         if verdict.done:
             message = wrapping_of(row.content_type, fields)
             self.notifications.owe(own, row.id, message, NotificationType.DISPLAY, Status.DISPLAYED)
+
+    async def settle(self, row: LedgerRow, outcome: FinalState) -> LedgerRow:
+        """Give a message that came its outcome, and tell its sender if his session is this pod's.
+
+        Raises:
+            ConflictError: It has another outcome, or its sender was told by ourselves.
+            DatabaseError: It may or may not be written down.
+        """
+        return await self.settlements.settle(row, outcome)
 
     async def _displayed(self, row_id: str, version: int) -> Verdict:
         verdict = await self.edits.apply(Change(id=row_id, version=version, state=State.DISPLAYED))
@@ -285,12 +298,15 @@ class MessagePipeline:
         if not event.body and not event.content_type:
             event.accept()
             return
-        types, wrapped_types = self._taken(own)
+        types, wrapped_types, _ = self._taken(own)
         try:
             if len(event.body) > self._limits.message_bytes:
                 raise RefusedError(413, "longer than messages may be")
-            found = read(event.content_type, event.body, types, wrapped_types)
-            self._take(own, event, found)
+            if own.application.content == "as_is":
+                check_type(event.content_type, None, types, wrapped_types)
+                self._take(own, event, None)
+            else:
+                self._take(own, event, read(event.content_type, event.body, types, wrapped_types))
         except RefusedError as error:
             self._refused(own, event, error)
 
@@ -304,6 +320,8 @@ class MessagePipeline:
             return
         record = own.record
         content = content_of(record.id, record.application, event.message_id, event.content_type, event.body, found)
+        if self._taken(own).reports_later:
+            content = reported_later(content, _reports_of(event, len(event.body)))
         span = SILENT
         if event.traceparent:
             span = self.spans.receiving(event.traceparent, event.message_id, content)
@@ -327,13 +345,13 @@ class MessagePipeline:
         row_id = f"{own.record.id}\0{event.message_id}"
         self.notifications.owe(own, row_id, error.message, NotificationType.DELIVERY, Status.FAILED)
 
-    def _taken(self, own: OwnedSession) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the media types that we said we take."""
+    def _taken(self, own: OwnedSession) -> "_Taken":
+        """Return the media types that we said we take, and when we report."""
         record = own.record
         known = self._types.get(record.id)
         if known is None or known[0] != record.wish:
-            known = self._types[record.id] = (record.wish, *_types_of(record.wish, own.application))
-        return known[1], known[2]
+            known = self._types[record.id] = (record.wish, _taken_by(record.wish, own.application))
+        return known[1]
 
     def _reported(self, own: OwnedSession, event: Reported) -> None:
         """Tell those that the application wants; else what is no outcome by itself: a part, or no success."""
@@ -354,7 +372,7 @@ class MessagePipeline:
 
     def check(self, own: OwnedSession, content_type: str, message: CpimMessage | None) -> None:
         """Look at a large message; RefusedError: it is not taken."""
-        types, wrapped_types = self._taken(own)
+        types, wrapped_types, _ = self._taken(own)
         check_type(content_type, message, types, wrapped_types)
 
     def whole(self, own: OwnedSession, began: StreamBegan, ended: StreamEnded, body: bytes) -> None:
@@ -367,6 +385,8 @@ class MessagePipeline:
             fields=began.fields,
             accept=ended.accept,
             refuse=ended.refuse,
+            success_report=began.success_report,
+            failure_report=began.failure_report,
         )
         self._received(own, event)
 
@@ -377,6 +397,8 @@ class MessagePipeline:
         record = own.record
         content = content_of(record.id, record.application, began.message_id, began.content_type, b"", message)
         content = replace(content, fields=replace(content.fields, size=blob.size))
+        if self._taken(own).reports_later:
+            content = reported_later(content, _reports_of(began, ended.total))
         self.composing.content_received(own)
         self.inbox.put(
             Arrived(
@@ -438,10 +460,26 @@ async def _unreachable_accept(pod: str, batch: owner_pb2.AcceptBatch) -> owner_p
     raise OverloadedError(f"it is not known where pod {pod} is reached")
 
 
-def _types_of(wish: str, application: ApplicationSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+class _Taken(NamedTuple):
+    """What was agreed on for what comes in a session."""
+
+    types: tuple[str, ...]
+    wrapped_types: tuple[str, ...]
+    reports_later: bool
+    """Whether the application says what became of a message before its sender is told."""
+
+
+def _taken_by(wish: str, application: ApplicationSettings) -> _Taken:
     try:
         read_ = json.loads(wish) if wish else {}
     except ValueError:
         read_ = {}
-    types = tuple(read_.get("accept_types", application.accept_types))
-    return types, tuple(read_.get("accept_wrapped_types", application.accept_wrapped_types))
+    return _Taken(
+        tuple(read_.get("accept_types", application.accept_types)),
+        tuple(read_.get("accept_wrapped_types", application.accept_wrapped_types)),
+        not read_.get("automatic_reports", application.reports == "acceptance"),
+    )
+
+
+def _reports_of(event: Received | StreamBegan, octets: int) -> MsrpReports:
+    return MsrpReports(event.success_report, event.failure_report is not FailureReport.NO, octets)

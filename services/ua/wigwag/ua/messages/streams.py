@@ -40,7 +40,7 @@ class Taker(Protocol):
     def large(
         self, own: OwnedSession, began: StreamBegan, ended: StreamEnded, blob: BlobInfo, message: CpimMessage | None
     ) -> None:
-        """Take a message that is in a blob, without its wrapping; answer it."""
+        """Take a message that is in a blob, without its wrapping if that was read; answer it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -129,7 +129,8 @@ class Streams:
     def _spill(self, stream: _Stream) -> None:
         began = stream.began
         try:
-            if began.content_type.partition(";")[0].strip().lower() == CPIM_TYPE:
+            is_wrapped = began.content_type.partition(";")[0].strip().lower() == CPIM_TYPE
+            if is_wrapped and stream.own.application.content != "as_is":
                 stream.message = _unwrap(stream.held)
             self._taker.check(stream.own, began.content_type, stream.message)
         except RefusedError as error:

@@ -162,6 +162,7 @@ def wish_text(wish: MediaWish) -> str:
             "max_size": wish.max_size,
             "streams": wish.streams,
             "way": wish.way,
+            "automatic_reports": wish.automatic_reports,
         }
     )
 
@@ -180,6 +181,7 @@ def wish_of(text: str) -> MediaWish:
             max_size=int(read["max_size"]),
             streams=bool(read["streams"]),
             way=str(read["way"]),
+            automatic_reports=bool(read.get("automatic_reports", True)),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"a stored wish is malformed: {error}") from error

@@ -1,10 +1,11 @@
 """What the message side and the life of sessions ask of each other."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from wigwag.api.ua.v1 import message_pb2, ua_pb2
-from wigwag.database.ledger import LedgerRow
+from wigwag.database.ledger import LedgerRow, State
 from wigwag.protocols.sdp import FileTransfer
 from wigwag.ua.config import ApplicationSettings
 from wigwag.ua.endpoint.model import EndpointEvent, OutgoingMessage
@@ -81,6 +82,17 @@ class Messages(Protocol):
         """Settle what waits: the session is over. Outcomes of what was on its way were told before."""
 
 
+@dataclass(frozen=True, slots=True)
+class FinalState:
+    """What an application says became of a message that came."""
+
+    state: State
+    """Delivered, failed, unconfirmed or expired."""
+    status: int = 0
+    """MSRP status of the REPORT; 0: that of the state."""
+    reason: str = ""
+
+
 class MessageSide(Messages, Protocol):
     """What the use cases ask of the message side."""
 
@@ -99,6 +111,17 @@ class MessageSide(Messages, Protocol):
 
     async def mark_displayed(self, row: LedgerRow) -> None:
         """Tell the sender of an inbound message of a session of this pod that it was shown, if he asked; once."""
+
+    async def settle(self, row: LedgerRow, outcome: FinalState) -> LedgerRow:
+        """Give a message that came its outcome, and tell its sender if his session is this pod's.
+
+        Returns:
+            The row as it is then.
+
+        Raises:
+            ConflictError: It has another outcome, or its sender was told by ourselves.
+            DatabaseError: It may or may not be written down.
+        """
 
 
 class FileSide(Protocol):

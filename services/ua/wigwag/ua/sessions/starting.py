@@ -70,4 +70,5 @@ def wish_for(application: ApplicationSettings, settings: UaSettings, accept_type
         accept_wrapped_types=application.accept_wrapped_types,
         max_size=settings.limits.message_bytes,
         way=application.way,
+        automatic_reports=application.reports == "acceptance",
     )
