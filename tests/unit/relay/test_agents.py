@@ -147,6 +147,23 @@ async def test_what_came_while_nobody_was_there_is_handed_to_who_takes_over(rela
     assert [b"SEND" in frame for frame in new.handed_over] == [True]
 
 
+async def test_what_can_not_be_held_for_the_next_owner_fails_by_itself_and_does_not_end_the_session(
+    relay: RelayUnderTest,
+) -> None:
+    old, new = AgentClient(relay), AgentClient(relay)
+    await old.claim(7)
+    old.channel.lose()
+    peer = to_agent(relay, old.use_path)
+    relay.advance(relay.relay.settings.suspended_hold + 1)
+    peer.taken()
+    for body in (b"short", b"x" * 70_000):
+        peer.receive(send(f"{old.use_path} {URI}", PEER, body, message_id="late"))
+        assert [frame.split(b"\r\n")[0] for frame in peer.taken()] == [b"MSRP t001 413 the receiver is away, try again"]
+    await new.claim(8)
+    peer.receive(send(f"{old.use_path} {URI}", PEER, message_id="again"))
+    assert b"again" in new.channel.taken()[0]
+
+
 async def test_fencing_outlasts_the_connection_of_who_had_the_higher_token(relay: RelayUnderTest) -> None:
     current, late = AgentClient(relay), AgentClient(relay)
     await current.claim(8)

@@ -144,6 +144,24 @@ async def test_thousands_that_a_pod_leaves_behind_are_taken_in_one_go(pods: Two)
     assert len(pods.two.life.all_owned) == 350
 
 
+async def test_process_that_comes_again_under_its_name_goes_on_with_its_sessions_at_once(pods: Two) -> None:
+    await pods.one.open()
+    again = SessionPod("one", pods.store, pods.clock, pods.told)
+    await again.step()
+    assert "s1" in again.life.all_owned
+
+
+async def test_process_that_comes_again_waits_for_the_edge_before_it_goes_on(pods: Two) -> None:
+    await pods.one.open()
+    again = SessionPod("one", pods.store, pods.clock, pods.told)
+    again.is_ready = False
+    await again.step()
+    assert "s1" not in again.life.all_owned
+    again.is_ready = True
+    await again.step()
+    assert "s1" in again.life.all_owned
+
+
 async def test_two_pods_that_claim_at_once_share_what_is_free(pods: Two) -> None:
     third = SessionPod("three", pods.store, pods.clock, pods.told)
     await third.step()

@@ -70,7 +70,7 @@ class Supervision(ServerInterceptor):
                     return await behaviour(request, context)
             except TimeoutError as error:
                 if limit.expired():
-                    await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the call took too long")
+                    await _abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the call took too long")
                 await _fail(context, method, error)
             except Exception as error:  # noqa: BLE001
                 await _fail(context, method, error)
@@ -110,14 +110,26 @@ def _remaining(context: Context) -> float | None:
     return None if remaining is None else max(remaining, 0.001)
 
 
+async def _abort(context: Context, status: grpc.StatusCode, text: str) -> NoReturn:
+    try:
+        await context.abort(status, text)
+    except grpc.aio.AbortError:
+        raise
+    except Exception as error:
+        # The caller has gone in this moment. The library would log it as an error of the server's.
+        logger.debug("nobody is there for a status", status=status.name, reason=repr(error))
+        raise asyncio.CancelledError from error
+    raise AssertionError("abort returned")
+
+
 async def _end(context: Context) -> NoReturn:
-    await context.abort(grpc.StatusCode.UNAVAILABLE, "the server ends")
+    await _abort(context, grpc.StatusCode.UNAVAILABLE, "the server ends")
 
 
 async def _fail(context: Context, method: str, error: Exception) -> NoReturn:
     if isinstance(error, grpc.aio.AbortError):
         raise error
     if isinstance(error, WigwagError):
-        await context.abort(grpc.StatusCode[grpc_status(error)], str(error))
+        await _abort(context, grpc.StatusCode[grpc_status(error)], str(error))
     logger.error("call failed", method=method, exc_info=error)
-    await context.abort(grpc.StatusCode.INTERNAL, "an internal error; the log has the details")
+    await _abort(context, grpc.StatusCode.INTERNAL, "an internal error; the log has the details")

@@ -138,7 +138,7 @@ class Requests:
         if isinstance(destination, tuple | Question):
             return destination
         if isinstance(destination, Holding) and not destination.takes_more:
-            return 481, "session suspended"
+            return walked[-1].refusal_while_suspended
         return Route(
             source=hop,
             session=session,
@@ -248,18 +248,19 @@ class WholeRequest:
         if found.drained is None and destination.full and _takes_nothing(destination):
             self._hop.wait_for(destination, now)
             return False
-        refusal = found.drained or self._refusal_of(destination)
+        refusal = found.drained or self._refusal_of(found)
         if refusal is None:
             self._send(found, now)
         elif self.head.method != "REPORT":
             self._relay.reply(self._hop, self.head, *refusal)
         return True
 
-    def _refusal_of(self, destination: Destination) -> Refusal | None:
+    def _refusal_of(self, route: Route) -> Refusal | None:
         """A suspended session holds only REPORTs, as long as there is room; a next hop owes so many responses."""
+        destination = route.destination
         if isinstance(destination, Holding):
             holds = self.head.method == "REPORT" and destination.takes_more
-            return None if holds else (481, "session suspended")
+            return None if holds else route.exit_session.refusal_while_suspended
         relayed = getattr(destination, "relayed", None)
         crowded = len(relayed or ()) >= LARGEST_RELAYED
         return (403, "too many requests without a response") if crowded and self.head.method != "REPORT" else None

@@ -94,6 +94,15 @@ class Session:
         return self.state is not SessionState.ENDED
 
     @property
+    def refusal_while_suspended(self) -> tuple[int, str]:
+        """Status and comment of what can't be held (any longer).
+
+        A ua pod's session goes on at another pod, however long that takes, so the sender must not end it: 481 would
+        have him do so (RFC 4975 section 7.3.2), 413 gives up this message only.
+        """
+        return (413, "the receiver is away, try again") if self.fencing_token else (481, "session suspended")
+
+    @property
     def owner(self) -> "Owner":
         """User, realm and client URI: an AUTH of the same three refreshes or resumes the session."""
         return self.username, self.realm, self.client_uri.key

@@ -158,7 +158,7 @@ class SendChunk:
         destination = route.destination
         if isinstance(destination, Holding):
             if not destination.takes_more:
-                self.fail(481, "session suspended")
+                self.fail(*route.exit_session.refusal_while_suspended)
             return destination.takes_more
         room = not destination.full and self._has_credit(destination)
         if not room and not self._hop.closed:

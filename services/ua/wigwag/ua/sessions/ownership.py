@@ -80,6 +80,8 @@ class Ownership:
         self._surety = Surety(lease, self._ask, now=now)
         self._store_is_empty = False
         """Whether what is ours has to be written again."""
+        self._has_predecessor = True
+        """Whether a process of our name may have left sessions behind: nobody sees it dead, because we beat for it."""
         self.stopped = False
         """Whether nothing is claimed any more: this pod is about to end."""
 
@@ -188,17 +190,21 @@ class Ownership:
     async def take_what_is_free(self) -> None:
         """Take sessions until there are no more: a pod may leave thousands behind; StoreError as ``beat``."""
         tried: set[str] = set()
+        is_ready = self._is_ready()
         while wanted := [session_id for session_id in await self._free() if session_id not in tried][:_AT_ONCE]:
             tried.update(wanted)
             await asyncio.gather(*map(self.take_over, wanted), return_exceptions=True)
+        self._has_predecessor = self._has_predecessor and not is_ready
 
     async def _free(self) -> list[str]:
         if self.stopped or not self._is_ready():
             return []
         free = list(await self._store.ownerless_agent_sessions(limit=_PAGE))
-        dead = self._members.dead()
-        if dead and not self._members.stale:
-            free += await self._store.agent_sessions_of(dead)
+        gone = [] if self._members.stale else list(self._members.dead())
+        if self._has_predecessor:
+            gone.append(self._life.pod)
+        if gone:
+            free += await self._store.agent_sessions_of(gone)
         # Pods that begin at the same end would be in each other's way.
         random.shuffle(free)
         return [session_id for session_id in dict.fromkeys(free) if self._life.owned(session_id) is None]
