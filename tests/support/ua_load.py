@@ -73,6 +73,8 @@ class UaLoad:
         self._directory = directory
         self._database, self._kafka = database, kafka
         self._chance = random.Random(SEED)
+        self.taken_over = 0
+        """Sessions that pods had when they were killed or paused."""
         self._recorder = Recorder(directory / "disturbances.recording.jsonl")
         self._recorder.write(Started(number=self._recorder.next_number(), time=time.time()))
 
@@ -131,6 +133,7 @@ class UaLoad:
         for number in range(times):
             pod = self.cluster.pods[number % len(self.cluster.pods)]
             self.go_on(self._chance.uniform(0.3, 1.0) * RATE)
+            self.taken_over += self.owned(pod)
             self.disturb(f"kill {pod.name}", pod.kill)
             pod.start()
             pod.wait_until_ready()
@@ -147,6 +150,7 @@ class UaLoad:
                 time.sleep(0.2)
             pod.go_on()
 
+        self.taken_over += self.owned(pod)
         self.disturb(f"pause {pod.name}", asleep)
         self.wait_until_taken()
 

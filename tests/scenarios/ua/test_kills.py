@@ -45,7 +45,9 @@ def run(agents: Agents, tmp_path_factory: pytest.TempPathFactory) -> Run:
         load.go_on(RATE)
         load.pause(agents.cluster.pods[0])
         load.go_on(RATE)
-        counts = load.finish()
+        counts = {**load.finish(), "taken over": load.taken_over}
+    # What the messages of users are told as unconfirmed is 408.
+    print("\n" + "\n".join(f"{number:8} {name}" for name, number in counts.items()))
     return Run(sorted(directory.glob("*.recording.jsonl")), counts, agents.cluster.errors())
 
 
