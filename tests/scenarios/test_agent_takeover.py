@@ -45,7 +45,9 @@ APPLICATIONS = {"applications": [{"name": "helpdesk", "uris": [HELPDESK]}]}
 
 
 class Party:
-    """An endpoint that notes what it is told, and accepts what comes."""
+    """An endpoint that notes what it is told, and accepts what comes unless it ``hangs``."""
+
+    hangs = False
 
     def __init__(self, identity: Identity, sip: int, relay: RelayWay, tls: ssl.SSLContext, account: Account) -> None:
         self.events: asyncio.Queue[EndpointEvent] = asyncio.Queue()
@@ -70,7 +72,7 @@ class Party:
     def _told(self, event: EndpointEvent) -> None:
         if isinstance(event, CallReceived):
             event.session.accept(MediaWish())
-        if isinstance(event, Received):
+        if isinstance(event, Received) and not self.hangs:
             event.accept()
         self.events.put_nowait(event)
 
@@ -96,6 +98,25 @@ async def delivered(sender: Party, session: Any, receiver: Party, text: str) -> 
     assert (await receiver.heard(Received)).body == text.encode()
     settled = await sender.heard(Settled, lambda event: event.message_id == text)
     assert settled.settlement is Settlement.DELIVERED
+
+
+async def under_way(sender: Party, session: Any, receiver: Party) -> list[str]:
+    """Send some messages that the receiver gets and does not answer; returns their texts."""
+    texts = [f"under-way-{number}" for number in range(5)]
+    for text in texts:
+        session.send(message(text))
+    for text in texts:
+        assert (await receiver.heard(Received)).body == text.encode()
+    return texts
+
+
+async def all_arrive(sender: Party, receiver: Party, texts: list[str]) -> None:
+    """What was under way when the owner was lost comes to the next one, once and in order, and no failure is told."""
+    for text in texts:
+        assert (await receiver.heard(Received)).message_id == text
+    for text in texts:
+        settled = await sender.heard(Settled)
+        assert (settled.message_id, settled.settlement) == (text, Settlement.DELIVERED)
 
 
 def port_of(uri: str) -> int:
@@ -172,8 +193,11 @@ async def play(stage: Stage, alice: Party, first: Party, second: Party) -> None:
     await delivered(alice, theirs, first, "yes-please")
     # The first pod hangs with its connections up; the second takes the session over.
     state, uris = session.to_state(), {str(each.uri) for each in stage.sessions}
+    first.hangs = True
+    texts = await under_way(alice, theirs, first)
     token = await stage.own("ua-2")
     taken = second.endpoint.restore(state, MediaWish(), token=token)
+    await all_arrive(alice, second, texts)
     await delivered(second, taken, alice, "still-here")
     await delivered(alice, theirs, second, "good")
     # The one that hung is told by the relay, and leaves the session alone.

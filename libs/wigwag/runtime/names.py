@@ -39,6 +39,7 @@ RELAY_COUNTERS = (
     Metric("wigwag.relay.rate_pauses", "{pause}", "Times that reading paused because a rate was exceeded"),
     Metric("wigwag.relay.stalls", "{session}", "Times that a session was cut off because its receiver takes nothing"),
     Metric("wigwag.relay.aborted_messages", "{message}", "Messages flagged # because their sender was lost"),
+    Metric("wigwag.relay.messages_held_again", "{message}", "Chunks that a lost ua pod had not answered, for the next"),
 )
 """Counted by the relay itself, under the name's last part."""
 RELAY_SESSIONS = Metric("wigwag.relay.sessions", "{session}", "Sessions by state", GAUGE, ("state",))

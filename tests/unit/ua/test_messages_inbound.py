@@ -196,6 +196,30 @@ async def test_a_pod_that_takes_over_does_what_was_left_to_do_for_what_came(tmp_
         await delivered(second)
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(b"hello", "text/plain"), (wrapped(), "message/cpim"), (b"x" * 100_000, "text/plain")],
+    ids=["plain", "wrapped", "large"],
+)
+async def test_what_the_lost_owner_had_kept_and_not_answered_is_answered_by_the_next_and_told_once(
+    tmp_path: Path, body: bytes, content_type: str
+) -> None:
+    """The relay sends it again, since it has seen no answer."""
+    async with message_world(tmp_path, pod="pod-1") as first:
+        own = await first.open()
+        first.pipeline.edits.put = lambda edit, done=None: None  # type: ignore[method-assign] # it is killed
+        unseen = first.arrive(own, body, content_type)
+        await until(lambda: unseen.given)
+    async with message_world(tmp_path, pod="pod-2") as second:
+        taken = await second.open(token=2)
+        again = second.arrive(taken, body, content_type)
+        await until(lambda: again.given)
+        await delivered(second)
+        assert again.given == [200]
+        assert len(await second.rows()) == 1
+        assert second.pipeline.inbox.counters == {"received": 0, "repeated": 1, "refused": 0, "failures": 0}
+
+
 async def test_notifications_change_the_state_of_the_message_that_they_are_about(world: MessageWorld) -> None:
     own = await world.open()
     asks = message_pb2.Notifications(positive_delivery=True, display=True)

@@ -119,6 +119,12 @@ SPECIFICATIONS = (
     Spec("RFC 4975", "7.3", "Requests for sessions that exist here only", f"{_TESTS}/test_sessions.py"),
     Spec("RFC 4975", "7.3.1", "Reassembly", f"{_TESTS}/test_byte_range.py"),
     Spec("RFC 4975", "7.3.2", "Receiving REPORTs, failed sessions", f"{_TESTS}/test_reports.py"),
+    Spec(
+        "RFC 4975",
+        "7.3.2",
+        "Deviation: where a relay is on the path a 408 fails its message only (decision 0004)",
+        f"{_TESTS}/test_reports.py",
+    ),
     Spec("RFC 4975", "9", "Grammar", f"{_TESTS}/test_framing.py"),
     Spec("RFC 4975", "10", "Status codes", f"{_TESTS}/test_reports.py"),
     Spec("RFC 4976", "5.1", "AUTH as a client", "tests/unit/protocols/msrp/test_authentication.py"),

@@ -48,7 +48,8 @@ class Session:
     ``Connection.accept_message`` or ``refuse_message``; chunks before it are answered as they come."""
     resumable: bool = False
     """Whether a 408 that a relay tells of fails its message only, in spite of section 7.3.2: the path holds as long as
-    the relay keeps the peer's URI for him, and a SEND to one that is gone is answered 481."""
+    the relay keeps the peer's URI for him, and a SEND to one that is gone is answered 481. A deviation: see
+    ``docs/decisions/0004-resume.md``."""
     state: SessionState = SessionState.OPEN
     binding: object | None = field(default=None, repr=False)
     """The connection that the session is bound to; set by ``SessionTable``."""

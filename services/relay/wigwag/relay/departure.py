@@ -4,7 +4,7 @@ Theory of operation. The newest AUTH wins, and a client may AUTH over its new co
 What was written to the old one can't be sent again, since nobody knows whether it has arrived: its outcome is the
 client's answer, there, or REPORT 408. So the old connection stays until everything is answered, at most
 ``ANSWERS_AWAITED``; requests that still come over it are dropped, as they were if it was closed: what the client sends
-now, elsewhere, must not be overtaken.
+now, elsewhere, must not be overtaken. A ua pod is sent it again (``Unanswered``), so its old connection ends at once.
 """
 
 from collections.abc import Iterable
@@ -55,7 +55,7 @@ def depart(hop: "Hop", now: float) -> None:
     if waiting:
         # Not at once: what they send must not come before the answer to the AUTH.
         hop.relay.runtime.spawn(_let_go_on(hop.relay, waiting))
-    if not hop.transactions or hop.bound:
+    if not hop.transactions or hop.bound or hop.unanswered is not None:
         hop.close(REASON)
         return
     hop.departure = Departure(hop, now)

@@ -135,9 +135,13 @@ class Holding(Destination):
     """Keeps what is sent to a suspended session, up to 64 KiB, until it is resumed or given up.
 
     Always ``full``, so that the fast path leaves its chunks to those who ask ``takes_more``.
+
+    Attributes:
+        given_up: Nothing more is held.
+        returned: Bytes that had been sent already and are to be sent again; they take no room from the others.
     """
 
-    __slots__ = ("given_up",)
+    __slots__ = ("given_up", "returned")
 
     LARGEST = 65_536
     holds = True
@@ -146,6 +150,7 @@ class Holding(Destination):
         super().__init__()
         self.full = True
         self.given_up = False
+        self.returned = 0
 
     @property
     def takes_reports(self) -> bool:
@@ -160,7 +165,25 @@ class Holding(Destination):
     @property
     def takes_more(self) -> bool:
         """Whether a further chunk is held rather than refused."""
-        return not self.given_up and self.queued < self.LARGEST
+        return not self.given_up and self.queued - self.returned < self.LARGEST
+
+    def put(self, frame: bytes, transaction: "Transaction | None") -> None:
+        """Keep a SEND, behind what is there, with its transaction if it has one."""
+        self.outgoing.append(frame)
+        self.queued += len(frame)
+        if transaction is not None:
+            self.transactions[frame[5:21]] = (*transaction[:6], self.queued)
+
+    def put_first(self, back: "Holding") -> None:
+        """Take all that another holds, before everything else."""
+        shift = back.queued
+        self.outgoing[:0] = back.outgoing
+        for transaction_id, transaction in self.transactions.items():
+            back.transactions[transaction_id] = (*transaction[:6], transaction[6] + shift)
+        self.transactions = back.transactions
+        self.queued += shift
+        self.returned += back.returned
+        back.outgoing, back.transactions, back.queued, back.returned = [], {}, 0, 0
 
     def hand_over(self, destination: Destination) -> None:
         """Append all that was held, in order, to where the client is reached now."""
@@ -169,11 +192,11 @@ class Holding(Destination):
         destination.queued += self.queued
         for transaction_id, transaction in self.transactions.items():
             destination.transactions[transaction_id] = (*transaction[:6], transaction[6] + shift)
-        self.outgoing, self.transactions, self.queued = [], {}, 0
+        self.outgoing, self.transactions, self.queued, self.returned = [], {}, 0, 0
 
     def give_up(self) -> "list[Transaction]":
         """Drop what was held; returns the transactions whose senders have to be told."""
         self.given_up = True
         dropped = list(self.transactions.values())
-        self.outgoing, self.transactions, self.queued = [], {}, 0
+        self.outgoing, self.transactions, self.queued, self.returned = [], {}, 0, 0
         return dropped

@@ -22,9 +22,10 @@ from wigwag.protocols.msrp import (
 )
 
 from .datapath import Stop, forward
-from .destination import FLUSH_EARLY, LARGEST_OPEN, Destination
+from .destination import FLUSH_EARLY, LARGEST_OPEN, Destination, Holding
 from .limits import Progress, Rates
 from .transactions import Relayed
+from .unanswered import Unanswered
 
 if TYPE_CHECKING:
     from wigwag.transport.channel import Channel
@@ -104,6 +105,7 @@ class Hop(Destination):
         "sessions",
         "successful",
         "trace_next",
+        "unanswered",
         "unfinished_since",
     )
 
@@ -127,6 +129,7 @@ class Hop(Destination):
         self.relayed: dict[bytes, Relayed] | None = None
         self.auth: AuthState | None = None
         self.departure: Departure | None = None
+        self.unanswered: Unanswered | None = None
         self.successful = False
         self.opened_at = self.last_activity = 0.0
         self.unfinished_since = 0.0
@@ -219,6 +222,8 @@ class Hop(Destination):
         if unfinished != bool(self.unfinished_since):
             self.unfinished_since = now if unfinished else 0.0
             self.relay.watch(self, unfinished)
+        if self.unanswered is not None:
+            self.unanswered.release(self.transactions)
         if self.full:
             if self.crowded:
                 self.make_room(now)
@@ -351,9 +356,27 @@ class Hop(Destination):
         if not self.closed and frames:
             if self.relay.tracers:
                 self.relay.trace_sent(self, frames)
+            if self.unanswered is not None:
+                self.unanswered.keep(frames, self.transactions)
             self.channel.send(frames)
         if len(self.transactions) > LARGEST_OPEN and not self.crowded:
             self.crowded = self.full = True
+
+    def expect_successor(self) -> None:
+        """Keep what is sent here until it is answered: a ua pod's session may go on over another connection."""
+        if self.unanswered is None:
+            self.unanswered = Unanswered(self.relay.room)
+
+    def take_back(self, session: "Session") -> Holding | None:
+        """Take out what a session's client was sent here and has not answered; None: nothing of it is sent again."""
+        if self.unanswered is None:
+            return None
+        if self.closed:
+            frames, self.outgoing = self.outgoing, []
+            self.unanswered.keep(frames, self.transactions)
+        else:
+            self.flush()
+        return self.unanswered.take_back(self.transactions, session)
 
     def refuse_incoming(self, status: int, comment: str) -> None:
         """Answer the request that is being received, before its connection is closed."""

@@ -79,6 +79,8 @@ class Lifecycle:
         else:
             session, held = await self._grant_in(cluster, wanted)
         hop.successful = True
+        if wanted.fencing_token:
+            hop.expect_successor()
         path = [text.decode() for text in reversed(head.raw_from_path.split()[:-1])]
         return Grant(" ".join([*path, session.uri_text.decode()]), session, held)
 
@@ -230,7 +232,7 @@ class Lifecycle:
 
     def _move(self, session: Session, hop: Hop) -> Holding | None:
         """Newest AUTH wins: the session is reached over this connection from now on."""
-        former = session.destination
+        former, back = session.destination, self.take_back(session)
         session.destination, session.leaving = hop, None
         session.state = SessionState.ACTIVE
         hop.sessions.append(session)
@@ -238,9 +240,29 @@ class Lifecycle:
         self._relay.counters["sessions_resumed"] += 1
         if isinstance(former, Holding):
             self._relay.deadlines.resumed(session)
+            former.put_first(back)
             return former
         self.leave(session, former)
-        return None
+        return back if back.outgoing else None
+
+    def take_back(self, session: Session) -> Holding:
+        """Take out what the client has been sent and has not answered, if that is sent again: a ua pod's is."""
+        back = Holding()
+        for hop in (session.leaving, session.destination):
+            found = hop.take_back(session) if isinstance(hop, Hop) else None
+            if found is not None:
+                found.put_first(back)
+                back = found
+        return back
+
+    def hold_again(self, session: Session, back: Holding | None) -> None:
+        """Keep what is to be sent again for the session's next connection, before what came later; or send it."""
+        if back is None or not back.outgoing:
+            return
+        if session.open and isinstance(session.destination, Holding):
+            session.destination.put_first(back)
+        else:
+            self.hand_over(back, session)
 
     def leave(self, session: Session, former: Destination) -> None:
         """Take a session off the connection that it had, which ends, if it has no other, once all is answered."""

@@ -48,6 +48,15 @@ class Reports:
         )
         relay.counters["reports_sent"] += 1
 
+    def lost(self, transaction: Transaction, comment: str) -> None:
+        """The receiver's connection is lost: report 408, unless another pod sends the SEND again."""
+        owner = transaction[0].route if isinstance(transaction[0], Traced) else transaction[0]
+        if isinstance(owner, Arrivals) and owner.sent_again:
+            concluded(transaction, 408, comment)
+            owner.lost_one()
+        else:
+            self.timed_out(transaction, comment)
+
     def timed_out(self, transaction: Transaction, comment: str = "no response from the next hop") -> None:
         """Report 408 where silence is a failure, that is with Failure-Report: yes."""
         if transaction[5]:

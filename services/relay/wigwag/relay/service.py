@@ -30,6 +30,7 @@ from .selection import Found, SessionFilter
 from .sessions import Session, SessionTable
 from .tokens import UriTokens
 from .transactions import Relayed
+from .unanswered import Room
 from .views import COUNTERS, ConnectionView, ListenerAddress, SessionChange, SessionObserver, SessionView
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Relay:
         self.hops: dict[int, Hop] = {}
         self.transaction_ids: list[bytes] = []
         self.to_flush: list[Flushed] = []
+        self.room = Room()
         self.tracers: list[Tracer] = []
         self.tracing = Tracing()
         self.observers: list[SessionObserver] = []
@@ -167,13 +169,17 @@ class Relay:
         self.hops.pop(hop.channel.id, None)
         self.counters["connections_closed"] += 1
         self.deadlines.watch(hop, False)
+        taken = [(session, hop.take_back(session)) for session in hop.sessions]
         for transaction in list(hop.transactions.values()):
-            self.reports.timed_out(transaction, "the next hop is gone")
+            self.reports.lost(transaction, "the next hop is gone")
         hop.transactions.clear()
-        for session in list(hop.sessions):
+        for session, back in taken:
             if session.destination is hop:
                 self.suspend(session, now)
+            self.lifecycle.hold_again(session, back)
         hop.sessions.clear()
+        if hop.unanswered is not None:
+            hop.unanswered.clear()
         hop.forget_routes()
         for route in list(hop.routes):
             route.close()
@@ -379,7 +385,7 @@ class Relay:
 
     def totals(self) -> dict[str, int]:
         """Return the counters, what live routes have forwarded included."""
-        totals = dict(self.counters)
+        totals = self.counters | {"messages_held_again": self.room.taken_back}
         for hop in list(self.hops.values()):
             for route in hop.routes_from.values():
                 if route.open:

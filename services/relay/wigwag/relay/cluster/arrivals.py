@@ -66,6 +66,11 @@ class Arrivals:
         """The session (toward its client), or the peer's connection: with that the stream ends."""
         return self.session if self.opened.toward is frames.Toward.CLIENT else self.hop
 
+    @property
+    def sent_again(self) -> bool:
+        """Whether the sender sends once more what a lost connection has not answered: it leads to a ua pod."""
+        return self.opened.toward is frames.Toward.CLIENT and bool(self.session.fencing_token)
+
     # From the sender
 
     def arrived(self, data: Data, now: float) -> None:
@@ -132,6 +137,10 @@ class Arrivals:
     def failed(self, transaction_id: bytes, status: int, comment: str, *, refused: bool) -> None:
         """It was refused, or not answered in time."""
         self.link.send(frames.failed(self.opened.stream, transaction_id, status, comment, refused=refused))
+        self._ended_one()
+
+    def lost_one(self) -> None:
+        """Its connection is lost; that the sender is to send it again, the end of the stream tells."""
         self._ended_one()
 
     def _ended_one(self) -> None:

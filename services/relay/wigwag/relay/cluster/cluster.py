@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wigwag.errors import WigwagError
 from wigwag.protocols.digest import SigningKeys
 from wigwag.protocols.msrp import MsrpUri
+from wigwag.relay.destination import Holding
 from wigwag.relay.sessions import Session, SessionState
 from wigwag.relay.views import SessionChange
 from wigwag.runtime.members import LEASE, Members
@@ -149,10 +150,13 @@ class Cluster:
 
     def surrender(self, session: Session, epoch: int, pod: str) -> None:
         """The client of a session of this pod has AUTHed elsewhere."""
-        hop = session.destination
+        hop, back = session.destination, self._relay.lifecycle.take_back(session)
         self._relay.sessions.remove(session)
         self._relay.counters["sessions_moved_away"] += 1
         self._relay.close_routes_to(session)
+        if not isinstance(session.destination, Holding):
+            session.destination = Holding()
+        session.destination.put_first(back)
         self.elsewhere.surrender(session, epoch, pod)
         self._relay.changed(session, SessionChange.MOVED)
         self._close_arrivals(session, Ending.MOVED, epoch, pod)

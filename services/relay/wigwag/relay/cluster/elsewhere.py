@@ -168,13 +168,11 @@ class Elsewhere:
             self._drop(copy, "the session has ended")
 
     def surrender(self, session: Session, epoch: int, pod: str) -> None:
-        """Take over a session that was this pod's: its client has AUTHed at ``pod``; it has been taken off its hop."""
+        """Take over a session that was this pod's: its client has AUTHed at ``pod``; it holds what is for him."""
         now = self._relay.now()
         self._is_at(session, pod, epoch)
         session_id = str(session.uri.session_id)
         copy = self._copies[session_id] = self._returning.pop(session_id, Copy(session, now))
-        if not isinstance(session.destination, Holding):
-            session.destination = Holding()
         self._hold(copy, now)
         self._lead(copy, now)
 
@@ -218,6 +216,8 @@ class Elsewhere:
         target = Target(Toward.CLIENT, str(session.uri.session_id), session.epoch)
         former = session.destination
         remote = self._links.open(session.pod, target, self._ended)
+        if session.fencing_token:
+            remote.expect_successor()
         session.destination = remote
         session.state = SessionState.ACTIVE
         if isinstance(former, Holding):

@@ -4,7 +4,8 @@ Theory of operation. Frames that leave are *retained* until the holder says that
 ``CREDIT`` bytes of them; beyond that the stream is full and its sources wait. So when the stream ends it is known which
 frames certainly were not passed on: these go on elsewhere, in order. Transactions stay here, with the pod that
 answered the sender, until the holder tells their outcome, be it after the stream's end; whatever ends without one is
-reported 408.
+reported 408. What leads to a ua pod is kept until it is answered, and goes on elsewhere too (``Unanswered``): of such a
+stream nothing is told after its end.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wigwag.protocols.msrp import FrameParser, HeadReceived, ResponseHead
 from wigwag.relay.destination import FLUSH_EARLY, LARGEST_OPEN, Destination, Holding
 from wigwag.relay.traced import Traced
+from wigwag.relay.unanswered import Unanswered
 
 from .frames import (
     RELAYED,
@@ -34,7 +36,7 @@ from .frames import (
 
 if TYPE_CHECKING:
     from wigwag.relay.service import Relay
-    from wigwag.relay.transactions import Relayed, Transaction
+    from wigwag.relay.transactions import Relayed
 
     from .link import PodLink
 
@@ -82,6 +84,7 @@ class Remote(Destination):
         "stood",
         "stream",
         "target",
+        "unanswered",
     )
 
     def __init__(
@@ -106,8 +109,13 @@ class Remote(Destination):
         self._ended = ended
         self._stopping = self._retiring = False
         self._decided: asyncio.Event | None = None
+        self.unanswered: Unanswered | None = None
         self.full = not link.up
         link.send(open_stream(stream, target.toward, target.number, target.session_id, target.peer))
+
+    def expect_successor(self) -> None:
+        """Keep what is sent until it is answered: the receiver is a ua pod, whose session may go on elsewhere."""
+        self.unanswered = Unanswered(self._relay.room)
 
     # Sending
 
@@ -181,8 +189,11 @@ class Remote(Destination):
 
     def _drop_taken(self, count: int) -> None:
         while self.count < count and self.retained:
-            self.in_flight -= len(self.retained.popleft())
+            frame = self.retained.popleft()
+            self.in_flight -= len(frame)
             self.count += 1
+            if self.unanswered is not None:
+                self.unanswered.keep((frame,), self.transactions)
 
     def answered(self, frame: Answered, now: float) -> None:
         """These have come to an end of which nobody needs to be told."""
@@ -205,6 +216,8 @@ class Remote(Destination):
 
     def _let_go_on(self, now: float) -> None:
         """Outcomes make room, and let those go on who wait for answers to their sub-chunks."""
+        if self.unanswered is not None:
+            self.unanswered.release(self.transactions)
         if self.closed and not self.transactions:
             self.link.forget(self)
         if self.full:
@@ -256,9 +269,9 @@ class Remote(Destination):
         if closed is not None:
             self._drop_taken(closed.frames)
         elif self.link.was_up:
-            self.retained.clear()
+            self._drop_taken(self.count + len(self.retained))  # Perhaps.
         left = self._left()
-        if closed is None or not self.transactions:
+        if closed is None or not self.transactions or self.unanswered is not None:
             self._give_up(reason)
         self._ended(self, left, closed)
 
@@ -270,14 +283,14 @@ class Remote(Destination):
         self.link.forget(self)
 
     def _left(self) -> Holding:
-        """Return what was certainly not passed on, with its transactions."""
+        """Return what was certainly not passed on, with its transactions, behind what is sent again."""
         left = Holding()
-        for frame in [*self.retained, *self.outgoing]:
-            left.outgoing.append(frame)
-            left.queued += len(frame)
-            transaction: Transaction | None = self.transactions.pop(frame[5:21], None)
-            if transaction is not None:
-                left.transactions[frame[5:21]] = (*transaction[:6], left.queued)
+        waiting = {frame[5:21]: self.transactions.pop(frame[5:21], None) for frame in (*self.retained, *self.outgoing)}
+        if self.unanswered is not None:
+            left = self.unanswered.take_back(self.transactions)
+            self.unanswered.clear()
+        for frame in (*self.retained, *self.outgoing):
+            left.put(frame, waiting[frame[5:21]])
         self.retained.clear()
         self.outgoing = []
         self.in_flight = 0

@@ -145,7 +145,7 @@ class Inbox:
 
     async def _keep(self, arrived: Sequence[Arrived]) -> None:
         await self._sessions.confirm()
-        # What came to a pod that slept has been told its sender as failed, and others have overtaken it since.
+        # What came to a pod that slept was sent again to the next owner, or told its sender as failed.
         arrived = [each for each in arrived if not each.own.lost]
         failed: list[Arrived] = []
         problem: WigwagError | None = None
