@@ -1,6 +1,7 @@
 """A user agent of many pods as processes: an edge with its relay, ua pods behind it, one store, bus and database."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,11 @@ class UaPod(Pod):
         """Its gRPC."""
         return f"{HOST}:{self.rpc_port}"
 
+    @property
+    def api(self) -> str:
+        """URL of its REST interface, once it runs."""
+        return str(json.loads((self.directory / "data" / "admin.json").read_text())["api"])
+
 
 class UaCluster:
     """See the module's text.
@@ -41,24 +47,39 @@ class UaCluster:
         redis_url: The store.
         kafka: Bootstrap servers of the bus.
         database: Where messages are.
+        application: More settings of the application.
+        api: More settings of its interface.
     """
 
     def __init__(
-        self, directory: Path, pods: int, users: Sequence[str], *, redis_url: str, kafka: str, database: str
+        self,
+        directory: Path,
+        pods: int,
+        users: Sequence[str],
+        *,
+        redis_url: str,
+        kafka: str,
+        database: str,
+        application: Mapping[str, Any] | None = None,
+        api: Mapping[str, Any] | None = None,
     ) -> None:
         self.directory = directory
         self.authority = Authority.create(directory)
         self.msrp_port, self.sip_port = quiet_port(), quiet_port()
         self._peer_ports = quiet_port(), quiet_port()
         agent = self.authority.issue(AGENTS, file="agent")
-        application = {"name": APPLICATION, "uris": [HELPDESK], "answer": "automatic", "outcome_timeout": 15.0}
+        known = {
+            "name": APPLICATION, "uris": [HELPDESK], "answer": "automatic", "outcome_timeout": 15.0,
+            **(application or {}),
+        }  # fmt: skip
         shared: dict[str, Any] = {
             # Where more runs than there are processors a pod may get its turn late: that is no outage.
             "redis": {"url": redis_url, "timeout": 10.0},
             "kafka": {"bootstrap_servers": kafka},
             "database": {"url": database},
         }
-        ua: dict[str, Any] = {"applications": [application], "ownership": {"lease": LEASE}, "api": {"port": 0}}
+        interface = {"port": 0, **(api or {})}
+        ua: dict[str, Any] = {"applications": [known], "ownership": {"lease": LEASE}, "api": interface}
         self.edge = Pod("edge", directory / "edge", {**shared, **self._edge(users), "ua": ua})
         sip, msrp = self._peer_ports
         edge = {
