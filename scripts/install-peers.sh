@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the programs that interoperability tests and benchmarks talk to. Debian only; needs root.
 set -eu
-packages="kamailio kamailio-tls-modules kamailio-websocket-modules kamailio-extra-modules tshark gcc libc6-dev libssl-dev postgresql mariadb-server redis-server sip-tester sipsak linphone-cli"
+packages="kamailio kamailio-tls-modules kamailio-websocket-modules kamailio-extra-modules tshark gcc libc6-dev libssl-dev postgresql mariadb-server redis-server sip-tester sipsak linphone-cli chromium"
 command -v java >/dev/null || packages="$packages default-jre-headless"
 command -v mvn >/dev/null || packages="$packages maven"
 command -v node >/dev/null || packages="$packages nodejs"

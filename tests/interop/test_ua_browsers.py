@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.edge_under_test import DOMAIN
-from tests.support.node_client import CLIENTS, NodeClient, registered
+from tests.support.node_client import CLIENTS, NodeClient, PeerClient, registered
 from tests.support.peers import require_node_peers
 from tests.support.ua_node import UserAgentNode, application, user_agent_node
 from wigwag.api.ua.v1 import message_pb2, session_pb2
@@ -30,28 +30,31 @@ async def node(tmp_path: Path) -> AsyncIterator[UserAgentNode]:
 async def chatting(kind: str, node: UserAgentNode) -> AsyncIterator[NodeClient]:
     """A client that has registered, and AUTHed at the relay over secure WebSocket."""
     async with registered(kind, node.edge, "alice", transport="wss", sdp=SDP) as client:
-        uri = f"msrps://localhost:{node.relay['wss']};ws"
-        client.do(
-            "msrp_open", url=f"wss://localhost:{node.relay['wss']}/", relay=uri, user="alice",
-            password=node.edge.users["alice"],
-        )  # fmt: skip
-        await client.event("msrp_opened")
+        await enter_relay(client, node)
         yield client
+
+
+async def enter_relay(client: PeerClient, node: UserAgentNode) -> None:
+    """Let a client AUTH at the relay."""
+    uri = f"msrps://localhost:{node.relay['wss']};ws"
+    password = node.edge.users["alice"]
+    client.do("msrp_open", url=f"wss://localhost:{node.relay['wss']}/", relay=uri, user="alice", password=password)
+    await client.event("msrp_opened")
 
 
 def path_in(sdp: str) -> str:
     return next(line for line in sdp.splitlines() if line.startswith("a=path:")).removeprefix("a=path:").strip()
 
 
-async def both_ways(client: NodeClient, node: UserAgentNode, session_id: str, path: str) -> None:
+async def both_ways(client: PeerClient, node: UserAgentNode, session_id: str, path: str, *, name: str = "echo") -> None:
     """Talk: the page hears the application, which is told so, and the other way."""
-    message_id = await node.send("echo", session_id, "hello, page")
+    message_id = await node.send(name, session_id, "hello, page")
     while (await client.event("msrp_message"))["text"] != "hello, page":
         continue
-    assert (await node.outcome("echo", message_id)).state == message_pb2.DELIVERY_STATE_DELIVERED
+    assert (await node.outcome(name, message_id)).state == message_pb2.DELIVERY_STATE_DELIVERED
     client.do("msrp_send", path=path, text="hello, application")
     assert (await client.event("msrp_sent"))["status"] == 200
-    (received,) = await node.received("echo", session_id)
+    (received,) = await node.received(name, session_id)
     assert received.body == b"hello, application"
 
 

@@ -30,12 +30,14 @@ class UserAgentNode:
         edge: Its SIP edge.
         relay: Port of the relay's listeners by kind.
         ca_file: Authority of its certificates.
+        certificate: That of its listeners.
     """
 
     node: Node
     edge: SipEdge
     relay: Mapping[str, int]
     ca_file: str
+    certificate: str
 
     @property
     def module(self) -> Any:
@@ -142,41 +144,42 @@ async def wait_for(look: Callable[[], Awaitable[bool]], what: str) -> None:
 
 @asynccontextmanager
 async def user_agent_node(
-    directory: Path, applications: Sequence[Mapping[str, Any]], **ua: Any
+    directory: Path, applications: Sequence[Mapping[str, Any]], *, origins: Sequence[str] = (), **ua: Any
 ) -> AsyncIterator[UserAgentNode]:
     """Run a node with relay and user agent on free loopback ports until the block ends.
 
     Args:
         directory: For its data.
         applications: Settings of the applications.
+        origins: Of pages that may come to the WebSocket listeners; empty: of any.
         **ua: More settings of the user agent.
     """
     authority = Authority.create(directory)
     pair = list(authority.issue("localhost", DOMAIN, NAME, addresses=(HOST,)))
     ports = {transport: free_sip_port() for transport in TRANSPORTS}
-    layer = _settings(directory, ports, pair)
+    layer = _settings(directory, ports, pair, origins)
     layer["ua"] = {"applications": [dict(one) for one in applications], "api": {"port": 0}, **ua}
     node = Node(Settings.model_validate(layer), ["relay", "ua"])
     async with node:
         relay: Any = node.modules["relay"]
         listeners = {name: listener.port for name, listener in relay.relay.listeners.items()}
         edge = SipEdge(name="wigwag", host=HOST, ports=ports, ca_file=authority.ca_file, log=directory / "log")
-        made = UserAgentNode(node, edge, listeners, authority.ca_file)
+        made = UserAgentNode(node, edge, listeners, authority.ca_file, pair[0])
         await until(lambda: made.module.ready()[0], PATIENCE)
         yield made
         await node.drain()
 
 
-def _settings(directory: Path, ports: Mapping[str, int], pair: list[str]) -> dict[str, Any]:
+def _settings(directory: Path, ports: Mapping[str, int], pair: list[str], origins: Sequence[str]) -> dict[str, Any]:
     return {
         "node": {"data_dir": str(directory / "data")},
         "admin": {"port": 0},
         "relay": {
             "domains": [DOMAIN, RESOLVABLE],
-            "listeners": [_listener(kind, 0, pair) for kind in ("tls", "tcp", "ws", "wss")],
+            "listeners": [_listener(kind, 0, pair, origins) for kind in ("tls", "tcp", "ws", "wss")],
             "digest_algorithms": ["MD5"],
             "sip": {
-                "listeners": [_listener(kind, port, pair) for kind, port in ports.items()],
+                "listeners": [_listener(kind, port, pair, origins) for kind, port in ports.items()],
                 "domains": [DOMAIN],
             },
         },
@@ -188,10 +191,12 @@ def _settings(directory: Path, ports: Mapping[str, int], pair: list[str]) -> dic
     }
 
 
-def _listener(kind: str, port: int, pair: list[str]) -> dict[str, Any]:
+def _listener(kind: str, port: int, pair: list[str], origins: Sequence[str]) -> dict[str, Any]:
     listener: dict[str, Any] = {"name": kind, "kind": kind, "host": HOST, "port": port, "advertised_host": "localhost"}
     if kind in ("tls", "wss"):
         listener["certificates"] = [pair]
+    if kind in ("ws", "wss"):
+        listener["origins"] = list(origins)
     if kind in ("tcp", "ws") and port == 0:
         listener["plain_auth"] = True
     return listener

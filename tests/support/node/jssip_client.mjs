@@ -1,7 +1,7 @@
 // JsSIP as a peer. Its sessions need an RTCPeerConnection; this one has no media and offers and answers the test's SDP.
 
 import { Endpoint } from "./msrp.mjs";
-import { load, say, sayFailure, serve, settings } from "./lines.mjs";
+import { load, md5, say, sayFailure, serve, settings } from "./lines.mjs";
 
 class PeerConnection {
   iceGatheringState = "complete";
@@ -113,7 +113,7 @@ await serve(
     cancel: () => session.terminate(),
     disconnect: () => agent.stop(),
     msrp_open: async (how) => {
-      endpoint = new Endpoint(how);
+      endpoint = new Endpoint(how, { md5, say });
       settings.sdp = settings.sdp.replaceAll("{path}", await endpoint.open());
       say("msrp_opened");
     },

@@ -1,5 +1,6 @@
 // Lines of JSON on standard input and output: how a test drives a SIP client of browsers.
 
+import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
@@ -33,6 +34,9 @@ export async function load(name) {
 
 /** What the test said on the command line: url, uri, user, password, sdp, expires. */
 export const settings = JSON.parse(process.argv[2]);
+
+/** Return a text's MD5 in hexadecimal. */
+export const md5 = (text) => createHash("md5").update(text).digest("hex");
 
 /** Tell the test of an event. */
 export function say(event, fields = {}) {

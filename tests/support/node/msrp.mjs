@@ -1,11 +1,7 @@
-// A small MSRP endpoint over WebSocket (RFC 7977) behind a relay (RFC 4976), for the SIP clients beside it.
+// A small MSRP endpoint over WebSocket (RFC 7977) behind a relay (RFC 4976), in Node and in browsers.
 
-import { createHash, randomBytes } from "node:crypto";
-
-import { say } from "./lines.mjs";
-
-const md5 = (text) => createHash("md5").update(text).digest("hex");
-const token = () => randomBytes(8).toString("hex");
+const token = () => [...crypto.getRandomValues(new Uint8Array(8))].map((one) => one.toString(16).padStart(2, "0")).join("");
+const octets = (text) => new TextEncoder().encode(text);
 
 /** Cut a frame into its first line, headers and body. */
 function parse(text) {
@@ -18,9 +14,10 @@ function parse(text) {
 }
 
 export class Endpoint {
-  constructor({ url, relay, user, password }) {
+  /** `md5` returns a text's MD5 in hexadecimal; `say` tells the test of an event. */
+  constructor({ url, relay, user, password }, { md5, say }) {
     this.own = `msrps://${token()}.invalid:9/${token()};ws`;
-    Object.assign(this, { url, relay, user, password, waiting: new Map(), usePath: "" });
+    Object.assign(this, { url, relay, user, password, md5, say, waiting: new Map(), usePath: "" });
   }
 
   /** Connect and AUTH; returns the path for a=path. */
@@ -31,12 +28,13 @@ export class Endpoint {
       this.socket.onopen = done;
       this.socket.onerror = failed;
     });
-    this.socket.onmessage = ({ data }) => this.take(Buffer.from(data).toString());
+    this.socket.onmessage = ({ data }) => this.take(new TextDecoder().decode(data));
     const refused = await this.request("AUTH", this.relay, []);
     const challenge = Object.fromEntries(
       [...refused.headers["WWW-Authenticate"].matchAll(/(\w+)="?([^",]+)"?/g)].map(([, name, value]) => [name, value]),
     );
     const cnonce = token();
+    const { md5 } = this;
     const ha1 = md5(`${this.user}:${challenge.realm}:${this.password}`);
     const ha2 = md5(`AUTH:${this.relay}`);
     const response = md5(`${ha1}:${challenge.nonce}:00000001:${cnonce}:auth:${ha2}`);
@@ -54,16 +52,16 @@ export class Endpoint {
   request(method, to, headers, body = "") {
     const id = token();
     const lines = [`MSRP ${id} ${method}`, `To-Path: ${to}`, `From-Path: ${this.own}`, ...headers];
-    this.socket.send(Buffer.from(`${lines.join("\r\n")}\r\n${body}-------${id}$\r\n`));
+    this.socket.send(octets(`${lines.join("\r\n")}\r\n${body}-------${id}$\r\n`));
     return new Promise((done) => this.waiting.set(id, done));
   }
 
   /** Send a message over a path as SDP has it. */
   async send(path, text) {
-    const size = Buffer.byteLength(text);
+    const size = octets(text).length;
     const headers = [`Message-ID: ${token()}`, `Byte-Range: 1-${size}/${size}`, "Content-Type: text/plain"];
     const answered = await this.request("SEND", `${this.usePath} ${path}`, headers, `\r\n${text}\r\n`);
-    say("msrp_sent", { status: Number(answered.what) });
+    this.say("msrp_sent", { status: Number(answered.what) });
   }
 
   take(text) {
@@ -73,21 +71,21 @@ export class Endpoint {
       return;
     }
     if (frame.what !== "SEND") {
-      say("msrp_report", { status: frame.headers.Status });
+      this.say("msrp_report", { status: frame.headers.Status });
       return;
     }
     const { "From-Path": from, "To-Path": to, "Message-ID": message, "Success-Report": wanted } = frame.headers;
     const answer = `MSRP ${frame.id} 200 OK\r\nTo-Path: ${from.split(" ")[0]}\r\nFrom-Path: ${to}\r\n-------${frame.id}$\r\n`;
-    this.socket.send(Buffer.from(answer));
+    this.socket.send(octets(answer));
     if (frame.body !== null) {
-      say("msrp_message", { text: frame.body, type: frame.headers["Content-Type"] });
+      this.say("msrp_message", { text: frame.body, type: frame.headers["Content-Type"] });
     }
     if (wanted === "yes") {
       const id = token();
-      const size = Buffer.byteLength(frame.body ?? "");
+      const size = octets(frame.body ?? "").length;
       const lines = [`MSRP ${id} REPORT`, `To-Path: ${from}`, `From-Path: ${this.own}`, `Message-ID: ${message}`];
       lines.push(`Byte-Range: 1-${size}/${size}`, "Status: 000 200 OK");
-      this.socket.send(Buffer.from(`${lines.join("\r\n")}\r\n-------${id}$\r\n`));
+      this.socket.send(octets(`${lines.join("\r\n")}\r\n-------${id}$\r\n`));
     }
   }
 }
