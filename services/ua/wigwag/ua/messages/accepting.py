@@ -1,7 +1,6 @@
 """Messages of applications become durable: only then are they answered."""
 
 import asyncio
-import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -102,16 +101,17 @@ class Outbound:
     ) -> list[Outcome]:
         """Accept messages of one session of this pod, in order (``MessageSide.accept``); of one that is over none."""
         own = self._sessions.owned(record.id)
-        if own is None and record.state != "ended":
-            raise OverloadedError("the session went to another pod; try again")
-        flow = self._delivery.flow(own) if own is not None else None
-        if flow is not None and own is not None:
-            record = own.record
-            if flow.waiting + len(messages) > self._limits.unsent:
-                raise OverloadedError(f"{flow.waiting} messages of the session wait already")
-        large = any(len(message.body) > MAX_BODY for message in messages)
         outcomes: list[Outcome] = [Outcome()] * len(messages)
-        if large or (flow is not None and flow.lock.locked()):
+        if own is None:
+            if record.state != "ended":
+                raise OverloadedError("the session went to another pod; try again")
+            self._checked(record, application, messages, outcomes, None)
+            return outcomes
+        record, flow = own.record, self._delivery.flow(own)
+        if flow.waiting + len(messages) > self._limits.unsent:
+            raise OverloadedError(f"{flow.waiting} messages of the session wait already")
+        large = any(len(message.body) > MAX_BODY for message in messages)
+        if large or flow.lock.locked():
             good = self._checked(record, application, messages, outcomes, None)
             work = self._accept_large(record.id, flow, messages, good, outcomes)
         else:
@@ -125,12 +125,12 @@ class Outbound:
     async def _accept_large(
         self,
         session_id: str,
-        flow: Flow | None,
+        flow: Flow,
         messages: Sequence[ua_pb2.OutboundMessage],
         good: list[_New],
         outcomes: list[Outcome],
     ) -> None:
-        async with flow.lock if flow is not None else contextlib.nullcontext():
+        async with flow.lock:
             good = await self._without_bodies(messages, good, outcomes)
             try:
                 self._submit(flow, good)
@@ -238,16 +238,15 @@ class Outbound:
 
     # The ledger
 
-    def _submit(self, flow: Flow | None, good: list[_New]) -> None:
+    def _submit(self, flow: Flow, good: list[_New]) -> None:
         """Hand messages to the ledger, and take their places in the queue, in one step: the order is that of both."""
-        if flow is not None:
-            self._queue(flow, good)
+        self._queue(flow, good)
         try:
             futures = self._ledger.accept([new.message for new in good])
         except WigwagError as error:
             for new in good:
                 new.span.end(error=str(error))
-                if flow is not None and new.outgoing is not None:
+                if new.outgoing is not None:
                     flow.forget(new.outgoing)
             raise
         for new, future in zip(good, futures, strict=True):
@@ -273,7 +272,7 @@ class Outbound:
             )
             flow.add(new.outgoing)
 
-    async def _await(self, session_id: str, flow: Flow | None, good: list[_New], outcomes: list[Outcome]) -> None:
+    async def _await(self, session_id: str, flow: Flow, good: list[_New], outcomes: list[Outcome]) -> None:
         duplicates: list[_New] = []
         for new in good:
             assert new.future is not None
@@ -290,16 +289,16 @@ class Outbound:
                 continue
             outcomes[new.index] = Outcome(message_id=verdict.id, state=_ACCEPTED)
             self._committed(session_id, flow, new.message.id, new.outgoing)
-        if flow is not None and good:
+        if good:
             self._sessions.active(session_id)
         if duplicates:
             await self._answer_duplicates(flow, duplicates, outcomes)
-        if flow is not None and good:
+        if good:
             await self._make_sure(session_id, flow, [new.index for new in good], outcomes)
 
-    def _committed(self, session_id: str, flow: Flow | None, message_id: str, outgoing: Outgoing | None) -> None:
+    def _committed(self, session_id: str, flow: Flow, message_id: str, outgoing: Outgoing | None) -> None:
         self.counters["accepted"] += 1
-        if flow is None or outgoing is None:
+        if outgoing is None:
             return
         elif flow.over:
             self._delivery.never_sent(flow, outgoing)
@@ -333,9 +332,9 @@ class Outbound:
             self._delivery.give_back(flow, outgoing)
         self._hand_over(session_id, outgoing.id)
 
-    def _not_committed(self, flow: Flow | None, new: _New, error: WigwagError) -> None:
+    def _not_committed(self, flow: Flow, new: _New, error: WigwagError) -> None:
         self.counters["refused"] += 1
-        if flow is None or new.outgoing is None:
+        if new.outgoing is None:
             return
         if isinstance(error, ConflictError):
             flow.forget(new.outgoing)
@@ -364,7 +363,7 @@ class Outbound:
 
     # Duplicates
 
-    async def _answer_duplicates(self, flow: Flow | None, duplicates: list[_New], outcomes: list[Outcome]) -> None:
+    async def _answer_duplicates(self, flow: Flow, duplicates: list[_New], outcomes: list[Outcome]) -> None:
         try:
             rows = await self._ledger.find_many(new.message.id for new in duplicates)
         except WigwagError as error:
@@ -374,7 +373,7 @@ class Outbound:
         for new in duplicates:
             self.counters["duplicates"] += 1
             row = rows.get(new.message.id)
-            if flow is not None and new.outgoing is not None and new.outgoing.stage is Stage.PENDING:
+            if new.outgoing is not None and new.outgoing.stage is Stage.PENDING:
                 flow.forget(new.outgoing)
             if row is None:
                 outcomes[new.index] = Outcome(error=OverloadedError("the message is being purged; try again"))
