@@ -27,7 +27,7 @@ from wigwag.runtime.ua_recording import SessionStarted, read_ua_recording
 SESSIONS = 300 if LONG else 20
 RATE = 150.0 if LONG else 40.0
 """Messages per second, each way."""
-OUTCOME_SECONDS = 60.0
+OUTCOME_SECONDS = 120.0
 SEED = 5
 _BROKEN = 3
 
@@ -88,7 +88,7 @@ class UaLoad:
         self.users.tell(command)
         self.callers.tell(command)
 
-    def set_up(self, seconds: float = 60.0) -> None:
+    def set_up(self, seconds: float = 120.0) -> None:
         """Let the application call every user, and both talk."""
         self.users.wait_until_ready(seconds)
         self.callers.tell("call")
@@ -98,7 +98,7 @@ class UaLoad:
         )
         self.tell("talk")
 
-    def go_on(self, messages: float, seconds: float = 60.0) -> None:
+    def go_on(self, messages: float, seconds: float = 120.0) -> None:
         """Wait until so many more messages were sent each way."""
         wanted = [status.sent + messages for status in self.statuses]
         wait_until(
@@ -115,7 +115,7 @@ class UaLoad:
             # It is busy, or not there yet.
             return 0
 
-    def wait_until_taken(self, seconds: float = 60.0) -> None:
+    def wait_until_taken(self, seconds: float = 120.0) -> None:
         """Wait until every session has an owner that runs."""
         wanted = len(self.users.plan.clients)
         wait_until(
