@@ -409,14 +409,15 @@ async def test_sip_routes_and_members_come_in_order_with_every_column(url: str, 
         url,
         "INSERT INTO wigwag_sip_route (priority, action, status) VALUES (5, 'refuse', 410)",
         "INSERT INTO wigwag_sip_route (name, listener, source_network, methods, scheme, user_pattern, domain, sender, "
-        "action, next_hops, allow_private, strip, prefix, set_domain, comment) VALUES ('out', 'udp', '10.0.0.0/8', "
-        "'INVITE, MESSAGE', 'sip', '00*', '*.example.com', 'authenticated', 'forward', 'sip:a.example sip:b.example', "
-        "true, 2, '+', 'gw.example', 'abroad')",
+        "action, next_hops, allow_private, strip, prefix, set_domain, answer, comment) VALUES ('out', 'udp', "
+        "'10.0.0.0/8', 'INVITE, MESSAGE', 'sip', '00*', '*.example.com', 'authenticated', 'forward', "
+        "'sip:a.example sip:b.example', true, 2, '+', 'gw.example', 'delivery', 'abroad')",
         "INSERT INTO wigwag_sip_pool_member (pool, uri) VALUES ('p', 'sip:a.example')",
     )
     forward, refuse = await sip_routes(database)
     assert (forward.priority, refuse.priority, refuse.status, refuse.reason) == (0, 5, 410, "Forbidden")
     settings = forward.settings()
+    assert (settings["answer"], refuse.answer) == ("delivery", None)
     assert settings["methods"] == ("INVITE", "MESSAGE")
     assert settings["next_hops"] == ("sip:a.example", "sip:b.example")
     assert (settings["user"], settings["allow_private"], settings["trust"], settings["strip"]) == (

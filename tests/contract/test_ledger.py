@@ -8,7 +8,19 @@ import pytest
 
 from tests.support.ledger import LIFETIME, START, ManualClock, new_message
 from wigwag.database import Database
-from wigwag.database.ledger import Change, Claim, Edit, Ledger, Postpone, Refusal, Release, State, Verdict
+from wigwag.database.ledger import (
+    Backlog,
+    Change,
+    Claim,
+    Edit,
+    Ledger,
+    Outcome,
+    Postpone,
+    Refusal,
+    Release,
+    State,
+    Verdict,
+)
 from wigwag.errors import ConflictError, DatabaseError
 
 BOB = "sip:bob@example.com"
@@ -430,11 +442,25 @@ async def test_old_final_messages_go_with_their_blobs(ledger: Ledger, clock: Man
 
 async def test_messages_that_wait_are_counted_by_recipient_and_conversation_up_to_a_bound(ledger: Ledger) -> None:
     for number in range(4):
-        await ledger.accept_one(new_message(f"bob-{number}"))
-    await ledger.accept_one(new_message("carol", recipient="sip:carol@example.com", conversation="with carol"))
+        await ledger.accept_one(new_message(f"bob-{number}", body=b"\x00hi"))
+    await ledger.accept_one(
+        new_message("carol", recipient="sip:carol@example.com", conversation="with carol", body=b"hello")
+    )
     await ledger.apply_one(Change(id="bob-0", version=1, state=State.DELIVERED))
-    assert await ledger.waiting(most=10) == 4
-    assert await ledger.waiting(recipient=BOB, most=10) == 3
-    assert await ledger.waiting(recipient=BOB, most=2) == 2
-    assert await ledger.waiting(conversation="with carol", most=10) == 1
-    assert await ledger.waiting(recipient="nobody\0", most=10) == 0
+    for most, whose, expected in (
+        (10, {}, Backlog(4, 14)),
+        (10, {"recipient": BOB}, Backlog(3, 9)),
+        (2, {"recipient": BOB}, Backlog(2, 6)),
+        (10, {"conversation": "with carol"}, Backlog(1, 5)),
+        (10, {"recipient": "nobody\0"}, Backlog(0, 0)),
+    ):
+        assert await ledger.backlog(**whose, most=most) == expected
+
+
+async def test_outcome_is_told_of_messages_that_have_one(ledger: Ledger) -> None:
+    for number in range(3):
+        await ledger.accept_one(new_message(f"m-{number}"))
+    await ledger.apply_one(Change(id="m-0", version=1, state=State.FAILED, status=486, reason="Busy Here"))
+    await ledger.apply_one(Change(id="m-1", version=1, state=State.DELIVERED))
+    found = await ledger.outcomes(["m-0", "m-1", "m-2", "unknown", "not an id"])
+    assert found == {"m-0": Outcome(State.FAILED, 486, "Busy Here"), "m-1": Outcome(State.DELIVERED, None, "")}

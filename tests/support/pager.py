@@ -1,13 +1,13 @@
 """What tests of pager mode share: an edge with a ledger, a database that can be away, who answers from where."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.support.sip_edge import TRUSTED, EdgeUnderTest, SipClient
 from wigwag.database import Database
-from wigwag.database.ledger import Edit, Ledger, LedgerRow, NewMessage, Verdict
+from wigwag.database.ledger import Backlog, Edit, Ledger, LedgerRow, NewMessage, Outcome, Verdict
 from wigwag.errors import DatabaseError
 from wigwag.protocols.sip import Request
 
@@ -31,9 +31,13 @@ class BreakableLedger(Ledger):
         self._check(self.edits_away)
         return await super().apply_one(edit)
 
-    async def waiting(self, *, recipient: str | None = None, conversation: str | None = None, most: int) -> int:
+    async def backlog(self, *, recipient: str | None = None, conversation: str | None = None, most: int) -> Backlog:
         self._check()
-        return await super().waiting(recipient=recipient, conversation=conversation, most=most)
+        return await super().backlog(recipient=recipient, conversation=conversation, most=most)
+
+    async def outcomes(self, message_ids: Iterable[str]) -> dict[str, Outcome]:
+        self._check()
+        return await super().outcomes(message_ids)
 
     def _check(self, away: bool = False) -> None:
         if self.away or away:

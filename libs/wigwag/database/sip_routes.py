@@ -37,6 +37,7 @@ class SipRouteRow:
     strip: int
     prefix: str
     set_domain: str
+    answer: str | None
 
     def settings(self) -> dict[str, Any]:
         """Return the row as settings have it."""

@@ -196,6 +196,7 @@ wigwag_sip_route = Table(
     Column("strip", Integer, nullable=False, server_default=text("0")),
     Column("prefix", String(64), nullable=False, server_default=""),
     Column("set_domain", String(255), nullable=False, server_default=""),
+    Column("answer", String(16)),
     Column("comment", String(255)),
     sqlite_autoincrement=True,
 )

@@ -15,6 +15,10 @@ from .patterns import Glob
 
 SERVICE: Final = "ua"
 """Name by which rows of the routing table mean the user agent."""
+GATEWAY: Final = "gateway"
+"""Name of the gateway: as a service that takes MESSAGEs, and as an application of the user agent."""
+APPLICATION: Final = "Wigwag-Application"
+"""Header field of an INVITE that the edge leads to an application whoever is called; only the edge writes it."""
 _PODS: Final = "pods"
 _NAMESPACE: Final = UUID("7f0c2a52-6f0e-5d4b-9c57-0a8d1b7b6a11")
 

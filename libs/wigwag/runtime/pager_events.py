@@ -5,7 +5,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from wigwag.api.events.v1.pager_pb2 import PagerHeader, PagerMessage, PagerOutcome, PagerResult
+from wigwag.api.events.v1.pager_pb2 import PagerHeader, PagerMessage, PagerOutcome, PagerReason, PagerResult
 from wigwag.bus import Message
 from wigwag.database.ledger import LedgerEvent, LedgerRow, State
 from wigwag.protocols.sip import SipError, parse_name_address
@@ -21,6 +21,12 @@ IDENTITY: Final = "P-Asserted-Identity"
 """Row header that holds the sender's AOR as we know it."""
 REQUEST_URI: Final = "Request-URI"
 """Row header that holds the Request-URI; no header field has this name."""
+REASON: Final = "Pager-Reason"
+"""Row header that says why it was kept, one of ``REASONS``; likewise."""
+ANSWERED_BY: Final = "Pager-Answered-By"
+"""Row header: until when, in seconds since 1970, the sender's request waits for the outcome; likewise."""
+NOT_SENT: Final = "not sent: "
+"""What the words of an attempt's outcome begin with when provably nobody has got anything of it."""
 ACCEPTED_BY_ANOTHER: Final = 202
 
 _OUTCOMES: Final = {
@@ -30,7 +36,15 @@ _OUTCOMES: Final = {
     State.UNCONFIRMED: PagerOutcome.PAGER_OUTCOME_UNCONFIRMED,
     State.EXPIRED: PagerOutcome.PAGER_OUTCOME_EXPIRED,
 }
+REASONS: Final = {
+    "route": PagerReason.PAGER_REASON_ROUTE,
+    "absent": PagerReason.PAGER_REASON_ABSENT,
+    "session-mode": PagerReason.PAGER_REASON_SESSION_MODE,
+}
+"""Why a MESSAGE is kept, as rows have it."""
 _LONGEST_REASON: Final = 1_000
+_APART: Final = (IDENTITY, REQUEST_URI, REASON, ANSWERED_BY, "Call-ID", "CSeq")
+"""Row headers that have fields of their own."""
 
 
 def attempt_id(message_id: str, attempt: int) -> str:
@@ -66,11 +80,13 @@ def message_of(row: LedgerRow) -> PagerMessage:
         conversation=row.conversation,
         received_at=_moment(row.created),
         expires_at=_moment(row.expires),
+        reason=REASONS.get(fields.get(REASON, ""), PagerReason.PAGER_REASON_UNSPECIFIED),
     )
     message.cseq, message.from_tag = _numbered(fields)
-    apart = (IDENTITY, REQUEST_URI, "Call-ID", "CSeq")
+    if ANSWERED_BY in fields:
+        message.answered_by.CopyFrom(_moment(float(fields[ANSWERED_BY])))
     for name, value in row.headers:
-        if name not in apart:
+        if name not in _APART:
             message.headers.append(PagerHeader(name=name, value=_text(value)))
     return message
 
@@ -87,8 +103,9 @@ def result_of(event: LedgerEvent) -> PagerResult:
         attempt=int(attempt),
         outcome=outcome,
         status=row.status or 0,
-        reason=_text(row.reason[:_LONGEST_REASON]),
+        reason=_text(row.reason.removeprefix(NOT_SENT)[:_LONGEST_REASON]),
         conversation=row.conversation,
+        sent=not (row.reason.startswith(NOT_SENT) or event.state is State.EXPIRED),
     )
 
 

@@ -3,7 +3,7 @@
 from .batches import Limits
 from .edits import Change, Claim, Edit, EndOverdue, Postpone, Release
 from .ledger import OUTCOME_TIMEOUT, Ledger
-from .messages import MAX_BODY, Headers, LedgerEvent, LedgerRow, NewMessage, Refusal, Verdict
+from .messages import MAX_BODY, Backlog, Headers, LedgerEvent, LedgerRow, NewMessage, Outcome, Refusal, Verdict
 from .states import FINAL, TRANSITIONS, State
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "MAX_BODY",
     "OUTCOME_TIMEOUT",
     "TRANSITIONS",
+    "Backlog",
     "Change",
     "Claim",
     "Edit",
@@ -21,6 +22,7 @@ __all__ = [
     "LedgerRow",
     "Limits",
     "NewMessage",
+    "Outcome",
     "Postpone",
     "Refusal",
     "Release",

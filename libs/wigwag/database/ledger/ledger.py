@@ -19,7 +19,18 @@ from wigwag.errors import ConflictError, WigwagError
 from . import reads, upkeep
 from .batches import Batches, Limits
 from .edits import Edit, EndOverdue, check_edit
-from .messages import LedgerEvent, LedgerRow, NewMessage, Refusal, Verdict, check, size_of, storable_id
+from .messages import (
+    Backlog,
+    LedgerEvent,
+    LedgerRow,
+    NewMessage,
+    Outcome,
+    Refusal,
+    Verdict,
+    check,
+    size_of,
+    storable_id,
+)
 from .writes import Writer
 
 OUTCOME_TIMEOUT: Final = 60.0
@@ -156,18 +167,26 @@ class Ledger:
         """
         return await reads.undelivered(self._database, recipient, conversation, self._clock(), after, limit)
 
-    async def waiting(self, *, recipient: str | None = None, conversation: str | None = None, most: int) -> int:
-        """Return how many messages have no outcome, counting no further than ``most``.
+    async def backlog(self, *, recipient: str | None = None, conversation: str | None = None, most: int) -> Backlog:
+        """Return how many messages have no outcome, and how large they are.
 
         Args:
             recipient: Only those that wait for him; None: for anybody.
             conversation: Only those of this conversation; None: of any.
-            most: Where to stop.
+            most: Messages that are looked at.
 
         Raises:
             DatabaseError: As ``find``.
         """
-        return await reads.waiting(self._database, recipient, conversation, most)
+        return await reads.backlog(self._database, recipient, conversation, most)
+
+    async def outcomes(self, message_ids: Iterable[str]) -> dict[str, Outcome]:
+        """Return how those of these messages ended that have, by id; cheaper than ``find_many``.
+
+        Raises:
+            DatabaseError: As ``find``.
+        """
+        return await reads.outcomes(self._database, message_ids)
 
     async def is_to_be_swept(self) -> bool:
         """Tell whether there are events to publish or messages whose time has come.

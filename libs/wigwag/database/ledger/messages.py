@@ -109,6 +109,26 @@ class LedgerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits."""
+
+    messages: int
+    octets: int
+    """Of their bodies; those stored elsewhere are not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a message ended."""
+
+    state: State
+    status: int | None
+    """Protocol status, such as 200 or 486."""
+    reason: str
+    """Its words."""
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerEvent:
     """A message got a state. Equal (id, version) is one event, however often it is published."""
 

@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, func, select
 from wigwag.database.engine import Database
 from wigwag.database.tables import wigwag_ledger
 
-from .messages import LedgerEvent, LedgerRow, headers_from, storable_id
+from .messages import Backlog, LedgerEvent, LedgerRow, Outcome, headers_from, storable_id
 from .states import FINAL, FIRST_VERSION, State, history
 
 MAX_PAGE: Final = 1_000
@@ -63,17 +63,31 @@ async def undelivered(
     )
 
 
-async def waiting(database: Database, recipient: str | None, conversation: str | None, most: int) -> int:
-    """Return how many messages have no outcome, counting no further than ``most``; bodies are not read."""
-    query = select(_COLUMNS.position).where(_COLUMNS.state == State.ACCEPTED.value)
+async def backlog(database: Database, recipient: str | None, conversation: str | None, most: int) -> Backlog:
+    """Return how many messages have no outcome, and how large their bodies are; looks at ``most`` at most."""
+    query = select(func.length(_COLUMNS.body).label("octets")).where(_COLUMNS.state == State.ACCEPTED.value)
     for column, wanted in ((_COLUMNS.recipient, recipient), (_COLUMNS.conversation, conversation)):
         if wanted is not None and not wanted.isprintable():
-            return 0
+            return Backlog(0, 0)
         if wanted is not None:
             query = query.where(column == wanted)
+    found = query.limit(most).subquery()
     async with database.transaction() as connection:
-        found = await connection.execute(select(func.count()).select_from(query.limit(most).subquery()))
-        return int(found.scalar_one())
+        row = (await connection.execute(select(func.count(), func.sum(found.c.octets)).select_from(found))).one()
+        return Backlog(int(row[0]), int(row[1] or 0))
+
+
+async def outcomes(database: Database, message_ids: Iterable[str]) -> dict[str, Outcome]:
+    """Return how those of these messages ended that have, by id; bodies are not read."""
+    ids = [message_id for message_id in dict.fromkeys(message_ids) if storable_id(message_id)]
+    columns = (_COLUMNS.id, _COLUMNS.state, _COLUMNS.status, _COLUMNS.reason)
+    found: dict[str, Outcome] = {}
+    for begin in range(0, len(ids), MAX_PAGE):
+        query = select(*columns).where(_COLUMNS.id.in_(ids[begin : begin + MAX_PAGE]))
+        async with database.transaction() as connection:
+            for row in await connection.execute(query.where(_COLUMNS.state != State.ACCEPTED.value)):
+                found[row.id] = Outcome(State(row.state), row.status, row.reason)
+    return found
 
 
 async def pending(database: Database, limit: int) -> list[LedgerRow]:

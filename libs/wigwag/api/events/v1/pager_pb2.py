@@ -25,23 +25,23 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n wigwag/api/events/v1/pager.proto\x12\x14wigwag.api.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"*\n\x0bPagerHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xaf\x03\n\x0cPagerMessage\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x10\n\x08\x66rom_aor\x18\x02 \x01(\t\x12\x0e\n\x06to_aor\x18\x03 \x01(\t\x12\x0f\n\x07service\x18\x04 \x01(\t\x12\x10\n\x08identity\x18\x05 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x06 \x01(\t\x12\x0c\n\x04\x62ody\x18\x07 \x01(\x0c\x12\x13\n\x0brequest_uri\x18\x08 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\t \x01(\t\x12\x0c\n\x04\x63seq\x18\n \x01(\r\x12\x10\n\x08\x66rom_tag\x18\x0b \x01(\t\x12\x32\n\x07headers\x18\x0c \x03(\x0b\x32!.wigwag.api.events.v1.PagerHeader\x12\x14\n\x0c\x63onversation\x18\r \x01(\t\x12/\n\x0breceived_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x06reason\x18\x10 \x01(\x0e\x32!.wigwag.api.events.v1.PagerReason\"\xb6\x02\n\x0cPagerRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x10\n\x08\x66rom_uri\x18\x03 \x01(\t\x12\x0e\n\x06to_uri\x18\x04 \x01(\t\x12\x10\n\x08identity\x18\x05 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x06 \x01(\t\x12\x0c\n\x04\x62ody\x18\x07 \x01(\x0c\x12\x32\n\x07headers\x18\x08 \x03(\x0b\x32!.wigwag.api.events.v1.PagerHeader\x12\x14\n\x0c\x63onversation\x18\t \x01(\t\x12.\n\nexpires_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63\x61ll_id\x18\x0b \x01(\t\x12\x0c\n\x04\x63seq\x18\x0c \x01(\r\x12\x10\n\x08\x66rom_tag\x18\r \x01(\t\"\x9d\x01\n\x0bPagerResult\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x33\n\x07outcome\x18\x03 \x01(\x0e\x32\".wigwag.api.events.v1.PagerOutcome\x12\x0e\n\x06status\x18\x04 \x01(\r\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x14\n\x0c\x63onversation\x18\x06 \x01(\t*{\n\x0bPagerReason\x12\x1c\n\x18PAGER_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12PAGER_REASON_ROUTE\x10\x01\x12\x17\n\x13PAGER_REASON_ABSENT\x10\x02\x12\x1d\n\x19PAGER_REASON_SESSION_MODE\x10\x03*\xba\x01\n\x0cPagerOutcome\x12\x1d\n\x19PAGER_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAGER_OUTCOME_DELIVERED\x10\x01\x12\x1a\n\x16PAGER_OUTCOME_ACCEPTED\x10\x02\x12\x18\n\x14PAGER_OUTCOME_FAILED\x10\x03\x12\x1d\n\x19PAGER_OUTCOME_UNCONFIRMED\x10\x04\x12\x19\n\x15PAGER_OUTCOME_EXPIRED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n wigwag/api/events/v1/pager.proto\x12\x14wigwag.api.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"*\n\x0bPagerHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xe0\x03\n\x0cPagerMessage\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x10\n\x08\x66rom_aor\x18\x02 \x01(\t\x12\x0e\n\x06to_aor\x18\x03 \x01(\t\x12\x0f\n\x07service\x18\x04 \x01(\t\x12\x10\n\x08identity\x18\x05 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x06 \x01(\t\x12\x0c\n\x04\x62ody\x18\x07 \x01(\x0c\x12\x13\n\x0brequest_uri\x18\x08 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\t \x01(\t\x12\x0c\n\x04\x63seq\x18\n \x01(\r\x12\x10\n\x08\x66rom_tag\x18\x0b \x01(\t\x12\x32\n\x07headers\x18\x0c \x03(\x0b\x32!.wigwag.api.events.v1.PagerHeader\x12\x14\n\x0c\x63onversation\x18\r \x01(\t\x12/\n\x0breceived_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x06reason\x18\x10 \x01(\x0e\x32!.wigwag.api.events.v1.PagerReason\x12/\n\x0b\x61nswered_by\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc8\x02\n\x0cPagerRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x10\n\x08\x66rom_uri\x18\x03 \x01(\t\x12\x0e\n\x06to_uri\x18\x04 \x01(\t\x12\x10\n\x08identity\x18\x05 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x06 \x01(\t\x12\x0c\n\x04\x62ody\x18\x07 \x01(\x0c\x12\x32\n\x07headers\x18\x08 \x03(\x0b\x32!.wigwag.api.events.v1.PagerHeader\x12\x14\n\x0c\x63onversation\x18\t \x01(\t\x12.\n\nexpires_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63\x61ll_id\x18\x0b \x01(\t\x12\x0c\n\x04\x63seq\x18\x0c \x01(\r\x12\x10\n\x08\x66rom_tag\x18\r \x01(\t\x12\x10\n\x08\x62indings\x18\x0e \x03(\t\"\xab\x01\n\x0bPagerResult\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x33\n\x07outcome\x18\x03 \x01(\x0e\x32\".wigwag.api.events.v1.PagerOutcome\x12\x0e\n\x06status\x18\x04 \x01(\r\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x14\n\x0c\x63onversation\x18\x06 \x01(\t\x12\x0c\n\x04sent\x18\x07 \x01(\x08*{\n\x0bPagerReason\x12\x1c\n\x18PAGER_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12PAGER_REASON_ROUTE\x10\x01\x12\x17\n\x13PAGER_REASON_ABSENT\x10\x02\x12\x1d\n\x19PAGER_REASON_SESSION_MODE\x10\x03*\xba\x01\n\x0cPagerOutcome\x12\x1d\n\x19PAGER_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAGER_OUTCOME_DELIVERED\x10\x01\x12\x1a\n\x16PAGER_OUTCOME_ACCEPTED\x10\x02\x12\x18\n\x14PAGER_OUTCOME_FAILED\x10\x03\x12\x1d\n\x19PAGER_OUTCOME_UNCONFIRMED\x10\x04\x12\x19\n\x15PAGER_OUTCOME_EXPIRED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wigwag.api.events.v1.pager_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PAGERREASON']._serialized_start=1042
-  _globals['_PAGERREASON']._serialized_end=1165
-  _globals['_PAGEROUTCOME']._serialized_start=1168
-  _globals['_PAGEROUTCOME']._serialized_end=1354
+  _globals['_PAGERREASON']._serialized_start=1123
+  _globals['_PAGERREASON']._serialized_end=1246
+  _globals['_PAGEROUTCOME']._serialized_start=1249
+  _globals['_PAGEROUTCOME']._serialized_end=1435
   _globals['_PAGERHEADER']._serialized_start=91
   _globals['_PAGERHEADER']._serialized_end=133
   _globals['_PAGERMESSAGE']._serialized_start=136
-  _globals['_PAGERMESSAGE']._serialized_end=567
-  _globals['_PAGERREQUEST']._serialized_start=570
-  _globals['_PAGERREQUEST']._serialized_end=880
-  _globals['_PAGERRESULT']._serialized_start=883
-  _globals['_PAGERRESULT']._serialized_end=1040
+  _globals['_PAGERMESSAGE']._serialized_end=616
+  _globals['_PAGERREQUEST']._serialized_start=619
+  _globals['_PAGERREQUEST']._serialized_end=947
+  _globals['_PAGERRESULT']._serialized_start=950
+  _globals['_PAGERRESULT']._serialized_end=1121
 # @@protoc_insertion_point(module_scope)

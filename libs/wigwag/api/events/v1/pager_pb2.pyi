@@ -45,7 +45,7 @@ class PagerHeader(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class PagerMessage(_message.Message):
-    __slots__ = ("message_id", "from_aor", "to_aor", "service", "identity", "content_type", "body", "request_uri", "call_id", "cseq", "from_tag", "headers", "conversation", "received_at", "expires_at", "reason")
+    __slots__ = ("message_id", "from_aor", "to_aor", "service", "identity", "content_type", "body", "request_uri", "call_id", "cseq", "from_tag", "headers", "conversation", "received_at", "expires_at", "reason", "answered_by")
     MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     FROM_AOR_FIELD_NUMBER: _ClassVar[int]
     TO_AOR_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +62,7 @@ class PagerMessage(_message.Message):
     RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
     message_id: str
     from_aor: str
     to_aor: str
@@ -78,10 +79,11 @@ class PagerMessage(_message.Message):
     received_at: _timestamp_pb2.Timestamp
     expires_at: _timestamp_pb2.Timestamp
     reason: PagerReason
-    def __init__(self, message_id: _Optional[str] = ..., from_aor: _Optional[str] = ..., to_aor: _Optional[str] = ..., service: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., request_uri: _Optional[str] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[_Union[PagerReason, str]] = ...) -> None: ...
+    answered_by: _timestamp_pb2.Timestamp
+    def __init__(self, message_id: _Optional[str] = ..., from_aor: _Optional[str] = ..., to_aor: _Optional[str] = ..., service: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., request_uri: _Optional[str] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[_Union[PagerReason, str]] = ..., answered_by: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class PagerRequest(_message.Message):
-    __slots__ = ("message_id", "attempt", "from_uri", "to_uri", "identity", "content_type", "body", "headers", "conversation", "expires_at", "call_id", "cseq", "from_tag")
+    __slots__ = ("message_id", "attempt", "from_uri", "to_uri", "identity", "content_type", "body", "headers", "conversation", "expires_at", "call_id", "cseq", "from_tag", "bindings")
     MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     FROM_URI_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +97,7 @@ class PagerRequest(_message.Message):
     CALL_ID_FIELD_NUMBER: _ClassVar[int]
     CSEQ_FIELD_NUMBER: _ClassVar[int]
     FROM_TAG_FIELD_NUMBER: _ClassVar[int]
+    BINDINGS_FIELD_NUMBER: _ClassVar[int]
     message_id: str
     attempt: int
     from_uri: str
@@ -108,20 +111,23 @@ class PagerRequest(_message.Message):
     call_id: str
     cseq: int
     from_tag: str
-    def __init__(self, message_id: _Optional[str] = ..., attempt: _Optional[int] = ..., from_uri: _Optional[str] = ..., to_uri: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ...) -> None: ...
+    bindings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, message_id: _Optional[str] = ..., attempt: _Optional[int] = ..., from_uri: _Optional[str] = ..., to_uri: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ..., bindings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PagerResult(_message.Message):
-    __slots__ = ("message_id", "attempt", "outcome", "status", "reason", "conversation")
+    __slots__ = ("message_id", "attempt", "outcome", "status", "reason", "conversation", "sent")
     MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
+    SENT_FIELD_NUMBER: _ClassVar[int]
     message_id: str
     attempt: int
     outcome: PagerOutcome
     status: int
     reason: str
     conversation: str
-    def __init__(self, message_id: _Optional[str] = ..., attempt: _Optional[int] = ..., outcome: _Optional[_Union[PagerOutcome, str]] = ..., status: _Optional[int] = ..., reason: _Optional[str] = ..., conversation: _Optional[str] = ...) -> None: ...
+    sent: bool
+    def __init__(self, message_id: _Optional[str] = ..., attempt: _Optional[int] = ..., outcome: _Optional[_Union[PagerOutcome, str]] = ..., status: _Optional[int] = ..., reason: _Optional[str] = ..., conversation: _Optional[str] = ..., sent: _Optional[bool] = ...) -> None: ...

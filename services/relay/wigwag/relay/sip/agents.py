@@ -135,13 +135,18 @@ class UserAgents:
         pods.sort(key=lambda pod: 0 if pod[0].instance == owner else 2 if pod[0].instance == lapsed else 1)
         return self._targets(pods, incoming.request.uri)
 
-    async def of_call(self, incoming: Incoming, uri: str) -> "Groups":
+    async def of_call(self, incoming: Incoming, uri: str, application: str = "") -> "Groups":
         """Return the pod that takes a new call, then the others.
+
+        Args:
+            incoming: The INVITE.
+            uri: Request-URI that it gets.
+            application: Whose call it is whatever the URI; empty: that of who owns the URI.
 
         Raises:
             SipError: 503: no ua pod is there.
         """
-        return self._targets(await self._pods(incoming.request.call_id), uri)
+        return self._targets(await self._pods(incoming.request.call_id), uri, application)
 
     async def _owner(self, session_id: str) -> tuple[str, str]:
         """Return the instances of the pod that owns a session, and of one whose lease has run out."""
@@ -190,9 +195,16 @@ class UserAgents:
                 live.append((binding, flow))
         return live
 
-    def _targets(self, pods: Sequence[tuple[Binding, Flow]], uri: str) -> "Groups":
+    def _targets(self, pods: Sequence[tuple[Binding, Flow]], uri: str, application: str = "") -> "Groups":
         first, *others = [
-            Target(uri=uri, name=f"{self.aor} {binding.key}", flow=flow, stored_flow=binding.flow, aor=self.aor)
+            Target(
+                uri=uri,
+                name=f"{self.aor} {binding.key}",
+                flow=flow,
+                stored_flow=binding.flow,
+                aor=self.aor,
+                application=application,
+            )
             for binding, flow in pods[: self._edge.settings.limits.branches]
         ]
         first.others = others

@@ -18,6 +18,7 @@ from .config import SipSettings
 from .edge import Edge
 from .flows.flow import DatagramSender, SipAddress
 from .flows.next_hops import NextHops
+from .gateway.calls import GatewayCalls
 from .own_names import OwnNames
 from .pager.mode import PagerMode
 from .ports import Neighbours
@@ -135,6 +136,7 @@ def assemble(
     registrations = _registrations(sip, edge, store, locations, pod, wall, bus)
     registrar = _registrar(edge, registrations, store, locations, pod, wall)
     edge.waker = _waker(sip, edge, runtime, locations, wall, pusher)
+    edge.gateway = GatewayCalls(edge, sip.gateway, devices=edge.devices, source=source, spawn=runtime.spawn)
     block_lists = BlockLists()
     pager = PagerMode(edge, sip.pager, ledger=ledger, source=source, spawn=runtime.spawn, wall=runtime.wall)
     edge.neighbours = Neighbours(

@@ -117,10 +117,20 @@ class PagerSettings(Section):
     """For which a message waits at most; its own Expires may shorten it."""
     per_user: PositiveCount = 1_000
     """Messages that may wait for one user, or of one sender for one address of a service."""
+    per_user_bytes: PositiveCount = 10_485_760
+    """Octets of them together."""
     outbound: bool = True
     """Whether this node sends what stands on ``wigwag.pager.outbound``."""
     in_flight: PositiveCount = 128
     """Messages of that topic that are on their way at once."""
+
+
+class SipGatewaySettings(Section):
+    """What the edge leads to the gateway between MESSAGE and sessions (MSRP)."""
+
+    sessions: Literal["off", "absent", "page", "both"] = "off"
+    """INVITEs that ask for a session of messages: those for users who are ``absent``, for users whose devices take
+    MESSAGE only (``page``), or ``both``. Off unless this process hosts the gateway, which makes it ``both``."""
 
 
 class SipLimits(Section):
@@ -197,6 +207,7 @@ class SipSettings(Section):
     registrar: RegistrarSettings = RegistrarSettings()
     push: PushSettings | None = None
     pager: PagerSettings = PagerSettings()
+    gateway: SipGatewaySettings = SipGatewaySettings()
     limits: SipLimits = SipLimits()
     protection: SipProtectionSettings = SipProtectionSettings()
     overload: SipOverloadSettings = SipOverloadSettings()

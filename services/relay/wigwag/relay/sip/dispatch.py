@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 from wigwag.protocols.sip import Response, SipError, SipUri, parse_name_address, parse_uri
 from wigwag.protocols.sip.transactions import NOBODY
 from wigwag.protocols.sip.transactions.users import Nobody
-from wigwag.runtime.agents import SERVICE
+from wigwag.runtime.agents import GATEWAY, SERVICE
 from wigwag.store import Registration
 
 from .flows.flow import same_peer, stored
 from .incoming import Identity, Incoming, Target
+from .pager.answers import PATIENCE
 from .ports import Decision, Later
 from .proxy.branches import goes_round, loop_hash
 from .proxy.forwarding import Fallback, Forwarding
@@ -149,10 +150,13 @@ class Dispatch:
         if request.method == "INVITE" and incoming.server is not None:
             incoming.server.user = _IDENTIFIED
             incoming.server.respond(Response.to_request(request, 100, "Trying"), self._edge.now())
+            incoming.past_gateway = identity.trusted and self._edge.neighbours.agents.is_pod(incoming.flow)
 
     def _decided(self, incoming: Incoming, decision: Decision) -> None:
         if decision.uri:
             incoming.retarget(decision.uri)
+        if decision.answer == "delivery":
+            incoming.waits_until = self._edge.now() + PATIENCE * self._edge.settings.timers.t1
         if self._is_for_application(incoming, decision):
             self._to_application(incoming, decision)
         elif decision.action == "service":
@@ -169,14 +173,16 @@ class Dispatch:
         if incoming.request.method in ("MESSAGE", "REGISTER"):
             return False
         if decision.action == "service":
-            return decision.service == SERVICE
+            is_call = incoming.request.method == "INVITE"
+            return decision.service == SERVICE or (decision.service == GATEWAY and is_call)
         return decision.action == "default" and self._edge.neighbours.agents.serves(incoming.target)
 
     def _to_application(self, incoming: Incoming, decision: Decision) -> None:
         if "route" in incoming.request.names:
             raise SipError("Route to elsewhere", status=403)
         uri = decision.uri or incoming.request.uri
-        self._edge.then(incoming, self._edge.neighbours.agents.of_call(incoming, uri), self._forward)
+        application = GATEWAY if decision.service == GATEWAY else ""
+        self._edge.then(incoming, self._edge.neighbours.agents.of_call(incoming, uri, application), self._forward)
 
     def _go_outside(self, incoming: Incoming, decision: Decision) -> None:
         if decision.action == "default" and not incoming.identity.aor:
@@ -219,12 +225,29 @@ class Dispatch:
         self._reach(incoming, aor, registration)
 
     def _reach(self, incoming: Incoming, aor: str, registration: Registration | None) -> None:
-        fallback: Fallback | None = None
         if incoming.request.method == "MESSAGE":
-            fallback = self._edge.neighbours.services.fallback(incoming, aor)
-        if fallback is not None and (registration is None or not registration.bindings):
-            self._forward(incoming, [], fallback)
-            return
+            self._page(incoming, aor, registration)
+        elif incoming.request.method == "INVITE" and self._edge.gateway.concerns(incoming):
+            led = self._edge.gateway.lead(incoming, registration)
+            if led is not None:
+                self._edge.later(incoming, led, self._forward)
+                return
+            self._forward(incoming, self._contacts_of(registration), self._edge.gateway)
+        else:
+            self._forward(incoming, self._contacts_of(registration))
+
+    def _page(self, incoming: Incoming, aor: str, registration: Registration | None) -> None:
+        """Send a MESSAGE to the contacts that take any; keep it for a session when there are others only."""
+        services = self._edge.neighbours.services
+        fallback = services.fallback(incoming, aor)
+        if fallback is not None:
+            if registration is None or not registration.bindings:
+                self._forward(incoming, [], fallback)
+                return
+            registration = services.for_pages(incoming, registration)
+            if registration is None:
+                self._edge.later(incoming, services.accept(incoming, GATEWAY, "session-mode"), _nothing)
+                return
         self._forward(incoming, self._contacts_of(registration), fallback)
 
     def _contacts_of(self, registration: Registration | None) -> Groups:
@@ -328,7 +351,7 @@ class Dispatch:
             incoming.origin = flow_route(stored(incoming.flow, self._edge.pod))
         if incoming.request.method not in NO_DIALOG and incoming.request.to.tag is None:
             origin: Routed | Later[Routed] = self._origin(incoming)
-            self._edge.then(incoming, origin, lambda _, found: self._start(incoming, groups, None, found))
+            self._edge.then(incoming, origin, lambda _, found: self._start(incoming, groups, fallback, found))
             return
         self._start(incoming, groups, fallback, None)
 

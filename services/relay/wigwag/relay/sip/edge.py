@@ -29,6 +29,7 @@ from .authentication.challenges import Challenges
 from .config import SipSettings
 from .dispatch import ALLOW, Dispatch
 from .flows.flow import DatagramFlow, DatagramSender, Flow, PodFlow, SipAddress, StreamFlow, remote_of
+from .gateway.devices import Devices
 from .incoming import Incoming
 from .own_names import OwnNames
 from .ports import Neighbours
@@ -41,6 +42,7 @@ from .proxy.shortcut import pass_response, pass_responses
 if TYPE_CHECKING:
     from wigwag.transport.channel import Address
 
+    from .gateway.calls import GatewayCalls
     from .pods import SipPods
     from .registrar.waker import Waker
 
@@ -70,6 +72,8 @@ class Edge:
         shedding: Turns requests away under overload and while this pod drains.
         challenges: Sends challenges.
         neighbours: What else is asked; set before anything comes in.
+        devices: Knows which devices take MESSAGE, and which sessions.
+        gateway: Leads INVITEs to the gateway; set before anything comes in.
         pods: The other pods; None: there can be none.
         dispatch: Leads requests on.
         shortcut: Passes those on that recur.
@@ -102,6 +106,8 @@ class Edge:
         self.transactions = transactions
         self.proxy = proxy
         self.neighbours: Neighbours
+        self.devices = Devices(now)
+        self.gateway: GatewayCalls
         self.now = now
         self.streams: dict[int, StreamFlow] = {}
         self.held: dict[int, StreamFlow] = {}

@@ -41,7 +41,19 @@ class Incoming:
         identity: Who sent it.
     """
 
-    __slots__ = ("_target", "by_path", "decision", "flow", "identity", "origin", "request", "routed", "server")
+    __slots__ = (
+        "_target",
+        "by_path",
+        "decision",
+        "flow",
+        "identity",
+        "origin",
+        "past_gateway",
+        "request",
+        "routed",
+        "server",
+        "waits_until",
+    )
 
     def __init__(self, request: Request, flow: "Flow", server: "ServerTransaction | None") -> None:
         self.request = request
@@ -56,6 +68,10 @@ class Incoming:
         self.origin = NOWHERE
         """Where requests of its dialog are sent to reach the sender again."""
         self.identity = NOBODY
+        self.past_gateway = False
+        """Whether it is not led to the gateway: it may come from there."""
+        self.waits_until: float | None = None
+        """Until when who sent a MESSAGE that is kept waits for what becomes of it (monotonic); None: he does not."""
         self._target: SipUri | None = None
 
     @property
@@ -104,6 +120,10 @@ class Target:
     aor: str = ""
     """Binding that it is, for Record-Route; empty: none."""
     key: str = ""
+    call_id: str = ""
+    """Of the REGISTER that made the binding."""
+    application: str = ""
+    """Application that it is led to, whoever is called; empty: none."""
     allow_private: bool = False
     """Whether loopback, private and own addresses may be connected to."""
     hop_failed: "Callable[[SipUri, float], None] | None" = None

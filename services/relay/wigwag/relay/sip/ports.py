@@ -75,6 +75,8 @@ class Decision:
     """Network in which private addresses are open all the same; empty: none."""
     uri: str = ""
     """Request-URI to use instead of its own; empty: that stays."""
+    answer: str = "acceptance"
+    """When a MESSAGE that is kept is answered: at its ``acceptance`` (202), or at its ``delivery``."""
 
 
 DEFAULT = Decision(action="default")
@@ -131,8 +133,14 @@ class Agents(Protocol):
     def of_session(self, incoming: "Incoming") -> "Later[Groups]":
         """Return who has the session that the Request-URI names, then those who would take it over; SipError: 503."""
 
-    def of_call(self, incoming: "Incoming", uri: str) -> "Later[Groups]":
-        """Return who takes a new call to ``uri``, the same for its repetitions, then the others; SipError: 503."""
+    def of_call(self, incoming: "Incoming", uri: str, application: str = "") -> "Later[Groups]":
+        """Return who takes a new call to ``uri``, the same for its repetitions, then the others; SipError: 503.
+
+        Args:
+            incoming: The INVITE.
+            uri: Request-URI that it gets.
+            application: Whose call it is whatever the URI; empty: that of who owns the URI.
+        """
 
 
 class Screening(Protocol):
@@ -151,8 +159,17 @@ class Services(Protocol):
     def fallback(self, incoming: "Incoming", aor: str) -> "Fallback | None":
         """Return what a MESSAGE that reaches nobody is handed to; None: it gets the response."""
 
-    def accept(self, incoming: "Incoming", service: str) -> "Later[None]":
-        """Take a MESSAGE for a service; answers on ``incoming.server``; SipError: the answer it gets instead."""
+    def for_pages(self, incoming: "Incoming", registration: Registration) -> Registration | None:
+        """Return a user's registration without contacts that take no MESSAGE; None: the message is for a session."""
+
+    def accept(self, incoming: "Incoming", service: str, reason: str = "route") -> "Later[None]":
+        """Take a MESSAGE for a service; answers on ``incoming.server``; SipError: the answer it gets instead.
+
+        Args:
+            incoming: The MESSAGE.
+            service: Who is to take it.
+            reason: Why, one of ``REASONS``.
+        """
 
 
 @dataclass(slots=True)

@@ -204,7 +204,7 @@ def stored(**fields: Any) -> SipRouteRow:
     row = {"id": 7, "priority": 0, "name": "", "listener": None, "source_network": None, "methods": "", "scheme": None}
     row |= {"user": None, "domain": None, "sender": None, "action": "refuse", "service": "", "pool": ""}
     row |= {"next_hops": "", "status": 403, "reason": "Forbidden", "trust": False, "allow_private": False, "strip": 0}
-    return SipRouteRow(**{**row, "prefix": "", "set_domain": "", **fields})
+    return SipRouteRow(**{**row, "prefix": "", "set_domain": "", "answer": None, **fields})
 
 
 def member(pool: str, uri: str) -> SipPoolMemberRow:

@@ -8,7 +8,7 @@ from wigwag.relay.sip.incoming import Identity
 
 _UNTRUSTED: Final = ("p-asserted-identity", "p-preferred-identity")
 _STANDARD: Final = frozenset(WRITTEN)
-INTERNAL_PREFIX: Final = "x-wigwag-"
+INTERNAL_PREFIXES: Final = ("x-wigwag-", "wigwag-")
 """Our own header fields; nobody outside may send them."""
 
 
@@ -29,5 +29,5 @@ def remove_claims(message: Message, *, trusted: bool) -> None:
             if name in message.names:
                 message.remove(name)
     if not _STANDARD.issuperset(message.names):
-        for name in [name for name in message.names if name.startswith(INTERNAL_PREFIX)]:
+        for name in [name for name in message.names if name.startswith(INTERNAL_PREFIXES)]:
             message.remove(name)

@@ -9,7 +9,7 @@ from wigwag.protocols.sip import Request, SipError
 from wigwag.protocols.sip.names import written
 from wigwag.relay.sip.incoming import Incoming
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address, conversation_key
-from wigwag.runtime.pager_events import IDENTITY, INBOUND, REQUEST_URI
+from wigwag.runtime.pager_events import ANSWERED_BY, IDENTITY, INBOUND, REASON, REQUEST_URI
 
 _KEPT: Final = ("from", "to", "call-id", "cseq", "date", "expires", "subject", "in-reply-to", "mime-version")
 _ID_LENGTH: Final = 40
@@ -49,7 +49,9 @@ def expiry(request: Request, now: float, keep: float) -> float:
     return min(now + keep, min(_date(request) or now, now) + seconds)
 
 
-def ledger_message(incoming: Incoming, service: str, *, now: float, keep: float) -> NewMessage:
+def ledger_message(
+    incoming: Incoming, service: str, *, now: float, keep: float, reason: str, answered_by: float | None = None
+) -> NewMessage:
     """Return a MESSAGE as the ledger takes it.
 
     Args:
@@ -57,6 +59,8 @@ def ledger_message(incoming: Incoming, service: str, *, now: float, keep: float)
         service: Who is to take it.
         now: Seconds since 1970.
         keep: Seconds that it waits at most.
+        reason: Why it is kept, one of ``REASONS``.
+        answered_by: Until when its sender waits for the outcome; None: he does not.
 
     Raises:
         SipError: 400, 413, 416: it can't be kept as it is. 480: its time has run out.
@@ -81,14 +85,16 @@ def ledger_message(incoming: Incoming, service: str, *, now: float, keep: float)
         recipient=recipient,
         expires=expires,
         content_type=request.get("content-type") or "",
-        headers=_headers(incoming),
+        headers=_headers(incoming, reason, answered_by),
         body=request.body,
     )
 
 
-def _headers(incoming: Incoming) -> tuple[tuple[str, str], ...]:
+def _headers(incoming: Incoming, reason: str, answered_by: float | None) -> tuple[tuple[str, str], ...]:
     request = incoming.request
-    found = [(REQUEST_URI, request.uri), (IDENTITY, identity(incoming))]
+    found = [(REQUEST_URI, request.uri), (IDENTITY, identity(incoming)), (REASON, reason)]
+    if answered_by is not None:
+        found.append((ANSWERED_BY, f"{answered_by:.3f}"))
     for name in dict.fromkeys(request.names):
         if name in _KEPT or (name.startswith("content-") and name not in ("content-length", "content-type")):
             found += [(written(name), value) for value in request.get_all(name)]

@@ -1,11 +1,12 @@
 """Pager mode, inbound: a MESSAGE is kept for a service or an absent user, then answered 202 (RFC 3428 section 7).
 
 Theory of operation. A MESSAGE that may be kept is forwarded as any other. When all its branches have ended without
-reaching anybody, or none was answered for ten seconds, it becomes a row of the ledger under an id that is computed from
-the request, so that a retransmission at any pod is the same row; once that is durable the answer is 202. The branches
-stay open. A device that answers late makes the row delivered, by compare and set: whoever was to deliver the copy finds
-that out when he claims it. A kill in between leaves the row as it is, and the copy is delivered under the MESSAGE's own
-Call-ID, CSeq and From tag: the device can tell (DESIGN.md section 6, two generals).
+reaching anybody, or with the word of devices that they take no MESSAGE, or none was answered for ten seconds, it
+becomes a row of the ledger under an id that is computed from the request, so that a retransmission at any pod is the
+same row; once that is durable the answer is 202. The branches stay open. A device that answers late makes the row
+delivered, by compare and set: whoever was to deliver the copy finds that out when he claims it. A kill in between
+leaves the row as it is, and the copy is delivered under the MESSAGE's own Call-ID, CSeq and From tag: the device can
+tell (DESIGN.md section 6, two generals).
 """
 
 from collections import Counter, OrderedDict, deque
@@ -13,22 +14,25 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from wigwag.database.ledger import Change, Claim, Ledger, NewMessage, Postpone
-from wigwag.errors import ConflictError, WigwagError
+from wigwag.errors import WigwagError
 from wigwag.protocols.sip import Response, SipError
 from wigwag.protocols.sip.uri import normal_user
 from wigwag.relay.sip.config import PagerSettings
+from wigwag.relay.sip.gateway.devices import PAGE
 from wigwag.relay.sip.incoming import Incoming
 from wigwag.relay.sip.proxy.forwarding import Fallback, Forwarding
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.credentials import CredentialSource
+from wigwag.store import Registration
 
+from .answers import Answer, Answers
 from .intake import ledger_message, message_id
-from .storing import Storing, is_absent, is_in_doubt, outcome
+from .keeping import Keeping
+from .storing import Storing, is_absent, is_in_doubt, outcome, takes_no_pages, wants_session
 
 if TYPE_CHECKING:
     from wigwag.relay.sip.edge import Edge
 
-ABSENT_SERVICE: Final = "gateway"
-"""Serves users who are absent."""
 EDGE: Final = "edge"
 """Owner of the attempt that the edge itself has made; any claim of a service is newer."""
 _RETRY: Final = 1.0
@@ -71,10 +75,12 @@ class PagerMode:
         self._spawn = spawn
         self._wall = wall
         self._domains = frozenset(map(str.lower, settings.store_domains))
+        self._has_gateway = ledger is not None and GATEWAY in settings.services
+        self._stores = ledger is not None and settings.store
+        self._keeping = Keeping(ledger, settings) if ledger is not None else None
+        self._answers = Answers(ledger, now=edge.now, spawn=spawn) if ledger is not None else None
         self._waiting: OrderedDict[Forwarding, float] = OrderedDict()
         """When each is to be kept, in this order."""
-        self._keeping: Counter[str] = Counter()
-        """Messages that are being written, by whose they are."""
         self._unwritten: deque[tuple[float, Change]] = deque(maxlen=_MOST_UNWRITTEN)
         """Outcomes that the database did not take yet."""
         self.counters: Counter[str] = Counter()
@@ -84,35 +90,43 @@ class PagerMode:
     # Services
 
     def fallback(self, incoming: Incoming, aor: str) -> Fallback | None:
-        """Return what a MESSAGE for a user is handed to if it reaches nobody; None: he may not store."""
-        settings = self._settings
-        if not settings.store or self._ledger is None or incoming.request.to.tag is not None:
-            return None
-        if self._domains and incoming.target.host not in self._domains:
+        """Return what a MESSAGE for a user is handed to if it reaches nobody; None: it is never kept."""
+        if incoming.request.to.tag is not None or not (self._has_gateway or self._may_store(incoming)):
             return None
         return self
 
-    async def accept(self, incoming: Incoming, service: str) -> None:
+    def for_pages(self, incoming: Incoming, registration: Registration) -> Registration | None:
+        """Return a registration without contacts that take no MESSAGE; None: there are only such, and a gateway."""
+        return self._edge.devices.for_pages(registration) if self._has_gateway else registration
+
+    def _may_store(self, incoming: Incoming) -> bool:
+        return self._stores and (not self._domains or incoming.target.host in self._domains)
+
+    async def accept(self, incoming: Incoming, service: str, reason: str = "route") -> None:
         """Keep a MESSAGE for a service, and answer 202.
+
+        Args:
+            incoming: The MESSAGE.
+            service: Who is to take it.
+            reason: Why, one of ``REASONS``.
 
         Raises:
             SipError: 404: no such service; 405: it takes no such request; 4xx: it can't be kept. 480: too many wait.
             WigwagError: It may not be durable.
         """
-        if self._ledger is None or service not in self._settings.services:
+        if self._keeping is None or service not in self._settings.services:
             raise SipError(f"No Such Service: {service}", status=404)
         if incoming.request.method != "MESSAGE":
             raise SipError("Method Not Allowed", status=405, headers=(("Allow", "MESSAGE"),))
         if incoming.request.to.tag is not None:
             raise SipError("Call/Transaction Does Not Exist", status=481)
-        message = self._message(incoming, service)
         try:
-            await self._keep(self._ledger, message, conversation=message.conversation)
+            message, until = await self._kept(incoming, service, reason)
         except WigwagError as error:
             self.counters["failures"] += not isinstance(error, SipError)
             raise
         self.counters["stored"] += 1
-        self._edge.respond(incoming, 202, "Accepted")
+        self._answer_then(message.id, until, lambda status, words: self._edge.respond(incoming, status, words))
 
     # Fallback
 
@@ -124,14 +138,17 @@ class PagerMode:
         """Every branch has ended: keep the message if nobody was there."""
         self._waiting.pop(forwarding, None)
         if forwarding.context is None:
-            if not is_absent(forwarding):
+            reason = self._reason(forwarding)
+            if not reason:
                 return False
-            self._begin(forwarding)
+            self._begin(forwarding, reason)
         return True
 
     def delivered(self, forwarding: Forwarding, status: int, reason: str, now: float) -> None:
         """A device has it: if it is kept, or may be by a pod that is gone, the copy is called off."""
         self._waiting.pop(forwarding, None)
+        if len(forwarding.branches) > 1 and self._has_gateway:
+            self._learn(forwarding)
         storing = forwarding.context
         if isinstance(storing, Storing):
             if storing.answer is None:
@@ -152,8 +169,11 @@ class PagerMode:
             del self._waiting[forwarding]
             # When the sender is gone too he has heard nothing, and nothing is kept.
             gone = forwarding.decided or forwarding.cancelled
-            if not gone and forwarding.context is None and is_absent(forwarding):
-                self._begin(forwarding)
+            reason = self._reason(forwarding) if not gone and forwarding.context is None else ""
+            if reason:
+                self._begin(forwarding, reason)
+        if self._answers is not None:
+            self._answers.tick(now)
         while self._unwritten and self._unwritten[0][0] <= now:
             self._spawn(self._write(self._unwritten.popleft()[1]))
 
@@ -163,13 +183,28 @@ class PagerMode:
 
     # Keeping
 
-    def _begin(self, forwarding: Forwarding) -> None:
-        storing = forwarding.context = Storing()
+    def _reason(self, forwarding: Forwarding) -> str:
+        """Return why a message that has reached nobody is kept; empty: it is not."""
+        if is_absent(forwarding):
+            return "absent" if self._may_store(forwarding.incoming) else ""
+        if not self._has_gateway:
+            return ""
+        self._learn(forwarding)
+        return "session-mode" if wants_session(forwarding) else ""
+
+    def _learn(self, forwarding: Forwarding) -> None:
+        """Remember devices that have answered that they take no MESSAGE."""
+        for branch in forwarding.branches:
+            if takes_no_pages(branch):
+                self._edge.devices.refused(PAGE, branch.target)
+
+    def _begin(self, forwarding: Forwarding, reason: str) -> None:
+        storing = forwarding.context = Storing(reason)
         self._spawn(self._store(forwarding, storing))
 
     async def _store(self, forwarding: Forwarding, storing: Storing) -> None:
         try:
-            storing.id = await self._stored(forwarding)
+            until = await self._stored(forwarding, storing)
         except SipError as error:
             self._refuse(forwarding, error)
         except WigwagError:
@@ -180,19 +215,19 @@ class PagerMode:
             if storing.answer is not None:
                 self._call_off(storing)
             else:
-                self._answer(forwarding, 202, "Accepted")
+                self._answer_then(storing.id, until, lambda status, words: self._answer(forwarding, status, words))
 
-    async def _stored(self, forwarding: Forwarding) -> str:
+    async def _stored(self, forwarding: Forwarding, storing: Storing) -> float | None:
         ledger, incoming = self._ledger, forwarding.incoming
         assert ledger is not None
-        message = self._message(incoming, ABSENT_SERVICE)
         # Whoever does not exist never comes to fetch his messages.
         if await self._source.credentials(normal_user(incoming.target.user), incoming.target.host) is None:
             raise SipError("Not Found", status=404)
-        await self._keep(ledger, message, recipient=message.recipient)
+        message, until = await self._kept(incoming, GATEWAY, storing.reason)
         if is_in_doubt(forwarding):
             await self._note_doubt(ledger, message)
-        return message.id
+        storing.id = message.id
+        return until
 
     async def _note_doubt(self, ledger: Ledger, message: NewMessage) -> None:
         """A device may have it: if nothing more is heard it ends as unconfirmed, not as provably never delivered."""
@@ -200,31 +235,27 @@ class PagerMode:
         if claim.done:
             await ledger.apply_one(Postpone(id=message.id, token=0, attempt=claim.attempt, until=message.expires))
 
-    def _message(self, incoming: Incoming, service: str) -> NewMessage:
-        return ledger_message(incoming, service, now=self._wall(), keep=self._settings.keep)
+    async def _kept(self, incoming: Incoming, service: str, reason: str) -> tuple[NewMessage, float | None]:
+        """Return the message once it is durable, and until when its sender waits for the outcome (monotonic)."""
+        assert self._keeping is not None
+        wall = self._wall()
+        waits = incoming.waits_until is not None and self._answers is not None and self._answers.has_room
+        until = incoming.waits_until if waits else None
+        answered_by = wall + until - self._edge.now() if until is not None else None
+        message = ledger_message(
+            incoming, service, now=wall, keep=self._settings.keep, reason=reason, answered_by=answered_by
+        )
+        # Messages for a service are counted by who sends them, those for a user by whose they are.
+        whose = {"conversation": message.conversation} if reason == "route" else {"recipient": message.recipient}
+        await self._keeping.keep(message, **whose)
+        return message, until
 
-    async def _keep(self, ledger: Ledger, message: NewMessage, **whose: str) -> None:
-        """Return once the message is durable.
-
-        Raises:
-            SipError: 480: too many wait already; 513: it is larger than a row.
-            WigwagError: The database does not take it.
-        """
-        whom = next(iter(whose.values()))
-        # What is being written counts too, or a burst would get in as a whole.
-        room = self._settings.per_user - self._keeping[whom]
-        self._keeping[whom] += 1
-        try:
-            is_full = room <= 0 or await ledger.waiting(most=room, **whose) >= room
-            if is_full and await ledger.find(message.id) is None:
-                raise SipError("Temporarily Unavailable: too many messages wait", status=480)
-            await ledger.accept_one(message)  # One that is there already is the same message, come again.
-        except ConflictError as error:
-            raise SipError("Message Too Large", status=513) from error
-        finally:
-            self._keeping[whom] -= 1
-            if not self._keeping[whom]:
-                del self._keeping[whom]
+    def _answer_then(self, message_id: str, until: float | None, answer: Answer) -> None:
+        """Answer 202 now, or what becomes of it when that is known."""
+        if until is None or self._answers is None:
+            answer(202, "Accepted")
+        else:
+            self._answers.wait(message_id, until, answer)
 
     def _refuse(self, forwarding: Forwarding, error: SipError) -> None:
         if any(branch.pending for branch in forwarding.branches) or forwarding.decided:
@@ -235,6 +266,8 @@ class PagerMode:
     def _answer(
         self, forwarding: Forwarding, status: int, reason: str, fields: tuple[tuple[str, str], ...] = ()
     ) -> None:
+        if forwarding.decided:
+            return  # A device has answered while the outcome was waited for.
         tag = self._edge.proxy.tag()
         response = Response.to_request(forwarding.request, status, reason, to_tag=tag, fields=fields)
         forwarding.answer(response, self._edge.now())

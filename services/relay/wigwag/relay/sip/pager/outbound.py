@@ -104,7 +104,7 @@ class PagerOutbound:
             async with self._turns.of(outbound.target):
                 await self._send(row, outbound)
         except TooManyWaitError as error:
-            await self._end(row, Outcome(State.FAILED, 503, str(error)))
+            await self._end(row, Outcome(State.FAILED, 503, str(error), sent=False))
 
     async def _send(self, row: str, outbound: Outbound) -> None:
         """Claim the row and send, once it is the message's turn: the time for its outcome runs from the claim."""
@@ -152,9 +152,7 @@ class PagerOutbound:
         raise StoreError("others claim the same attempt")
 
     async def _end(self, row: str, outcome: Outcome) -> None:
-        change = Change(
-            id=row, version=FIRST_VERSION, state=outcome.state, status=outcome.status, reason=outcome.reason
-        )
+        change = Change(id=row, version=FIRST_VERSION, state=outcome.state, status=outcome.status, reason=outcome.words)
         try:
             verdict = await self._ledger.apply_one(change)
         except WigwagError:

@@ -1,8 +1,8 @@
 """Sends a MESSAGE of our own to all devices of a user, or to a URI, and says how it ended (RFC 3428 sections 4, 8)."""
 
 import asyncio
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Collection, Coroutine
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from wigwag.database.ledger import State
@@ -10,12 +10,15 @@ from wigwag.errors import StoreError
 from wigwag.protocols.sip import Response, SipError
 from wigwag.protocols.sip.transactions import NOBODY, ServerUser
 from wigwag.relay.sip.flows.flow import Flow, SipAddress
+from wigwag.relay.sip.gateway.devices import PAGE, Devices
 from wigwag.relay.sip.incoming import Identity, Incoming
 from wigwag.relay.sip.proxy.forwarding import Forwarding
 from wigwag.relay.sip.proxy.targets import Groups, next_hop_targets, registered_targets
+from wigwag.runtime.pager_events import NOT_SENT
+from wigwag.store import Registration
 
 from .requests import Outbound, sip_request
-from .storing import is_in_doubt, is_local
+from .storing import is_in_doubt, is_local, takes_no_pages
 
 if TYPE_CHECKING:
     from wigwag.relay.sip.edge import Edge
@@ -40,7 +43,15 @@ class Outcome:
     status: int | None = None
     reason: str = ""
     sent: bool = True
-    """False: nobody could be reached, or it may not be sent."""
+    """False: provably nobody has got anything of it: nobody could be reached, or it may not be sent."""
+
+    @property
+    def words(self) -> str:
+        """The reason as the row has it, which says too whether it was sent: a device's own words don't."""
+        reason = self.reason
+        while reason.startswith(NOT_SENT):
+            reason = reason.removeprefix(NOT_SENT)
+        return reason if self.sent else f"{NOT_SENT}{reason}"
 
 
 class _OwnFlow:
@@ -62,7 +73,8 @@ class _OwnFlow:
 class _Attempt:
     """Waits for what becomes of one MESSAGE: upstream and fallback of its ``Forwarding``."""
 
-    def __init__(self) -> None:
+    def __init__(self, devices: Devices) -> None:
+        self._devices = devices
         self.user: ServerUser = NOBODY
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
@@ -76,6 +88,8 @@ class _Attempt:
 
     def failed(self, forwarding: Forwarding, status: int, now: float) -> bool:
         """Every branch has ended without a 2xx."""
+        for branch in filter(takes_no_pages, forwarding.branches):
+            self._devices.refused(PAGE, branch.target)
         self._end(_failure(forwarding))
         forwarding.decided = True
         return True
@@ -119,9 +133,10 @@ class PagerSender:
         flow = cast("Flow", _OwnFlow(address))
         incoming = Incoming(request, flow, None)
         # Without a user who sends it, it is the service's own: as good as a neighbour's.
+        incoming.past_gateway = True
         incoming.identity = Identity(aor=outbound.request.identity, trusted=not outbound.request.identity)
-        groups = _fitting(await self._groups(incoming), len(bytes(request)))
-        attempt = _Attempt()
+        groups = _fitting(await self._groups(incoming, outbound.request.bindings), len(bytes(request)))
+        attempt = _Attempt(self._edge.devices)
         forwarding = Forwarding(self._edge.proxy, incoming, attempt, groups, attempt)
         forwarding.start(self._edge.now())
         try:
@@ -131,7 +146,7 @@ class PagerSender:
             forwarding.decided = True  # No further target is tried.
             return Outcome(State.UNCONFIRMED, None, "no answer in time")
 
-    async def _groups(self, incoming: Incoming) -> Groups:
+    async def _groups(self, incoming: Incoming, bindings: Collection[str]) -> Groups:
         """Return where it goes; SipError: nowhere."""
         neighbours = self._edge.neighbours
         decision = await _result(neighbours.routing.decide(incoming))
@@ -139,12 +154,12 @@ class PagerSender:
             incoming.retarget(decision.uri)
         ours = self._edge.names.is_domain(incoming.target)
         if decision.action == "location" or (decision.action == "default" and ours):
-            return await self._contacts(incoming)
+            return await self._contacts(incoming, bindings)
         if decision.action in ("default", "service"):
             raise SipError("Relaying Denied: no route allows it", status=403)
         return next_hop_targets(incoming, decision)
 
-    async def _contacts(self, incoming: Incoming) -> Groups:
+    async def _contacts(self, incoming: Incoming, bindings: Collection[str]) -> Groups:
         if incoming.target.scheme == "tel":
             raise SipError("Unsupported URI Scheme: no route for telephone numbers", status=416)
         neighbours, aor = self._edge.neighbours, incoming.target.aor
@@ -155,7 +170,22 @@ class PagerSender:
             asleep = waker.asleep(registration)
             if asleep:
                 registration = await _result(waker.rouse(registration, asleep, "MESSAGE"))
-        return registered_targets(registration, self._edge.flow, self._edge.settings.limits.branches)
+        chosen = self._chosen(incoming, registration, bindings)
+        return registered_targets(chosen, self._edge.flow, self._edge.settings.limits.branches)
+
+    def _chosen(
+        self, incoming: Incoming, registration: Registration | None, keys: Collection[str]
+    ) -> Registration | None:
+        """Return the devices that it is for: those with these keys, or all, which take MESSAGE."""
+        if registration is None or not registration.bindings:
+            return None
+        if keys:
+            bindings = tuple(binding for binding in registration.bindings if binding.key in keys)
+            return replace(registration, bindings=bindings)
+        found = self._edge.neighbours.services.for_pages(incoming, registration)
+        if found is None:
+            raise SipError("Method Not Allowed: no device takes MESSAGE", status=405)
+        return found
 
 
 def _failure(forwarding: Forwarding) -> Outcome:

@@ -7,10 +7,15 @@ from wigwag.database.ledger.states import FIRST_VERSION
 from wigwag.relay.sip.proxy.forwarding import is_own
 
 if TYPE_CHECKING:
+    from wigwag.protocols.sip import Request
     from wigwag.relay.sip.proxy.forwarding import Branch, Forwarding
 
 ABSENT: Final = frozenset({408, 430, 480})
 """Statuses that say that a device was not reached."""
+_NO_PAGES: Final = frozenset({405, 501})
+"""Statuses that say that a device takes no MESSAGE, whatever is in it."""
+_NOT_THIS: Final = frozenset({415, 488})
+"""Statuses that say so when it was text, which who takes MESSAGE has to take (RFC 3428 section 7)."""
 _ACCEPTED_BY_ANOTHER: Final = 202
 
 
@@ -18,20 +23,39 @@ class Storing:
     """What is known of a MESSAGE that is being kept; the context of its ``Forwarding``.
 
     Attributes:
+        reason: Why it is kept, one of ``REASONS``.
         id: Of its row, once that is durable.
         answer: Status and reason of the 2xx of a device that came all the same.
     """
 
-    __slots__ = ("answer", "id")
+    __slots__ = ("answer", "id", "reason")
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
         self.id = ""
         self.answer: tuple[int, str] | None = None
 
 
 def is_absent(forwarding: "Forwarding") -> bool:
     """Tell whether no branch has been answered but with what says that nobody is there."""
-    return all(branch.pending or _not_reached(branch) for branch in forwarding.branches)
+    return all(branch.pending or is_not_reached(branch) for branch in forwarding.branches)
+
+
+def takes_no_pages(branch: "Branch") -> bool:
+    """Tell whether a device has answered a MESSAGE that it takes none.
+
+    A 6xx is no such word: the message has arrived and was refused (RFC 3428 section 7).
+    """
+    if branch.final is None or is_local(branch):
+        return False
+    status = branch.final.status
+    return status in _NO_PAGES or (status in _NOT_THIS and _is_text(branch.forwarding.request))
+
+
+def wants_session(forwarding: "Forwarding") -> bool:
+    """Tell whether every device that has answered takes no MESSAGE, and there is one."""
+    told = [branch for branch in forwarding.branches if not branch.pending and not is_not_reached(branch)]
+    return bool(told) and all(map(takes_no_pages, told))
 
 
 def is_in_doubt(forwarding: "Forwarding") -> bool:
@@ -51,7 +75,12 @@ def outcome(message_id: str, answer: tuple[int, str]) -> Change:
     return Change(id=message_id, version=FIRST_VERSION, state=state, status=status, reason=reason)
 
 
-def _not_reached(branch: "Branch") -> bool:
+def is_not_reached(branch: "Branch") -> bool:
+    """Tell whether a branch that has ended says that nobody is there."""
     assert branch.final is not None
     status = branch.final.status
     return status in ABSENT or (status == 503 and is_local(branch))
+
+
+def _is_text(request: "Request") -> bool:
+    return (request.get("content-type") or "text/plain").partition(";")[0].strip().lower() == "text/plain"

@@ -424,6 +424,22 @@ class Forwarding:
         self.server.respond(response, now)
         self._end()
 
+    def go_on(self, groups: "list[list[Target]]", now: float) -> None:
+        """Try more targets after every branch has ended and ``Fallback.failed`` took over; none: answer after all.
+
+        Nothing is tried for a caller who has given up.
+        """
+        if self.decided:
+            return
+        if self.cancelled or not groups:
+            self._conclude(now)
+            return
+        self._called_off = False  # A 6xx was the word of the others.
+        self.branches = []
+        self._groups = groups
+        self.ringing_until = now + self.proxy.timers.ringing
+        self._next_group(now)
+
     def _end(self) -> None:
         if self.is_invite:
             self.proxy.invites.discard(self)

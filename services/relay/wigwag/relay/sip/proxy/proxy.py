@@ -9,6 +9,7 @@ from wigwag.protocols.sip.transactions import Transactions
 from wigwag.relay.sip.authentication.identity import assert_identity
 from wigwag.relay.sip.config import SipTimerSettings
 from wigwag.relay.sip.incoming import Incoming, Target
+from wigwag.runtime.agents import APPLICATION
 from wigwag.transport.errors import ConnectError
 
 from .branches import branch_named, branch_of, loop_hash
@@ -101,6 +102,8 @@ class Proxy:
         hops = came.max_forwards
         request = came.forwarded(target.uri, MAX_FORWARDS if hops is None else hops - 1)
         assert_identity(request, incoming.identity)
+        if target.application:
+            request.append(APPLICATION, target.application)
         for route in reversed(target.route):
             request.insert("Route", route)
         if came.method == "REGISTER":

@@ -120,4 +120,5 @@ def _contact(aor: str, binding: Binding, flows: FlowFinder) -> Target:
         route=binding.path,
         aor=aor,
         key=binding.key,
+        call_id=binding.call_id,
     )

@@ -9,6 +9,7 @@ from wigwag.protocols.sip import SipError, SipUri, parse_uri
 from wigwag.runtime.settings import Count, PositiveCount, PositiveSeconds, Seconds, Secret, Section
 
 Action = Literal["location", "service", "forward", "pool", "refuse"]
+Answer = Literal["acceptance", "delivery"]
 Sender = Literal["authenticated", "neighbour", "anybody"]
 
 
@@ -43,6 +44,10 @@ class SipRouteSettings(Section):
     """Status of the response (``refuse``)."""
     reason: str = "Forbidden"
     """Its reason phrase."""
+    answer: Answer | None = None
+    """When a MESSAGE that is kept for a service, or for an absent or session-mode user, is answered: 202 at its
+    ``acceptance``, which is the default, or at its ``delivery`` with what became of it: 200, or the status of the
+    failure; 202 after 50*T1 all the same."""
     trust: bool = False
     """Takes what matches without digest, as a neighbour's; needs a ``source_network``."""
     allow_private: bool = False
@@ -80,6 +85,8 @@ class SipRouteSettings(Section):
         for action, value in (("service", self.service), ("pool", self.pool)):
             if (self.action == action) != bool(value):
                 raise ValueError(f"the action {action} and the name of a {action} go together")
+        if self.answer is not None and self.action not in ("service", "location"):
+            raise ValueError("answer goes with the actions service and location")
         if self.next_hops and self.action != "forward":
             raise ValueError("next_hops go with the action forward")
         self._rewrites()

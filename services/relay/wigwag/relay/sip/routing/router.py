@@ -10,6 +10,7 @@ from wigwag.errors import ConfigurationError, NotFoundError
 from wigwag.protocols.sip import SipError
 from wigwag.relay.sip.incoming import Identity, Incoming
 from wigwag.relay.sip.ports import Decision, Later
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.http_hook import HookError, HttpHook
 
 from .config import SipPoolMemberSettings, SipRouteSettings
@@ -20,7 +21,19 @@ if TYPE_CHECKING:
     from wigwag.relay.sip.config import SipSettings
 
 _HOOK_FIELDS: Final = frozenset(
-    ["action", "service", "pool", "next_hops", "status", "reason", "allow_private", "strip", "prefix", "set_domain"]
+    [
+        "action",
+        "service",
+        "pool",
+        "next_hops",
+        "status",
+        "reason",
+        "answer",
+        "allow_private",
+        "strip",
+        "prefix",
+        "set_domain",
+    ]
 )
 """What an answer of the hook may say."""
 
@@ -116,7 +129,9 @@ class Router:
                 return self._by_table(incoming)
             raise SipError("Routes Are Not Available", status=503, headers=(("Retry-After", "5"),)) from error
         self.hook_answers += 1
-        return self._by_table(incoming) if row is None else row.decision(incoming, self._now())
+        if row is None or (incoming.past_gateway and row.settings.service == GATEWAY):
+            return self._by_table(incoming)
+        return row.decision(incoming, self._now())
 
     def _answered(self, answer: dict[str, Any]) -> Row:
         """Return the hook's answer as a row, under the same rules."""

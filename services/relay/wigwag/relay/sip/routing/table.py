@@ -3,7 +3,7 @@
 Theory of operation. The first row whose conditions all hold decides. Who may be matched at all depends on what is known
 of the sender: without a word about it a row is for users who proved themselves and for neighbours. Rows that let
 strangers in (``trust``, ``anybody``) are looked at before digest, and the row that lets a request in also decides where
-it goes: nobody enters by one row and leaves by another.
+it goes: nobody enters by one row and leaves by another. Rows for the gateway are none for what comes from there.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,13 +16,14 @@ from wigwag.protocols.sip import SipError, SipUri, parse_uri
 from wigwag.protocols.sip.uri import normal_user
 from wigwag.relay.sip.incoming import Identity, Incoming
 from wigwag.relay.sip.ports import DEFAULT, Decision
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.patterns import Glob
 
 from .config import SipRouteSettings, hop_uri
 from .pools import Pool
 
 _REMEMBERED: Final = 10_000
-_Key = tuple[str, str, str, str, str]
+_Key = tuple[str, str, str, str, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Row:
             and (self.user is None or self.user.matches(normal_user(target.user)))
             and self._is_for(sender)
             and (self.network is None or _within(incoming.flow.remote[0], self.network))
+            and not (incoming.past_gateway and row.service == GATEWAY)
         )
 
     def _is_for(self, sender: str) -> bool:
@@ -76,7 +78,12 @@ class Row:
                 hop_failed=self.pool.failed,
             )
         return Decision(
-            action=row.action, service=row.service, next_hops=self.next_hops, allow_private=row.allow_private, uri=uri
+            action=row.action,
+            service=row.service,
+            next_hops=self.next_hops,
+            allow_private=row.allow_private,
+            uri=uri,
+            answer=row.answer or "acceptance",
         )
 
 
@@ -152,7 +159,7 @@ class RouteTable:
     def find(self, incoming: Incoming, sender: str) -> Row | None:
         """Return the first row that matches."""
         flow, request = incoming.flow, incoming.request
-        key = (flow.address.name, flow.remote[0], request.method, request.uri, sender)
+        key = (flow.address.name, flow.remote[0], request.method, request.uri, sender, incoming.past_gateway)
         if key in self._known:
             return self._known[key]
         if len(self._known) >= _REMEMBERED:
