@@ -13,7 +13,7 @@ from wigwag.protocols.sip import Request
 from wigwag.runtime.pager_events import REASON
 
 GATEWAY = {"services": ["desk", "gateway"]}
-SESSIONS = {"methods": '"INVITE,ACK,BYE"'}
+SESSIONS: dict[str, Any] = {"methods": '"INVITE,ACK,BYE"'}
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ async def edge(tmp_path: Path) -> AsyncIterator[PagerEdge]:
         yield opened
 
 
-async def device(edge: PagerEdge, user: str = "bob", kind: str = "udp", **says: str) -> SipClient:
-    client = SipClient(edge, user, kind=kind)
+async def device(edge: PagerEdge, **says: Any) -> SipClient:
+    client = SipClient(edge, "bob")
     assert (await client.register(**says)).status == 200
     return client
 

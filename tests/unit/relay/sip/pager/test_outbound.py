@@ -10,7 +10,7 @@ import pytest
 from tests.support.pager import PagerEdge, pager_edge
 from tests.support.sip_edge import DOMAIN, SipClient
 from tests.support.waiting import until
-from wigwag.api.events.v1.pager_pb2 import PagerHeader, PagerOutcome, PagerRequest
+from wigwag.api.events.v1.pager_pb2 import PagerHeader, PagerOutcome, PagerRequest, PagerResult
 from wigwag.bus import Record, UnprocessableError
 from wigwag.database.ledger import LedgerRow, State
 from wigwag.errors import DatabaseError, StoreError
@@ -422,3 +422,102 @@ def test_topics_of_results_is_declared_by_who_publishes_them() -> None:
 
     LedgerEvents(Listening(), "pod")  # type: ignore[arg-type]
     assert PAGER_RESULTS.name in declared
+
+
+# Whether anything of it left
+
+
+async def result(edge: PagerEdge, row: str = "m-1/1") -> PagerResult:
+    (event,) = [event for event in await edge.ledger.pending_events() if event.id == row]
+    return result_of(event)
+
+
+async def test_result_says_that_nothing_left_when_nobody_is_there(edge: PagerEdge) -> None:
+    await Outbox(edge).handle(record(edge))
+    found = await result(edge)
+    assert (found.status, found.sent, found.reason) == (480, False, "Temporarily Unavailable")
+
+
+@pytest.mark.parametrize(("status", "reason"), [(480, "Away"), (404, "not sent: really"), (486, "Busy")])
+async def test_refusal_of_a_device_was_sent_whatever_its_words(edge: PagerEdge, status: int, reason: str) -> None:
+    box, bob = Outbox(edge), await edge.registered("bob")
+    task = box.handle(record(edge))
+    bob.answer(await arrival(bob), status, reason)
+    await task
+    found = await result(edge)
+    assert (found.outcome, found.status, found.sent) == (PagerOutcome.PAGER_OUTCOME_FAILED, status, True)
+
+
+async def test_message_that_is_delivered_or_unconfirmed_was_sent(edge: PagerEdge) -> None:
+    box, bob = Outbox(edge), await edge.registered("bob")
+    task = box.handle(record(edge))
+    bob.answer(await arrival(bob))
+    await task
+    task = box.handle(record(edge, message_id="m-2"))
+    await arrival(bob)
+    edge.pass_time(33)
+    await task
+    assert (await result(edge)).sent
+    assert (await result(edge, "m-2/1")).sent
+
+
+async def test_expired_message_was_not_sent(edge: PagerEdge) -> None:
+    late = record(edge, expires_at={"seconds": int(edge.runtime.wall()) - 1})
+    await Outbox(edge).handle(late)
+    found = await result(edge)
+    assert (found.outcome, found.sent) == (PagerOutcome.PAGER_OUTCOME_EXPIRED, False)
+
+
+# Which devices
+
+
+async def test_message_goes_to_the_devices_that_are_named(edge: PagerEdge) -> None:
+    box = Outbox(edge)
+    first, second = [await edge.registered("bob") for _ in range(2)]
+    task = box.handle(record(edge, bindings=[second.contact]))
+    second.answer(await arrival(second))
+    await task
+    assert ((await result(edge)).outcome, first.received()) == (PagerOutcome.PAGER_OUTCOME_DELIVERED, [])
+
+
+async def test_device_that_is_registered_no_more_is_absent(edge: PagerEdge) -> None:
+    await edge.registered("bob")
+    await Outbox(edge).handle(record(edge, bindings=["sip:bob@192.0.2.200"]))
+    found = await result(edge)
+    assert (found.status, found.sent) == (480, False)
+
+
+async def test_message_goes_to_no_device_that_takes_none(tmp_path: Path) -> None:
+    async with pager_edge(tmp_path, {"services": ["gateway"]}) as edge:
+        box, session = Outbox(edge), SipClient(edge, "bob")
+        assert (await session.register(methods='"INVITE,BYE"')).status == 200
+        await box.handle(record(edge))
+        found = await result(edge)
+        assert (found.status, found.sent, session.received()) == (405, False, [])
+        page = await edge.registered("bob")
+        task = box.handle(record(edge, message_id="m-2"))
+        page.answer(await arrival(page))
+        await task
+        assert ((await result(edge, "m-2/1")).sent, session.received()) == (True, [])
+
+
+async def test_answer_that_no_message_is_taken_is_remembered(tmp_path: Path) -> None:
+    async with pager_edge(tmp_path, {"services": ["gateway"]}) as edge:
+        box, bob = Outbox(edge), await edge.registered("bob")
+        task = box.handle(record(edge))
+        bob.answer(await arrival(bob), 405, "Method Not Allowed")
+        await task
+        assert (await result(edge)).sent
+        await box.handle(record(edge, message_id="m-2"))
+        found = await result(edge, "m-2/1")
+        assert (found.status, found.sent) == (405, False)
+
+
+async def test_row_that_names_the_gateway_does_not_hold_up_what_comes_from_there(tmp_path: Path) -> None:
+    routes = [{"user": "bob", "action": "service", "service": "gateway"}]
+    async with pager_edge(tmp_path, {"services": ["gateway"]}, routes=routes) as edge:
+        box, bob = Outbox(edge), await edge.registered("bob")
+        task = box.handle(record(edge))
+        bob.answer(await arrival(bob))
+        await task
+        assert (await result(edge)).outcome == PagerOutcome.PAGER_OUTCOME_DELIVERED
