@@ -12,6 +12,7 @@ from wigwag.errors import ConflictError, OverloadedError
 from wigwag.store import MARGIN, Conversation, Store
 from wigwag.store.redis import RedisStore
 from wigwag.store.redis.conversations import TAKEN
+from wigwag.store.redis.server import Script
 
 ALICE, BOB, DESK = "sip:alice@example.com", "sip:bob@example.com", "sip:desk@example.com"
 KEEP = 3600.0
@@ -292,6 +293,22 @@ async def test_what_a_pod_took_that_died_comes_back_by_itself(single: RedisStore
     assert await single._take_places(conversation("sip:carol@example.com", BOB), 1) == ""
     clock.now += TAKEN + MARGIN + 0.01
     await opened(single, most=1)
+
+
+async def test_who_loses_does_not_shorten_the_place_of_who_won(store: Store, other: Store, clock: WallClock) -> None:
+    known = await opened(store, most=1)
+    assert await other.open_conversation(conversation(), after=0, most=1, keep=KEEP) == (known, False)
+    clock.now += TAKEN + MARGIN + 1
+    with pytest.raises(OverloadedError):
+        await other.open_conversation(conversation(ALICE, DESK), after=0, most=1, keep=KEEP)
+
+
+@pytest.mark.peer("redis-server")
+async def test_a_place_that_another_keeps_by_now_is_not_given_back(single: RedisStore) -> None:
+    """Taken by one who is refused on the other side, and opened by another before he gives it back."""
+    known = await opened(single)
+    await single._run(Script("give_place"), (single._keys.places(ALICE),), known.key, str(TAKEN))
+    assert await keys_of(single, ALICE) == [known.key]
 
 
 @pytest.mark.peer("redis-server")
