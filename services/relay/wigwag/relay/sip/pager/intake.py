@@ -11,7 +11,18 @@ from wigwag.relay.sip.incoming import Incoming
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address, conversation_key
 from wigwag.runtime.pager_events import ANSWERED_BY, IDENTITY, INBOUND, REASON, REQUEST_URI
 
-_KEPT: Final = ("from", "to", "call-id", "cseq", "date", "expires", "subject", "in-reply-to", "mime-version")
+_KEPT: Final = (
+    "from",
+    "to",
+    "call-id",
+    "cseq",
+    "date",
+    "expires",
+    "subject",
+    "in-reply-to",
+    "mime-version",
+    "auto-submitted",
+)
 _ID_LENGTH: Final = 40
 
 
