@@ -5,14 +5,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tests.support.certificates import Authority
 from tests.support.edge_under_test import DOMAIN, RESOLVABLE, TRANSPORTS, USERS, SipEdge, free_sip_port
 from tests.support.waiting import until
 from wigwag.api.ua.v1 import message_pb2, session_pb2, ua_pb2
 from wigwag.node.application import Node
+from wigwag.node.modules import CONSTRUCTORS, UA, Module, Surroundings
 from wigwag.node.settings import Settings
+from wigwag.ua.applications.registry import Applications
+from wigwag.ua.config import ApplicationSettings
 from wigwag.ua.ports import Caller
 
 HOST: Final = "127.0.0.1"
@@ -144,7 +147,13 @@ async def wait_for(look: Callable[[], Awaitable[bool]], what: str) -> None:
 
 @asynccontextmanager
 async def user_agent_node(
-    directory: Path, applications: Sequence[Mapping[str, Any]], *, origins: Sequence[str] = (), **ua: Any
+    directory: Path,
+    applications: Sequence[Mapping[str, Any]],
+    *,
+    origins: Sequence[str] = (),
+    builtin: Sequence[ApplicationSettings] = (),
+    sip: Mapping[str, Any] | None = None,
+    **ua: Any,
 ) -> AsyncIterator[UserAgentNode]:
     """Run a node with relay and user agent on free loopback ports until the block ends.
 
@@ -152,14 +161,24 @@ async def user_agent_node(
         directory: For its data.
         applications: Settings of the applications.
         origins: Of pages that may come to the WebSocket listeners; empty: of any.
+        builtin: Those that are parts of Wigwag.
+        sip: More settings of the edge.
         **ua: More settings of the user agent.
     """
     authority = Authority.create(directory)
     pair = list(authority.issue("localhost", DOMAIN, NAME, addresses=(HOST,)))
     ports = {transport: free_sip_port() for transport in TRANSPORTS}
     layer = _settings(directory, ports, pair, origins)
+    layer["relay"]["sip"] |= dict(sip or {})
     layer["ua"] = {"applications": [dict(one) for one in applications], "api": {"port": 0}, **ua}
-    node = Node(Settings.model_validate(layer), ["relay", "ua"])
+
+    def user_agent(surroundings: Surroundings) -> Module:
+        made: Any = CONSTRUCTORS[UA](surroundings)
+        if builtin:
+            made.applications = Applications(surroundings.settings.ua.applications, made._load, builtin)
+        return cast(Module, made)
+
+    node = Node(Settings.model_validate(layer), ["relay", "ua"], constructors={**CONSTRUCTORS, UA: user_agent})
     async with node:
         relay: Any = node.modules["relay"]
         listeners = {name: listener.port for name, listener in relay.relay.listeners.items()}

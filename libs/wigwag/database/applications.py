@@ -17,6 +17,8 @@ KEY_BEGIN: Final = "wua_"
 """What keys begin with, so that one that got out is known for what it is."""
 SHOWN: Final = 12
 """Characters of a key that people may see."""
+RESERVED: Final = frozenset(("gateway",))
+"""Names of applications that are built in: they have neither row nor key."""
 _LISTS: Final = ("uris", "accept_types", "accept_wrapped_types")
 _LONGEST: Final = {
     column.name: column.type.length
@@ -238,6 +240,8 @@ def _check(values: dict[str, Any]) -> None:
     key = values.get("name", values.get("application", ""))
     if not key or "\n" in key:
         raise ConflictError("the application's name is empty or has line breaks")
+    if key in RESERVED:
+        raise ConflictError(f"the name {key} is that of an application that is built in")
 
 
 def _unknown(name: str) -> NotFoundError:

@@ -236,6 +236,16 @@ async def test_notifications_change_the_state_of_the_message_that_they_are_about
     assert world.events.of("notification") == []
 
 
+async def test_what_a_notification_says_has_failed_does_not_look_as_if_it_was_never_sent(world: MessageWorld) -> None:
+    own = await world.open()
+    (outcome,) = await world.send(own, "hello", notifications=message_pb2.Notifications(negative_delivery=True))
+    await until(lambda: own.wire.sent)
+    answer = world.arrive(own, imdn(outcome.message_id, NotificationType.DELIVERY, Status.FAILED), "message/cpim")
+    await until(lambda: answer.given)
+    (row,) = await world.rows()
+    assert (row.state, row.status) == (State.FAILED, 403)
+
+
 async def test_a_notification_that_comes_too_late_is_an_event_and_changes_nothing(world: MessageWorld) -> None:
     own = await world.open(policy={"outcome_timeout": 5.0})
     (outcome,) = await world.send(own, "hello")

@@ -59,6 +59,12 @@ class History:
     token: int = 0
     answered: list[str] = field(default_factory=list)
     world: MessageWorld | None = None
+    owners: list[FakeOwned] = field(default_factory=list)
+
+    @property
+    def left(self) -> set[str]:
+        """Ids of what any pod has sent."""
+        return {message.message_id for own in self.owners for message in own.wire.sent}
 
     async def another_pod(self) -> tuple[MessageWorld, FakeOwned]:
         """Kill the pod, with all that it has not written, and take the session over at another."""
@@ -69,7 +75,8 @@ class History:
             self.directory, pod=f"pod-{self.token}", clock=self.clock, limits={"in_flight": 4, "unsent": 1_000}
         )
         self.world = await self.stack.enter_async_context(context)
-        return self.world, await self.world.open(token=self.token, policy={"outcome_timeout": 30.0})
+        self.owners.append(await self.world.open(token=self.token, policy={"outcome_timeout": 30.0}))
+        return self.world, self.owners[-1]
 
     async def _kill(self, world: MessageWorld) -> None:
         async def nothing(timeout: float) -> None:
@@ -137,6 +144,8 @@ async def test_each_message_that_was_answered_has_one_state_and_it_is_true(tmp_p
         for message_id, row in rows.items():
             if row.state is State.DELIVERED:
                 assert message_id in arrived
+            elif row.state is State.FAILED and not row.status:
+                assert message_id not in history.left, row.reason
             elif row.state in (State.FAILED, State.EXPIRED):
                 assert message_id not in arrived, (row.state, row.reason)
     finally:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.settings import Port, PositiveCount, PositiveSeconds, Seconds, Secret, Section, is_loopback
 
 
@@ -193,6 +194,15 @@ class ApplicationSettings(Section):
     webhook_secret: Secret = None
 
 
+class BuiltInApplication(ApplicationSettings):
+    """A part of Wigwag that is an application: it has a reserved name, and stands in no settings and no database."""
+
+    calls_as_anyone: bool = False
+    """Whether it may call as whomever it names."""
+    message_bytes: PositiveCount | None = None
+    """Octets of the largest message that it takes (``a=max-size``); None: as ``ua.limits`` says."""
+
+
 class UaSettings(Section):
     """The user agent."""
 
@@ -221,6 +231,9 @@ class UaSettings(Section):
             twice = [name for name in names if names.count(name) > 1]
             if twice:
                 raise ValueError(f"ua.{what}: the name {twice[0]} is taken")
+        taken = [each.name for each in self.applications] + [each.application for each in self.api.keys]
+        if GATEWAY in taken:
+            raise ValueError(f"ua.applications, ua.api.keys: the name {GATEWAY} is that of what is built in")
         for each in self.applications:
             if each.way not in self.ways:
                 raise ValueError(f"ua.applications: {each.name} has the way {each.way!r}: {', '.join(self.ways)}")

@@ -13,6 +13,7 @@ import structlog
 
 from wigwag.bus import Bus
 from wigwag.database import Database
+from wigwag.database.applications import RESERVED
 from wigwag.database.applications import Applications as ApplicationTable
 from wigwag.database.blobs import BlobStore
 from wigwag.database.ledger import Ledger
@@ -74,6 +75,7 @@ class UaModule:
         pods: How to call the others; None: plainly.
         keeps_sessions: Whether other pods, or this one when it comes back, find sessions in the store: then they are
             handed over at the end instead of ended.
+        builtin: Applications that are parts of Wigwag (``applications.builtin``).
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class UaModule:
         rpc: Callable[[], str],
         pods: PodAccess | None = None,
         keeps_sessions: bool,
+        builtin: Sequence[ApplicationSettings] = (),
     ) -> None:
         self._settings = settings
         self._edge = edge
@@ -110,7 +113,7 @@ class UaModule:
         self._table = ApplicationTable(database)
         self._stack = AsyncExitStack()
         self._is_up = False
-        self.applications = Applications(settings.applications, self._load)
+        self.applications = Applications(settings.applications, self._load, builtin)
         self.agent: UserAgent
         self.router: APIRouter = _router()
         self.rpc_services: Sequence[RpcService] = ()
@@ -301,7 +304,8 @@ class UaModule:
             logger.warning("applications are not read", reason=str(error))
 
     async def _load(self) -> Sequence[ApplicationSettings]:
-        return [ApplicationSettings.model_validate(row.settings()) for row in await self._table.list()]
+        rows = [row for row in await self._table.list() if row.name not in RESERVED]
+        return [ApplicationSettings.model_validate(row.settings()) for row in rows]
 
     def _happened(self, event: EndpointEvent) -> None:
         self._life.happened(event)

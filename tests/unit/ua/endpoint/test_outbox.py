@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from wigwag.errors import ConflictError
+from wigwag.errors import ConflictError, LocalProtocolError
 from wigwag.protocols.msrp import (
     DeliveryFailed,
     DeliverySucceeded,
@@ -139,3 +139,19 @@ def test_one_message_id_is_on_its_way_once() -> None:
     under.add("m1", Line())
     with pytest.raises(ConflictError, match="m1"):
         under.add("m1", Line())
+
+
+def test_what_can_not_be_sent_has_failed_unless_some_of_it_left_before() -> None:
+    class Broken(Client):
+        def send_message(self, session: Session, *args: object, **more: object) -> str:
+            raise LocalProtocolError("it would break the grammar")
+
+    broken = Line()
+    broken.client = Broken()
+    never, before = Under(), Under()
+    never.add("m1", broken)
+    assert never.told == [("m1", Settlement.FAILED, 0, "it would break the grammar")]
+    before.add("m1", Line())
+    before.outbox.connection_lost()
+    before.send_all(broken)
+    assert before.told == [("m1", Settlement.UNCONFIRMED, 0, "it would break the grammar")]

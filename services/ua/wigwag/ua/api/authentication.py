@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, Protocol
 
-from wigwag.database.applications import hash_of
+from wigwag.database.applications import RESERVED, hash_of
 from wigwag.errors import NotAuthenticatedError
 from wigwag.ua.config import UaApiSettings
 from wigwag.ua.ports import Caller
@@ -93,7 +93,10 @@ class Authenticator:
             return OPERATOR
         if len(presented) > 1:
             raise NotAuthenticatedError("more than one credential")
-        return await self._known(presented[0])
+        found = await self._known(presented[0])
+        if found.application in RESERVED:
+            raise NotAuthenticatedError("the credential names what is built in")
+        return found
 
     def forget(self) -> None:
         """Ask the database again about every key."""

@@ -1,12 +1,14 @@
-"""The applications that are known: those of the settings, then those of the database."""
+"""The applications that are known: those that are built in, those of the settings, then those of the database."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from wigwag.errors import InvalidRequestError, NotFoundError
 from wigwag.protocols.sip import SipError, SipUri, parse_uri
-from wigwag.runtime.agents import ApplicationUris
-from wigwag.ua.config import ApplicationSettings
+from wigwag.runtime.agents import APPLICATION, ApplicationUris
+from wigwag.ua.config import ApplicationSettings, BuiltInApplication
 
+_NAMED: Final = APPLICATION.lower()
 Load = Callable[[], Awaitable[Sequence[ApplicationSettings]]]
 
 
@@ -16,10 +18,14 @@ class Applications:
     Args:
         configured: Those of the settings.
         load: Reads those of the database; a name of the settings hides one there.
+        builtin: Those that are parts of Wigwag.
     """
 
-    def __init__(self, configured: Sequence[ApplicationSettings], load: Load) -> None:
-        self._configured = tuple(configured)
+    def __init__(
+        self, configured: Sequence[ApplicationSettings], load: Load, builtin: Sequence[ApplicationSettings] = ()
+    ) -> None:
+        self._builtin = {each.name: each for each in builtin}
+        self._configured = (*builtin, *configured)
         self._load = load
         self._known: Mapping[str, ApplicationSettings] = {}
         self._uris = ApplicationUris()
@@ -64,6 +70,18 @@ class Applications:
         """Return an application; None: there is none of that name."""
         return self._known.get(name)
 
+    def called(self, uri: str, fields: Iterable[tuple[str, str]] = ()) -> ApplicationSettings | None:
+        """Return the application that a call is for; None: nobody.
+
+        Args:
+            uri: Who is called.
+            fields: Header fields of the INVITE: the edge leads some to what is built in, whoever is called.
+        """
+        named = [value.strip() for name, value in fields if name.lower() == _NAMED]
+        if not named:
+            return self.owner(uri)
+        return self._builtin.get(named[0]) if len(named) == 1 else None
+
     def owner(self, uri: str) -> ApplicationSettings | None:
         """Return the application whose address this is; None: nobody's."""
         try:
@@ -88,6 +106,8 @@ class Applications:
                 if "*" not in uri:
                     return uri
             raise InvalidRequestError("from_uri: the application has no address of its own, so it has to name one")
+        if isinstance(application, BuiltInApplication) and application.calls_as_anyone:
+            return wanted
         owner = self.owner(wanted)
         if owner is None or owner.name != application.name:
             raise InvalidRequestError(f"from_uri: {wanted!r} is no address of the application {application.name}")

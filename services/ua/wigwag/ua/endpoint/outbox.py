@@ -120,7 +120,7 @@ class Outbox:
         message, client, session = unsettled.message, line.client, line.session
         if client is None or session is None:
             return
-        unsettled.may_have_left = unsettled.on_its_way = True
+        left_before, unsettled.may_have_left, unsettled.on_its_way = unsettled.may_have_left, True, True
         fields = message.fields
         if message.traceparent and line.carries_traces:
             fields = (*fields, (TRACEPARENT, message.traceparent))
@@ -138,7 +138,8 @@ class Outbox:
         except WigwagError as error:
             unsettled.on_its_way = False
             if not isinstance(error, ConflictError):
-                self._settled(message.message_id, Settlement.FAILED, 0, str(error))
+                settlement = Settlement.UNCONFIRMED if left_before else Settlement.FAILED
+                self._settled(message.message_id, settlement, 0, str(error))
 
     def _settled(self, message_id: str, settlement: Settlement, status: int, reason: str) -> None:
         if self._unsettled.pop(message_id, None) is not None:

@@ -21,7 +21,6 @@ from wigwag.protocols.msrp import Event as MsrpEvent
 from wigwag.protocols.sdp import SdpError
 from wigwag.protocols.sip import Response, SipError
 from wigwag.protocols.sip.dialogs import (
-    Call,
     DialogState,
     EndReason,
     InviteClient,
@@ -30,11 +29,11 @@ from wigwag.protocols.sip.dialogs import (
     SessionState,
 )
 from wigwag.protocols.sip.dialogs import Session as Dialog
-from wigwag.protocols.sip.values import NameAddress
 
 from .arrivals import Arrivals
 from .causes import MEDIA_LOST, cause_of_end, cause_of_refusal
 from .descriptions import Descriptions
+from .invitations import invite_of
 from .line import MediaLine
 from .model import (
     Cause,
@@ -277,22 +276,11 @@ class ChatSession:
         assert self._line is not None
         self._call_id = self._endpoint.sip_token()
         offer = self._descriptions.offer(self._line.path, self._line.way)
-        client = self._endpoint.call(self, self._made(call, uri, offer))
+        contact, routes = self._sip.contact(self.id), self._sip.routes()
+        made = invite_of(call, uri, offer, contact=contact, routes=routes, call_id=self._call_id)
+        client = self._endpoint.call(self, made)
         if self.state is State.CALLING:
             self.client = client
-
-    def _made(self, call: OutgoingCall, uri: str, offer: bytes) -> Call:
-        subject = (("Subject", call.subject),) if call.subject else ()
-        return Call(
-            uri=uri,
-            from_address=str(NameAddress(call.display_name, call.from_uri)),
-            contact=self._sip.contact(self.id),
-            offer=offer,
-            to_address=str(NameAddress("", call.to_uri)),
-            routes=self._sip.routes(),
-            fields=(*subject, *call.fields),
-            call_id=self._call_id,
-        )
 
     def _unanswered(self) -> None:
         if self.state is State.CALLING and self.dialog is None:

@@ -36,6 +36,8 @@ _STATES: Final = {
     (NotificationType.DISPLAY, Status.DISPLAYED): State.DISPLAYED,
 }
 """What a notification makes of a message; all others say only what happened."""
+_REFUSED: Final = 403
+"""Status of what failed by a notification: 0 would say that it was never sent."""
 _KINDS: Final = {
     NotificationType.PROCESSING: "processing",
     NotificationType.DISPLAY: "display",
@@ -143,7 +145,8 @@ class Notifications:
         self._told(notice, row.state, wanted)
 
     def _change(self, notice: Notice, row_id: str, version: int, wanted: State) -> None:
-        change = Change(id=row_id, version=version, state=wanted, reason=f"notified: {wanted.value}")
+        status = _REFUSED if wanted is State.FAILED else None
+        change = Change(id=row_id, version=version, state=wanted, status=status, reason=f"notified: {wanted.value}")
         self._edits.put(change, partial(self._changed, notice, wanted))
 
     def _changed(self, notice: Notice, wanted: State, verdict: Verdict) -> None:

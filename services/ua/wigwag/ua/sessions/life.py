@@ -312,7 +312,7 @@ class SessionLife:
     async def _called(self, call: CallReceived) -> None:
         """Decide about a call that came."""
         chat = cast(ChatSession, call.session)
-        application = self._applications.owner(call.to_uri)
+        application = self._applications.called(call.to_uri, call.fields)
         try:
             if application is None:
                 chat.reject(404, "Not Found")
@@ -464,12 +464,9 @@ class SessionLife:
             if record.state != "open":
                 continue
             if policy.max_duration and now - record.opened >= policy.max_duration:
-                self._end_by_policy(own, Cause.TOO_LONG)
+                own.chat.end_because(Cause.TOO_LONG)
             elif policy.idle_timeout and now - record.last_activity >= policy.idle_timeout:
-                self._end_by_policy(own, Cause.IDLE)
-
-    def _end_by_policy(self, own: Owned, cause: Cause) -> None:
-        own.chat.end_because(cause)
+                own.chat.end_because(Cause.IDLE)
 
     # For ownership
 

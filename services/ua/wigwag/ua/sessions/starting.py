@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wigwag.protocols.sdp import Direction, FileTransfer
-from wigwag.ua.config import ApplicationSettings, UaSettings
+from wigwag.ua.config import ApplicationSettings, BuiltInApplication, UaSettings
 from wigwag.ua.endpoint.model import MediaWish, OutgoingCall
 
 DEFAULT_RINGING: Final = 60.0
@@ -57,6 +57,13 @@ def call_of(wanted: Start) -> OutgoingCall:
     )
 
 
+def _max_size(application: ApplicationSettings, settings: UaSettings) -> int:
+    largest = settings.limits.message_bytes
+    if isinstance(application, BuiltInApplication) and application.message_bytes is not None:
+        return min(largest, application.message_bytes)
+    return largest
+
+
 def wish_for(application: ApplicationSettings, settings: UaSettings, accept_types: tuple[str, ...] = ()) -> MediaWish:
     """Return what an application wants of MSRP.
 
@@ -68,7 +75,7 @@ def wish_for(application: ApplicationSettings, settings: UaSettings, accept_type
     return MediaWish(
         accept_types=accept_types or application.accept_types,
         accept_wrapped_types=application.accept_wrapped_types,
-        max_size=settings.limits.message_bytes,
+        max_size=_max_size(application, settings),
         way=application.way,
         automatic_reports=application.reports == "acceptance",
     )
