@@ -85,9 +85,9 @@ def test_m55_an_unknown_session_is_answered_481_unless_failure_report_is_no(
 def test_m56_a_success_report_goes_the_whole_way_back_and_covers_what_arrived(failure_report: str) -> None:
     endpoint = Endpoint(remote_path=(RELAY, ALICE))
     endpoint.receive(send_frame(b"hello", from_path=f"{RELAY} {ALICE}", headers=wanting(failure_report, "yes")))
-    frames = endpoint.written()
-    assert [frame.kind for frame in frames[:-1]] == (["200"] if failure_report in ("absent", "yes") else [])
-    report = frames[-1].request
+    reported, *answers = endpoint.written()
+    assert [frame.kind for frame in answers] == (["200"] if failure_report in ("absent", "yes") else [])
+    report = reported.request
     assert report.method == "REPORT"
     assert report.to_path == (RELAY, ALICE)
     assert report.from_path == (BOB,)
@@ -95,8 +95,14 @@ def test_m56_a_success_report_goes_the_whole_way_back_and_covers_what_arrived(fa
     assert str(report.byte_range) == "1-5/5"
     assert report.status == Status(200, "OK", 0)
     assert (report.get("Success-Report"), report.get("Failure-Report"), report.has_body) == (None, None, False)
-    for frame in frames[:-1]:
+    for frame in answers:
         assert frame.head.to_path == (RELAY,)
+
+
+def test_without_a_relay_the_answer_comes_before_the_report() -> None:
+    endpoint = Endpoint()
+    endpoint.receive(send_frame(b"hello", headers=wanting("absent", "yes")))
+    assert endpoint.kinds() == ["200", "REPORT"]
 
 
 @pytest.mark.parametrize("success_report", ["absent", "no"])

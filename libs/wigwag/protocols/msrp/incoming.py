@@ -107,9 +107,15 @@ class IncomingRequests:
         return events
 
     def _accept(self, session: Session, requests: list[RequestHead], completed: Completed) -> None:
+        is_reported = completed.head.success_report and session.automatic_reports
+        # Behind a relay the 200 is the relay's and the REPORT the sender's. If the connection is lost between the two,
+        # the relay tells him what it got no answer to; what it got one to, nobody would ever tell him.
+        relayed = len(completed.head.from_path) > 1
+        if is_reported and relayed:
+            self._report_success(session, completed)
         for request in requests:
             self._respond(request, 200, None, completed.head.failure_report)
-        if completed.head.success_report and session.automatic_reports:
+        if is_reported and not relayed:
             self._report_success(session, completed)
 
     def _attempt(self, step: Callable[[], list[Event]]) -> list[Event]:
