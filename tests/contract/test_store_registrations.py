@@ -344,6 +344,25 @@ async def test_nothing_newer_is_written_over(store: Store, other: Store, clock: 
     assert await found(store) == (moved,)
 
 
+async def test_who_wrote_a_binding_is_known_and_is_nobodys_business(
+    store: Store, other: Store, clock: WallClock
+) -> None:
+    await register(store, binding(now=clock.now, writer="pod-a"))
+    async with Listener(other) as listener:
+        clock.now += 30
+        [refreshed] = (await register(store, binding(now=clock.now, writer="pod-b"), cseq=2)).bindings
+        assert (refreshed.writer, [known.writer for known in await found(other)]) == ("pod-b", ["pod-b"])
+        # The same request, once more, at another pod.
+        [same] = (await register(other, binding(now=clock.now, writer="pod-c"), cseq=2)).bindings
+        assert same.writer == "pod-b"
+        await other.put_registrations([(AOR, replace(refreshed, writer="pod-c"))])
+        assert [known.writer for known in await found(store)] == ["pod-c"]
+        await store.drop_flow(AOR, refreshed.key, FLOW, remove=False)
+        assert [(known.writer, known.flow) for known in await found(store)] == [("pod-c", None)]
+        dropped = (await store.find_registrations([AOR]))[AOR].version
+        assert await listener.next() == RegistrationChanged(AOR, dropped)
+
+
 async def test_the_version_after_writing_again_is_above_what_was_known(store: Store, clock: WallClock) -> None:
     ahead = binding(now=clock.now, updated_at=(int(clock.now * 1000) + 5000) / 1000)
     await store.put_registrations([(AOR, ahead)])

@@ -2,9 +2,10 @@
 
 import asyncio
 import itertools
+import socket
 from typing import Self
 
-from wigwag.protocols.sip import KeepAlive, Request, Response, SipError, StreamFramer
+from wigwag.protocols.sip import KeepAlive, Request, Response, SipError, StreamFramer, parse_datagram
 from wigwag.protocols.sip.digest import Account, DigestClient
 
 _serials = itertools.count(1)
@@ -120,3 +121,38 @@ class LiveSipClient:
                     if not isinstance(message, KeepAlive):
                         self._came.append(message)
         return self._came.pop(0)
+
+
+class DatagramSipClient(LiveSipClient):
+    """The same over UDP, without a flow of its own (RFC 5626)."""
+
+    async def __aenter__(self) -> Self:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(("127.0.0.1", 0))
+        self.contact = f"sip:{self._name}@127.0.0.1:{self._socket.getsockname()[1]}"
+        return self
+
+    async def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    async def register(self, expires: int = 600) -> Response:
+        """Register; returns the final response."""
+        fields = [("Contact", f"<{self.contact}>"), ("Expires", str(expires))]
+        return await self.exchange(self.request("REGISTER", f"sip:{self.domain}", self.aor, fields))
+
+    def request(self, method: str, uri: str, to: str, fields: "list[tuple[str, str]]", body: bytes = b"") -> Request:
+        """Make a request."""
+        made = super().request(method, uri, to, fields, body)
+        made.replace_item("via", str(made.via).replace("SIP/2.0/TCP", "SIP/2.0/UDP"))
+        return made
+
+    def send(self, message: Request | Response) -> None:
+        """Send one message."""
+        self._socket.sendto(bytes(message), ("127.0.0.1", self._port))
+
+    async def received(self, seconds: float = 10.0) -> Request | Response:
+        """Return the next message."""
+        async with asyncio.timeout(seconds):
+            return parse_datagram(await asyncio.get_running_loop().sock_recv(self._socket, 65_536))

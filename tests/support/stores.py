@@ -97,6 +97,7 @@ def binding(
     call_id: str = "c1@phone",
     cseq: int = 1,
     updated_at: float = 0.0,
+    writer: str = "pod-a",
 ) -> Binding:
     """Return a binding as a registrar would write it."""
     return Binding(
@@ -114,6 +115,7 @@ def binding(
         user_agent="Phone/1.0",
         updated_at=updated_at,
         push="provider=apns",
+        writer=writer,
     )
 
 

@@ -149,7 +149,7 @@ def without_flow(kept: Kept, key: str, flow: Flow, now: float, *, remove: bool) 
 def put(kept: Kept, binding: Binding, now: float) -> Kept | None:
     """Return what is there after a binding was written again; None when something newer is known."""
     current = kept.bindings.get(binding.key)
-    if current == binding or binding.expires_at <= now:
+    if _is_there(current, binding) or binding.expires_at <= now:
         return kept
     # What is there came after any removal.
     known = [current] if current is not None else [kept.removals.get(binding.key), kept.removals.get(EVERY)]
@@ -157,6 +157,10 @@ def put(kept: Kept, binding: Binding, now: float) -> Kept | None:
         return None
     version = next_epoch(max(kept.version, int(binding.updated_at * 1000 + 0.5)), now)
     return Kept({**kept.bindings, binding.key: binding}, kept.removals, version)
+
+
+def _is_there(current: Binding | None, binding: Binding) -> bool:
+    return current is not None and current == binding and current.writer == binding.writer
 
 
 def _is_newer(known: Binding | Removal, binding: Binding) -> bool:

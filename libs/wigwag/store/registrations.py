@@ -13,7 +13,7 @@ cached may look expired while it is not: it has to be looked at again then.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from wigwag.errors import WigwagError
@@ -72,6 +72,9 @@ class Binding:
     """When it was written, in whole milliseconds of the store's clock; set by ``register``, grows with each change."""
     push: str = ""
     """What a wake-up needs (RFC 8599); opaque to the store."""
+    writer: str = field(default="", compare=False)
+    """The pod that wrote it and looks after it, which is not always that of its flow; empty: nobody knows. Bindings
+    that differ in it alone lead the same way and are equal."""
 
 
 @dataclass(frozen=True, slots=True)

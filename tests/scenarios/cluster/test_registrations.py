@@ -10,7 +10,7 @@ import pytest
 from tests.support.admin_client import ADMIN
 from tests.support.cluster import DOMAIN, NAME, PASSWORD, USERNAME, Cluster, Pod, running
 from tests.support.redis_server import RedisServer
-from tests.support.sip_client import LiveSipClient
+from tests.support.sip_client import DatagramSipClient, LiveSipClient
 from tests.support.waiting import until
 
 SIP = {
@@ -76,3 +76,24 @@ async def test_store_that_was_emptied_under_way_gets_registrations_back(cluster:
         assert (await one.register()).status == 200
         redis.admin().flushall()
         await until(lambda: contacts(first) == [one.contact], timeout=30.0)
+
+
+def written(pod: Pod) -> int:
+    """Return how many bindings a pod looks after."""
+    (own,) = (found for found in pod.ask("/v1/status?group=registrations")["pods"] if found["own"])
+    (said,) = (one["details"] for one in own["groups"][0]["identifiers"] if one["name"] == "main")
+    return int(str(said).removeprefix("bindings of this pod: ").partition(",")[0])
+
+
+async def test_udp_binding_outlives_the_pod_that_wrote_it_and_then_the_store(
+    cluster: Cluster, redis: RedisServer
+) -> None:
+    async with DatagramSipClient(cluster.pods[0].sip_ports["udp"], f"{USERNAME}@{DOMAIN}", PASSWORD) as phone:
+        assert (await phone.register()).status == 200
+        # Any pod may have answered: the branch of the request decides.
+        await until(lambda: sum(map(written, cluster.pods)) == 1)
+        writer, other = sorted(cluster.pods, key=written, reverse=True)
+        writer.kill()
+        await until(lambda: written(other) == 1, timeout=30.0)
+        redis.admin().flushall()
+        await until(lambda: contacts(other) == [phone.contact], timeout=30.0)

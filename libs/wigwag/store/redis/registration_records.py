@@ -17,6 +17,8 @@ _HEAD = Struct(">dI")
 _NUMBERS = Struct(">ddd")
 """Expiry, time of writing, CSeq."""
 _LENGTH = Struct(">I")
+_LONGEST_WRITER = 127
+"""Octets of a pod's id that is kept, a host's name and some more; of a longer one nobody knows whose it is."""
 
 
 class _Flow(msgspec.Struct, array_like=True, frozen=True):
@@ -38,6 +40,9 @@ class _Body(msgspec.Struct, array_like=True, frozen=True):
     path: tuple[bytes, ...]
     user_agent: bytes
     push: bytes = b""
+    writer: bytes = b""
+    writer_length: int = 0
+    """One octet, the last: by which ``registrations.lua`` finds what to compare bodies by, all but their writers."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -56,6 +61,9 @@ def flow_octets(flow: Flow | None) -> bytes:
 
 def binding_values(binding: Binding) -> tuple[str, str, bytes, bytes]:
     """Return key, expiry, flow and body."""
+    writer = octets(binding.writer)
+    if len(writer) > _LONGEST_WRITER:
+        writer = b""
     body = _Body(
         octets(binding.contact),
         binding.q,
@@ -65,6 +73,8 @@ def binding_values(binding: Binding) -> tuple[str, str, bytes, bytes]:
         tuple(map(octets, binding.path)),
         octets(binding.user_agent),
         octets(binding.push),
+        writer,
+        len(writer),
     )
     return binding.key, text_of(binding.expires_at), flow_octets(binding.flow), _encode(body)
 
@@ -107,6 +117,7 @@ def _binding(
         user_agent=text(fields.user_agent),
         updated_at=updated_at,
         push=text(fields.push),
+        writer=text(fields.writer),
     )
 
 

@@ -36,7 +36,7 @@ local function first_outdated()
   for _, binding in ipairs(kept.bindings) do
     local new = by_key[binding.key]
     if (new or is_gone[binding.key]) and binding.call_id == call_id and binding.cseq >= cseq then
-      if binding.cseq > cseq or not new or new.body ~= binding.body then
+      if binding.cseq > cseq or not new or not same_body(new.body, binding.body) then
         return binding
       end
     end

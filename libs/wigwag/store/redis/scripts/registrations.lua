@@ -1,6 +1,7 @@
 -- Stands before the scripts about SIP bindings. ARGV[2] is the channel of notices, ARGV[3] the address-of-record (AOR).
 -- KEYS[1] is all that is kept of it, a string: version, number of bindings, bindings, removals. The rules are those of
--- wigwag/store/registration_rules.py. What a binding leads to is opaque here: its flow and its body.
+-- wigwag/store/registration_rules.py. What a binding leads to is opaque here: its flow and its body,
+-- but for who wrote it, the last part of a body, in which bindings that lead the same way may differ.
 
 local REMEMBERED = 300
 local MOST_REMOVALS = 16
@@ -76,13 +77,27 @@ local function latest_expiry(entries, seconds)
   return seconds
 end
 
+-- An array of ten ends in the writer (two octets and its text) and its length; what an older pod wrote has none.
+local WITH_WRITER = 0x9a
+
+local function without_writer(body)
+  if body:byte(1) ~= WITH_WRITER then
+    return body:sub(2)
+  end
+  return body:sub(2, #body - body:byte(-1) - 3)
+end
+
+local function same_body(one, other)
+  return one == other or without_writer(one) == without_writer(other)
+end
+
 local function leads_elsewhere(before, after)
   if #before.bindings ~= #after.bindings then
     return true
   end
   for _, binding in ipairs(after.bindings) do
     local known = find(before.bindings, binding.key)
-    if not known or known.flow ~= binding.flow or known.body ~= binding.body then
+    if not known or known.flow ~= binding.flow or not same_body(known.body, binding.body) then
       return true
     end
   end

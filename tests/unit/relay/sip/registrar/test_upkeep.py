@@ -1,6 +1,7 @@
 """What becomes of bindings when nobody registers: connections lost, expiry, a store that lost them, pods that died."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -344,3 +345,66 @@ async def test_connections_of_a_dead_pod_are_let_go_and_its_datagrams_are_not(ed
     assert contacts == {by_datagram.contact, "sip:alice@203.0.113.1:7"}
     assert mine.flow is not None
     assert mine.flow.bindings
+
+
+def empty(edge: EdgeUnderTest) -> None:
+    """Let the store lose everything."""
+    assert isinstance(edge.store, MemoryStore)
+    edge.store._registrations.clear()
+
+
+@pytest.mark.parametrize(("kind", "flow_is_kept"), [("udp", True), ("tls", False)])
+async def test_what_a_dead_pod_wrote_is_written_again_by_another_when_the_store_has_lost_it(
+    edge: EdgeUnderTest, bus: SqliteBus, kind: str, flow_is_kept: bool
+) -> None:
+    client = await registered(EdgeUnderTest(store=edge.store, pod="pod-dead"), kind)
+    (before,) = await bindings(edge)
+    upkeep = edge.parts.registrations.upkeep
+    await upkeep.clear_after(lambda pod: pod == "pod-dead")
+    while upkeep.waiting:
+        assert await turn(edge)
+    empty(edge)
+    upkeep.write_again()
+    await turn(edge)
+    (after,) = await bindings(edge)
+    assert (after.contact, after.writer, after.cseq) == (client.contact, "pod-a", before.cseq)
+    assert after.flow == (before.flow if flow_is_kept else None)
+    edge.runtime.time += 601
+    await turn(edge)
+    assert ("EXPIRED", client.contact) in await told(edge, bus)
+
+
+async def test_datagrams_count_as_written_by_the_pod_that_answered_whoever_received_them(edge: EdgeUnderTest) -> None:
+    client = await registered(EdgeUnderTest(store=edge.store, pod="pod-b"), "udp")
+    (known,) = await bindings(edge)
+    assert known.flow is not None
+    passed_on = replace(known, flow=replace(known.flow, pod="pod-c"), updated_at=known.updated_at + 1)
+    await edge.store.put_registrations([(ALICE, passed_on)])
+    upkeep = edge.parts.registrations.upkeep
+    await upkeep.clear_after(lambda pod: pod == "pod-c")
+    assert len(edge.parts.registrations.own) == 0
+    await upkeep.clear_after(lambda pod: pod == "pod-b")
+    assert [binding.contact for _, binding in edge.parts.registrations.own] == [client.contact]
+
+
+async def test_pod_that_was_only_paused_leaves_to_its_heir_what_that_has_inherited(edge: EdgeUnderTest) -> None:
+    paused = EdgeUnderTest(store=edge.store, pod="pod-paused")
+    await registered(paused, "udp")
+    await edge.parts.registrations.upkeep.clear_after(lambda pod: pod == "pod-paused")
+    await turn(edge)
+    paused.parts.registrations.upkeep.write_again()
+    await turn(paused)
+    assert len(paused.parts.registrations.own) == 0
+    assert len(edge.parts.registrations.own) == 1
+    assert [binding.writer for binding in await bindings(edge)] == ["pod-a"]
+
+
+async def test_binding_that_was_refreshed_meanwhile_is_not_inherited(edge: EdgeUnderTest) -> None:
+    client = await registered(EdgeUnderTest(store=edge.store, pod="pod-dead"), "udp")
+    await edge.parts.registrations.upkeep.clear_after(lambda pod: pod == "pod-dead")
+    other = EdgeUnderTest(store=edge.store, pod="pod-b")
+    edge.runtime.time = other.runtime.time = edge.runtime.time + 1
+    await registered(other, "udp", client.contact)
+    await turn(edge)
+    assert len(edge.parts.registrations.own) == 0
+    assert [binding.writer for binding in await bindings(edge)] == ["pod-b"]

@@ -66,6 +66,8 @@ class Circumstances:
     """Bindings of the user that this pod knows of."""
     is_own: Callable[[SipUri], bool]
     """Tells whether a URI leads to this edge."""
+    pod: str = ""
+    """The pod that writes what is asked for."""
 
 
 def wanted(request: Request, settings: "RegistrarSettings", circumstances: Circumstances) -> Wanted | None:
@@ -164,6 +166,7 @@ class _Reading:
             flow=self._circumstances.flow,
             user_agent=self._user_agent,
             push=push_parameters(uri),
+            writer=self._circumstances.pod,
         )
 
     def _uri(self, contact: NameAddress) -> SipUri:

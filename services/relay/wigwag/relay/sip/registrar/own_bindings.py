@@ -27,6 +27,11 @@ class OwnBindings:
         self._scheduled: dict[Name, float] = {}
         """When the entry of a binding in ``_due`` is looked at: each refresh adds none."""
 
+    @property
+    def pod(self) -> str:
+        """Id of this pod."""
+        return self._pod
+
     def __len__(self) -> int:
         return len(self._held)
 

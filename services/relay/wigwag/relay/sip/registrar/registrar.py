@@ -144,7 +144,11 @@ class Registrar:
 
     def _read(self, incoming: Incoming, known: Sequence[Binding]) -> Wanted | None:
         circumstances = Circumstances(
-            flow=self._flow(incoming), wall=self._wall(), known=known, is_own=self._edge.names.is_address
+            flow=self._flow(incoming),
+            wall=self._wall(),
+            known=known,
+            is_own=self._edge.names.is_address,
+            pod=self._pod,
         )
         return wanted(incoming.request, self._settings, circumstances)
 

@@ -3,10 +3,15 @@
 Theory of operation. Nothing here is waited for by a request. What is to be done is kept in sets, so that the same thing
 asked twice is done once, and done in small batches: when thousands of connections go at once, or the store comes back
 empty, the rest of the pod goes on. While the store is away everything stays to be done.
+
+What a pod that died has written and needs no connection of its own (UDP, contacts that are reached by their URI) stays
+valid, so the pod that clears after it *inherits* it, as its writer from then on: when the store has lost it somebody
+writes it again, and somebody tells of its expiry.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -74,6 +79,10 @@ class Upkeep:
         self._lost: dict[tuple[str, str], Binding] = {}
         self._doubtful: set[str] = set()
         self._unwritten: dict[tuple[str, str], Binding] = {}
+        self._left_behind: dict[tuple[str, str], str] = {}
+        """Who wrote the bindings whose connections died with their pods."""
+        self._remaining: dict[str, dict[str, str]] = {}
+        """Those of them that stay without a connection, by AOR and key."""
         self._more = asyncio.Event()
         self._less = asyncio.Event()
 
@@ -197,6 +206,7 @@ class Upkeep:
         was_there = await self._store.drop_flow(aor, key, binding.flow, remove=not remains)
         if self._lost.get(name) is binding:
             del self._lost[name]
+        writer = self._left_behind.pop(name, "")
         if not was_there:
             return
         held = self._own.get(aor, key)
@@ -206,6 +216,8 @@ class Upkeep:
         self._events.changed(RegistrationChange.FLOW_LOST, aor, binding, "kept" if remains else "removed")
         if remains:
             self._doubtful.add(aor)
+        if remains and writer:
+            self._remaining.setdefault(aor, {})[key] = writer
 
     async def _look_at_some(self) -> None:
         aors = list(self._doubtful)[:BATCH]
@@ -222,6 +234,9 @@ class Upkeep:
 
     def _compare(self, aor: str, registration: Registration | None) -> None:
         there = {binding.key: binding for binding in registration.bindings} if registration is not None else {}
+        for key, writer in self._remaining.pop(aor, {}).items():
+            if key in there and there[key].writer == writer:
+                self._inherit(aor, there[key])
         wall = self._wall()
         for binding in self._own.of(aor):
             other = there.get(binding.key)
@@ -252,30 +267,38 @@ class Upkeep:
     # Pods that died
 
     async def clear_after(self, dead: Callable[[str], bool]) -> int:
-        """Let go what the connections of dead pods have left behind; returns how many bindings.
+        """Let go what the connections of dead pods have left behind, and inherit the rest of what they wrote.
 
         Args:
             dead: Tells of a pod whether it is gone.
+
+        Returns:
+            How many bindings were let go.
 
         Raises:
             StoreError: The store is away; some may have been found.
         """
         count = 0
         async for registration in self._store.registrations():
-            for binding in _of_dead_pods(registration.bindings, dead):
-                self.flow_lost(registration.aor, binding)
-                count += 1
+            for binding in registration.bindings:
+                if binding.flow is not None and binding.flow.connection:
+                    if dead(binding.flow.pod):
+                        self._left_behind[registration.aor, binding.key] = binding.writer
+                        self.flow_lost(registration.aor, binding)
+                        count += 1
+                elif binding.writer and dead(binding.writer):
+                    self._inherit(registration.aor, binding)
             while len(self._lost) >= BATCH:
                 await self._dropped()
         return count
 
+    def _inherit(self, aor: str, binding: Binding) -> None:
+        """Look after a binding whose writer is gone; should that only have been paused, it is outdated now."""
+        mine = replace(binding, writer=self._own.pod, updated_at=(round(binding.updated_at * 1000) + 1) / 1000)
+        self._own.take(aor, mine)
+        self._unwritten[aor, mine.key] = mine
+        self._more.set()
+
 
 def _same_request(one: Binding, other: Binding) -> bool:
     return (one.call_id, one.cseq) == (other.call_id, other.cseq)
-
-
-def _of_dead_pods(bindings: Sequence[Binding], dead: Callable[[str], bool]) -> Iterable[Binding]:
-    for binding in bindings:
-        # What came by UDP is reached from every pod.
-        if binding.flow is not None and binding.flow.connection and dead(binding.flow.pod):
-            yield binding
