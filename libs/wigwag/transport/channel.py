@@ -292,6 +292,13 @@ class Channel(asyncio.Protocol, asyncio.BufferedProtocol):
         """The transport's ``get_extra_info``: ``socket``, ``cipher``, ...; None when closed or unknown."""
         return None if self._transport is None else self._transport.get_extra_info(name)
 
+    def peer_certificate(self) -> bytes | None:
+        """The certificate that the other side has shown, in DER; None: it has shown none, or this is no TLS."""
+        # Event loops have classes of their own here.
+        ask = getattr(self.transport_info("ssl_object"), "getpeercert", None)
+        certificate: bytes | None = ask(True) if ask is not None else None
+        return certificate or None
+
     # -- for the transport -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

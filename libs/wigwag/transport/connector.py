@@ -308,8 +308,5 @@ def _objection(how: Outgoing, certificate: object) -> str | None:
 
 def _foreign(check: Callable[[bytes], str | None], channel: Channel, _: object) -> str | None:
     """Why a certificate is not the one expected."""
-    stream = channel.transport_info("ssl_object")
-    # Event loops have classes of their own here.
-    ask: Callable[[bool], bytes | None] = getattr(stream, "getpeercert", lambda _: None)
-    certificate = ask(True)
+    certificate = channel.peer_certificate()
     return check(certificate) if certificate else "there is no certificate"

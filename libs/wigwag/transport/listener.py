@@ -52,6 +52,8 @@ class ListenerOptions:
     """Pairs of PEM files (chain, key) for ``tls``, ``wss``, ``peer``; the first serves when SNI matches none."""
     client_ca: str | None = None
     """Authorities of client certificates; ``peer`` only."""
+    ask_certificate: bool = False
+    """Whether clients are asked for a certificate that the receiver judges (``peer_certificate``)."""
     origins: tuple[str, ...] = ()
     """Origins that a browser may come from; empty: any."""
     application: Application = "msrp"
@@ -144,7 +146,9 @@ class Listener:
             CertificateError: A certificate, key or authority file cannot be used.
         """
         if self.options.kind in ("tls", "wss", "peer"):
-            self.tls = ServerTls(self.options.certificates, client_ca=self.options.client_ca)
+            self.tls = ServerTls(
+                self.options.certificates, client_ca=self.options.client_ca, ask=self.options.ask_certificate
+            )
         self._socket = _bind(self.options)
         # The port that the system chose stays ours to bind again.
         self.options = replace(self.options, port=self._socket.getsockname()[1])

@@ -86,6 +86,10 @@ class MsrpClient:
         """What its sessions are bound to."""
         return self._engine
 
+    def peer_certificate(self) -> bytes | None:
+        """The certificate that the other side has shown, in DER; None: it has shown none, or this is no TLS."""
+        return self._channel.peer_certificate() if self._channel is not None else None
+
     # -- for the user ------------------------------------------------------------------------------------------------
 
     async def connect(

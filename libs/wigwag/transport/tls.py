@@ -15,6 +15,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from wigwag.transport.asked_certificates import ask_without_judging
 from wigwag.transport.errors import CertificateError
 
 
@@ -24,14 +25,18 @@ class ServerTls:
     Args:
         certificates: Pairs of PEM files (chain, private key); the first serves clients that name no other.
         client_ca: PEM file of authorities; when given, a client has to show a certificate of theirs.
+        ask: Whether clients are asked for a certificate that nobody judges here; without ``client_ca``.
 
     Raises:
         CertificateError: A file cannot be used.
     """
 
-    def __init__(self, certificates: Sequence[tuple[str, str]], *, client_ca: str | None = None) -> None:
+    def __init__(
+        self, certificates: Sequence[tuple[str, str]], *, client_ca: str | None = None, ask: bool = False
+    ) -> None:
         self._files = tuple(certificates)
         self._client_ca = client_ca
+        self._ask = ask
         self._served = self._load()
 
     def reload(self) -> None:
@@ -63,16 +68,21 @@ class ServerTls:
                         return served.context
         return self._served[0].context
 
+    @property
+    def asks(self) -> bool:
+        """Whether every client is asked for a certificate that nobody has judged yet; False: it can't be done here."""
+        return self._ask and all(served.asks for served in self._served)
+
     def _load(self) -> tuple["_Served", ...]:
         if not self._files:
             raise CertificateError("no certificate is configured")
-        return tuple(_Served(chain, key, self._client_ca) for chain, key in self._files)
+        return tuple(_Served(chain, key, self._client_ca, self._ask) for chain, key in self._files)
 
 
 class _Served:
     """One certificate in its context, with the names it is for."""
 
-    def __init__(self, chain: str, key: str, client_ca: str | None) -> None:
+    def __init__(self, chain: str, key: str, client_ca: str | None, ask: bool) -> None:
         certificate = _leaf(chain)
         self.names = _dns_names(certificate)
         self.expires = certificate.not_valid_after_utc
@@ -84,6 +94,7 @@ class _Served:
         if client_ca is not None:
             _load_authorities(self.context, client_ca)
             self.context.verify_mode = ssl.CERT_REQUIRED
+        self.asks = ask and client_ca is None and ask_without_judging(self.context)
 
 
 def client_context(*, ca_file: str | None = None, certificate: tuple[str, str] | None = None) -> ssl.SSLContext:

@@ -131,7 +131,7 @@ class IncomingRequests:
             return 481
         if not session.is_from_peer(head.from_path):
             return 481
-        if session.binding is None and session.passive:
+        if session.binding is None and session.passive and self._sessions.admits(session, self._binding):
             self._sessions.bind(session, self._binding)
         if session.binding is not self._binding:
             return 481 if session.binding is None else 506

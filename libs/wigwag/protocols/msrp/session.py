@@ -77,10 +77,16 @@ class SessionTable:
 
     Args:
         on_bound: Told when a session is bound to a connection.
+        admits: Tells whether a connection that the peer opened may have a session; one that may not is told 481.
     """
 
-    def __init__(self, on_bound: Callable[[Session, object], None] = lambda session, binding: None) -> None:
+    def __init__(
+        self,
+        on_bound: Callable[[Session, object], None] = lambda session, binding: None,
+        admits: Callable[[Session, object], bool] = lambda session, binding: True,
+    ) -> None:
         self._on_bound = on_bound
+        self.admits = admits
         self._sessions: dict[UriKey, Session] = {}
         self._bound: dict[object, list[Session]] = {}
 

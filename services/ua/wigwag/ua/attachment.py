@@ -99,11 +99,18 @@ async def listen_direct(settings: UaDirectSettings, media: MediaSide) -> Listene
     kind: ListenerKind = settings.kind
     listener = Listener(
         ListenerOptions(
-            name="ua-direct", kind=kind, host=settings.host, port=settings.port, certificates=settings.certificates
+            name="ua-direct",
+            kind=kind,
+            host=settings.host,
+            port=settings.port,
+            certificates=settings.certificates,
+            # A browser that has none to show would not connect.
+            ask_certificate=kind == "tls",
         ),
         way.accepted,
     )
     await listener.start()
+    way.asks = listener.tls is not None and listener.tls.asks
     scheme = "msrps" if kind in ("tls", "wss") else "msrp"
     literal = f"[{host}]" if ":" in host else host
     transport = "ws" if kind in ("ws", "wss") else "tcp"

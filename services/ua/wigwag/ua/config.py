@@ -72,6 +72,7 @@ class UaDirectSettings(Section):
     advertised_host: str | None = None
     """None: ``host``."""
     kind: Literal["tcp", "tls", "ws", "wss"] = "tcp"
+    """Over ``tls`` who says a=fingerprint has to show that certificate to connect; over ``wss`` nobody is asked."""
     certificates: tuple[tuple[str, str], ...] = ()
     cema: bool = False
     """Whether ``a=msrp-cema`` is offered (RFC 6714)."""

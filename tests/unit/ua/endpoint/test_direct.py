@@ -1,5 +1,7 @@
 """MSRP without a relay: over TLS by fingerprint, over WebSocket, and connections that several sessions share."""
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -9,8 +11,9 @@ import pytest
 
 from tests.support.certificates import Authority
 from tests.support.waiting import until
-from wigwag.protocols.msrp import Event, MessageReceived
+from wigwag.protocols.msrp import Event, MessageReceived, MsrpUri
 from wigwag.protocols.sdp import Agreement, Fingerprint
+from wigwag.transport.tls import client_context
 from wigwag.ua.attachment import listen_direct, media_side
 from wigwag.ua.config import EdgeAddresses, UaDirectSettings, UaSettings
 from wigwag.ua.endpoint.descriptions import Descriptions
@@ -126,6 +129,56 @@ async def test_a_certificate_that_is_not_the_one_announced_carries_nothing(
         await until(lambda: caller.failed, 10)
         assert "fingerprint" in caller.failed
         assert not callee.bodies
+
+
+async def thief(caller: Side, agreement: Agreement, certificate: tuple[str, str] | None) -> bytes:
+    """Connect where the peer connects to, as who has read what the two agreed on; returns what he is told."""
+    own, theirs = MsrpUri.parse(caller.line.path[-1]), agreement.remote.path[-1]
+    context = client_context(certificate=certificate)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    target = MsrpUri.parse(theirs)
+    assert target.port is not None
+    reader, writer = await asyncio.open_connection(target.host, target.port, ssl=context, server_hostname="x.example")
+    try:
+        writer.write(f"MSRP abcd1234 SEND\r\nTo-Path: {theirs}\r\nFrom-Path: {own}\r\n".encode())
+        writer.write(b"Message-ID: 12345\r\nByte-Range: 1-0/0\r\n-------abcd1234$\r\n")
+        return (await asyncio.wait_for(reader.readline(), 10))[:17]
+    finally:
+        writer.close()
+
+
+async def test_who_connects_has_to_show_the_certificate_that_his_description_names(tmp_path: Path) -> None:
+    authority = Authority.create(tmp_path)
+    pair, another = authority.issue("somebody.example"), authority.self_signed("x.example", file="thief")
+    own = authority.self_signed("callee.example", file="callee")
+    async with listening("tls", pair) as one, listening("tls", own) as other:
+        caller, callee = Side(one, "caller"), Side(other, "callee")
+        mine, theirs = await agreed(caller, callee)
+        assert (mine.connect_to is None) != (theirs.connect_to is None)
+        active, passive, agreement = (caller, callee, mine) if mine.connect_to else (callee, caller, theirs)
+        passive.line.open(theirs if passive is callee else mine)
+        await until(lambda: passive.line.session is not None, 10)
+        assert await thief(active, agreement, another) == b"MSRP abcd1234 481"
+        assert await thief(active, agreement, None) == b"MSRP abcd1234 481"
+        assert not passive.up
+        # Who is meant comes after them, and is let in.
+        active.line.open(agreement)
+        await until(lambda: active.up and passive.up, 10)
+        active.send(b"hello")
+        await until(lambda: passive.bodies == [b"hello"], 10)
+        await active.line.close()
+        await passive.line.close()
+
+
+async def test_where_nobody_can_be_asked_for_a_certificate_peers_with_a_fingerprint_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wigwag.transport.tls.ask_without_judging", lambda context: False)
+    monkeypatch.setattr("wigwag.ua.endpoint.line._GIVE_UP", 0.1)
+    pair = Authority.create(tmp_path).issue("somebody.example")
+    async with talking("tls", pair) as (caller, callee):
+        await until(lambda: caller.failed or callee.failed, 10)
+        assert "can't be checked by a=fingerprint" in caller.failed + callee.failed
 
 
 async def test_without_a_fingerprint_an_authority_has_to_know_the_peer(

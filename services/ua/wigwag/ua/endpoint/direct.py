@@ -33,8 +33,9 @@ class DirectUser(Protocol):
 class DirectWay:
     """Connections to and from peers; all share the sessions.
 
-    A peer's certificate is the one of its a=fingerprint (RFC 8122); without that attribute an authority that we trust
-    has to have issued it for the host of its URI (RFC 4975 section 14.4).
+    A peer's certificate is the one of its a=fingerprint (RFC 8122), whichever side connects; without that attribute an
+    authority that we trust has to have issued it for the host of its URI (RFC 4975 section 14.4) when we connect, and
+    who connects to us proves himself by the session part of our URI alone.
 
     Args:
         connector: Connects to peers, with a context that checks authorities and names.
@@ -47,6 +48,7 @@ class DirectWay:
         unverified: Context for peers with a=fingerprint, which checks nothing by itself; None: such are not reached.
 
     Attributes:
+        asks: Whether who connects to us is asked for his certificate; else peers with a=fingerprint may not connect.
         entrance: Lets connections wait for the answer of their peers.
     """
 
@@ -66,12 +68,15 @@ class DirectWay:
         self.uri = uri
         self.cema = cema
         self.fingerprints = fingerprints
+        self.asks = False
         self.entrance = Entrance()
         self._unverified = unverified
         self._secure = secure
         self._allow_private = allow_private
         self._random = random
-        self._sessions = SessionTable(self._bound)
+        self._sessions = SessionTable(self._bound, self._admits)
+        self._announced: dict[Session, tuple[Fingerprint, ...]] = {}
+        """Of the peers that connect to us over TLS."""
         self._users: dict[Session, DirectUser] = {}
         self._clients: dict[Connection, MsrpClient] = {}
 
@@ -97,13 +102,13 @@ class DirectWay:
         """Give a session a connection, or wait for the peer's; ``session_bound`` tells.
 
         Raises:
-            ConnectError: The peer is not reached.
+            ConnectError: The peer is not reached, or could not prove himself.
             ConflictError: The session's URI is in use.
         """
         self._users[session] = user
         target = agreement.connect_to
         if target is None:
-            self._sessions.add(session)
+            self._expect(session, agreement)
             return
         client = self._client()
         try:
@@ -112,6 +117,26 @@ class DirectWay:
         except BaseException:
             self._clients.pop(client.engine, None)
             raise
+
+    def _expect(self, session: Session, agreement: Agreement) -> None:
+        given = agreement.remote.fingerprints
+        # Over WebSocket nobody is asked: a browser that has no certificate would not connect.
+        if given and self.uri is not None and (self.uri.scheme, self.uri.transport) == ("msrps", "tcp"):
+            if not self.asks:
+                raise ConnectError(
+                    ConnectFailure.CERTIFICATE, "who connects to us can't be checked by a=fingerprint on this platform"
+                )
+            self._announced[session] = given
+        self._sessions.add(session)
+
+    def _admits(self, session: Session, binding: object) -> bool:
+        """Tell whether a connection is the peer's, as far as its certificate says (RFC 8122 section 6.2)."""
+        given = self._announced.get(session)
+        if given is None:
+            return True
+        client = self._clients.get(binding)  # type: ignore[call-overload] # an engine is what sessions are bound to
+        certificate = client.peer_certificate() if client is not None else None
+        return certificate is not None and certificate_matches(given, certificate)
 
     async def _connect(self, client: MsrpClient, target: tuple[str, int], agreement: Agreement) -> None:
         remote, given = agreement.remote.uris[0], agreement.remote.fingerprints
@@ -130,6 +155,7 @@ class DirectWay:
     def forget(self, session: Session) -> None:
         """Let go of a session that has ended."""
         self._users.pop(session, None)
+        self._announced.pop(session, None)
         self._sessions.remove(session)
 
     def is_shared(self, client: MsrpClient) -> bool:
