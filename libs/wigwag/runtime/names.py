@@ -79,7 +79,7 @@ RELAY_COPIES = Metric(
 PAGER_COUNTERS = tuple(
     Metric(f"wigwag.relay.pager.{name}", "{message}", description)
     for name, description in (
-        ("stored", "SIP MESSAGEs answered 202: kept for a service or an absent user"),
+        ("stored", "SIP MESSAGEs that were kept for a service, or for an absent or session-mode user"),
         ("failures", "SIP MESSAGEs answered 503, or left to their devices, because they could not be made durable"),
         ("late_answers", "Kept SIP MESSAGEs that a device took all the same"),
     )
@@ -91,6 +91,13 @@ PAGER_ATTEMPTS = Metric(
     "Attempts to send a message of a service as SIP MESSAGE, by outcome; repeated: the record came again after its "
     "outcome, too_late: another pod had told one",
     attributes=("outcome",),
+)
+SIP_GATEWAY_CALLS = Metric(
+    "wigwag.relay.sip.gateway_calls",
+    "{call}",
+    "INVITEs led to the gateway, by cause: absent, page_only (all devices say so), devices (all have answered so, or "
+    "none was there)",
+    attributes=("cause",),
 )
 LEDGER_COUNTERS = tuple(
     Metric(f"wigwag.ledger.{name}", unit, description)
@@ -328,6 +335,7 @@ METRICS = (
     *LISTENER_COUNTERS,
     *PAGER_COUNTERS,
     PAGER_ATTEMPTS,
+    SIP_GATEWAY_CALLS,
     *LEDGER_COUNTERS,
     LEDGER_WAITING,
     *BUS_COUNTERS,

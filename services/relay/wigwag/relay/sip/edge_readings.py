@@ -10,6 +10,7 @@ from wigwag.runtime.names import (
     SIP_BANS_IMPOSED,
     SIP_CONNECTIONS,
     SIP_DATAGRAM_COUNTERS,
+    SIP_GATEWAY_CALLS,
     SIP_OVERLOAD_LEVEL,
     SIP_REFUSED,
     SIP_REQUESTS,
@@ -20,6 +21,7 @@ from wigwag.runtime.names import (
 from wigwag.runtime.telemetry import Reading
 
 from .edge import Edge
+from .gateway.calls import CAUSES
 
 
 class MeasuredDatagrams(Protocol):
@@ -50,6 +52,8 @@ def edge_readings(edge: Edge, datagrams: Iterable[MeasuredDatagrams], streams: M
             yield SIP_RESPONSES.read(count, status=f"{number}xx")
     yield from _transaction_readings(edge.transactions)
     yield from _protection_readings(edge)
+    for cause in CAUSES:
+        yield SIP_GATEWAY_CALLS.read(edge.gateway.counters[cause], cause=cause)
     for listener in datagrams:
         for metric in SIP_DATAGRAM_COUNTERS:
             value = getattr(listener, metric.name.rpartition(".")[2])

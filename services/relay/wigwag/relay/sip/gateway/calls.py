@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from wigwag.relay.sip.proxy.targets import Groups
     from wigwag.store import Registration
 
+CAUSES: Final = ("absent", "page_only", "devices")
+"""What is counted: calls led there because nobody is registered, or each device says so, before a device was tried; and
+those led there after all."""
 _LED: Final = "led"
 """Context of a ``Forwarding`` that has gone to the gateway."""
 
@@ -43,7 +46,7 @@ class GatewayCalls:
         spawn: Runs a coroutine beside.
 
     Attributes:
-        counters: Calls that were led there: ``absent`` and ``page_only`` before a device was tried, ``refused`` after.
+        counters: Calls that were led there, by ``CAUSES``.
     """
 
     def __init__(
@@ -121,7 +124,7 @@ class GatewayCalls:
         groups: Groups = []
         try:
             groups = await self._groups(forwarding.incoming)
-            self.counters["refused"] += 1
+            self.counters["devices"] += 1
         except WigwagError:
             pass  # What the devices have said goes back.
         finally:
