@@ -18,7 +18,9 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import wigwag
+from wigwag.api.ua.v1.session_pb2 import EndCause
 from wigwag.database.ledger.states import picture
+from wigwag.gateway import statuses
 from wigwag.node.layers import dotted, variable
 from wigwag.node.settings import Settings
 from wigwag.node.settings_model import element_section, section_of, show
@@ -210,6 +212,45 @@ def sip_dialogs() -> str:
     return "\n".join(lines) + "\n"
 
 
+def gateway_states() -> str:
+    """Return a table of what the sides of the gateway are told of final states."""
+    rows = ["| state | REPORT | MESSAGE that waits for delivery | delivery notification |", "|---|---|---|---|"]
+    for meaning in statuses.STATES:
+        report = str(meaning.msrp) if meaning.msrp else "by SIP status, below"
+        answer = f"{meaning.sip} {meaning.reason}" if meaning.sip else "by MSRP status or end of the session, below"
+        rows.append(f"| {meaning.state.value} | {report} | {answer} | `{meaning.imdn.value}` |")
+    return "\n".join(rows) + "\n"
+
+
+def gateway_sip() -> str:
+    """Return a table of what SIP statuses mean to the session-mode side."""
+    rows = ["| SIP status | REPORT | in a sentence | of an INVITE: `gateway.setup` |", "|---|---|---|---|"]
+    for meaning in (*statuses.SIP, statuses.OTHER_SIP):
+        numbers = ", ".join(map(str, meaning.statuses)) or "any other; none: nothing was sent"
+        rows.append(f"| {numbers} | {meaning.msrp} | {meaning.words} | `{meaning.setup}` |")
+    return "\n".join(rows) + "\n"
+
+
+def gateway_msrp() -> str:
+    """Return a table of what MSRP statuses mean to the page-mode side."""
+    rows = ["| response or REPORT | SIP status |", "|---|---|"]
+    rows += [f"| {status} | {answer.status} {answer.reason} |" for status, answer in statuses.MSRP.items()]
+    rows.append(f"| any other | {statuses.OTHER_MSRP.status} {statuses.OTHER_MSRP.reason} |")
+    rows.append(f"| none: nothing was sent | {statuses.NEVER_SENT.status} {statuses.NEVER_SENT.reason} |")
+    return "\n".join(rows) + "\n"
+
+
+def gateway_ends() -> str:
+    """Return a table of what the end of a session means to messages that were not sent."""
+    rows = ["| the session ended | SIP status | `gateway.setup` |", "|---|---|---|"]
+    for meaning in statuses.ENDS:
+        cause = EndCause.Name(meaning.cause).removeprefix("END_CAUSE_").lower().replace("_", " ")
+        rows.append(f"| {cause} | {meaning.status} {meaning.reason} | `{meaning.setup}` |")
+    told = ", ".join(f"{told} for {status}" for status, told in statuses.UNTOLD.items())
+    rows.append(f"| by a SIP status of 400 to 699 | that one; {told} | by that status, above; 487: as the row says |")
+    return "\n".join(rows) + "\n"
+
+
 def part(name: str, content: Callable[[], str]) -> Callable[[str], str]:
     """Return a function that renews what stands between a file's markers of this name."""
     begin, end = f"<!-- generated: {name} -->\n", f"<!-- end of {name} -->"
@@ -227,6 +268,12 @@ def part(name: str, content: Callable[[], str]) -> Callable[[str], str]:
 GENERATED: dict[str, list[Callable[[str], str]]] = {
     "docs/conformance.md": [lambda old: conformance()],
     "docs/decisions/ledger.md": [part("states", ledger_states)],
+    "docs/gateway.md": [
+        part("states of messages", gateway_states),
+        part("SIP statuses", gateway_sip),
+        part("MSRP statuses", gateway_msrp),
+        part("ends of sessions", gateway_ends),
+    ],
     "docs/sip-transactions.md": [lambda old: sip_transactions()],
     "docs/sip-dialogs.md": [lambda old: sip_dialogs()],
     "docs/operations.md": [

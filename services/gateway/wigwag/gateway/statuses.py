@@ -62,16 +62,19 @@ class StateMeaning:
     sip: int
     """The answer to a MESSAGE that waits for delivery; 0: by the MSRP status or the end of the session."""
     reason: str
+    """With that status."""
+    comment: str
+    """Of the REPORT, if nothing better is known."""
     imdn: Status
     """What a notification says (RFC 5438 section 7.2.1.1)."""
 
 
 STATES: Final = (
-    StateMeaning(State.DELIVERED, 200, 200, "OK", Status.DELIVERED),
-    StateMeaning(State.DISPLAYED, 200, 200, "OK", Status.DELIVERED),
-    StateMeaning(State.FAILED, 0, 0, "Refused", Status.FAILED),
-    StateMeaning(State.UNCONFIRMED, 408, 202, "Nobody confirmed it", Status.ERROR),
-    StateMeaning(State.EXPIRED, 408, 480, "Its time ran out", Status.FAILED),
+    StateMeaning(State.DELIVERED, 200, 200, "OK", "OK", Status.DELIVERED),
+    StateMeaning(State.DISPLAYED, 200, 200, "OK", "OK", Status.DELIVERED),
+    StateMeaning(State.FAILED, 0, 0, "Refused", "Refused", Status.FAILED),
+    StateMeaning(State.UNCONFIRMED, 408, 202, "Accepted", "Nobody confirmed it", Status.ERROR),
+    StateMeaning(State.EXPIRED, 408, 480, "Message Expired", "Its time ran out", Status.FAILED),
 )
 _BY_STATE: Final = {meaning.state: meaning for meaning in STATES}
 
@@ -152,8 +155,8 @@ def report_of(state: State, status: int = 0, reason: str = "") -> Report:
         reason: With it.
     """
     meaning = _BY_STATE[state]
-    comment = one_line(f"{status} {reason}".strip() if status else reason or meaning.reason)
-    return Report(state, meaning.msrp or sip_meaning(status).msrp, comment or meaning.reason)
+    comment = one_line(f"{status} {reason}".strip() if status else reason or meaning.comment)
+    return Report(state, meaning.msrp or sip_meaning(status).msrp, comment or meaning.comment)
 
 
 def sip_meaning(status: int) -> SipMeaning:
