@@ -85,15 +85,29 @@ def to_session(message: PageMessage, peer: Accepts, settings: GatewaySettings) -
     if content.message is not None:
         return _as_it_came(content, content.message, peer, settings) or _unwrapped_for(content, peer, settings)
     _check_type(content.media_type, settings)
-    is_taken = peer.bare(content.media_type)
-    in_cpim = wrapped(message) if peer.types and peer.within_cpim(content.media_type) else None
-    if in_cpim is not None and peer.fits(len(in_cpim)) and (not is_taken or says_more(message)):
+    if not peer.bare(content.media_type):
+        return _only_wrapped(message, peer)
+    in_cpim = wrapped(message) if says_more(message) and _can_wrap(content, peer) else None
+    if in_cpim is not None and peer.fits(len(in_cpim)):
         return SessionContent(content_type=CPIM_TYPE, body=in_cpim)
-    if not is_taken and in_cpim is None:
+    return _fitting(SessionContent(content_type=content.content_type, body=content.body), peer)
+
+
+def _can_wrap(content: Content, peer: Accepts) -> bool:
+    return bool(peer.types) and peer.within_cpim(content.media_type)
+
+
+def _only_wrapped(message: PageMessage, peer: Accepts) -> SessionContent:
+    in_cpim = wrapped(message) if _can_wrap(message.content, peer) else None
+    if in_cpim is None:
         raise RefusedError(415, f"the recipient takes {' '.join(peer.types)}")
-    if not is_taken or not peer.fits(len(content.body)):
+    return _fitting(SessionContent(content_type=CPIM_TYPE, body=in_cpim), peer)
+
+
+def _fitting(content: SessionContent, peer: Accepts) -> SessionContent:
+    if not peer.fits(len(content.body)):
         raise RefusedError(413, f"the recipient takes {peer.max_size} octets")
-    return SessionContent(content_type=content.content_type, body=content.body)
+    return content
 
 
 def _as_it_came(
@@ -110,9 +124,8 @@ def _unwrapped_for(content: Content, peer: Accepts, settings: GatewaySettings) -
     inner = _unwrapped(content, settings)
     if not peer.bare(inner.media_type):
         raise RefusedError(415, f"the recipient takes {' '.join(peer.types)}")
-    if not peer.fits(len(inner.body)):
-        raise RefusedError(413, f"the recipient takes {peer.max_size} octets")
-    return SessionContent(content_type=inner.content_type, body=inner.body, owed=_owed(content.message))
+    owed = _owed(content.message)
+    return _fitting(SessionContent(content_type=inner.content_type, body=inner.body, owed=owed), peer)
 
 
 def _unwrapped(content: Content, settings: GatewaySettings) -> Content:
