@@ -1,0 +1,1 @@
+"""Conversations: which session joins two parties at this moment, and how it is had."""

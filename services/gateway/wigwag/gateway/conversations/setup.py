@@ -1,0 +1,129 @@
+"""Sets sessions up, and says what becomes of messages when that fails (docs/gateway.md)."""
+
+import asyncio
+import enum
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from wigwag.api.events.v1.pager_pb2 import PagerMessage
+from wigwag.api.ua.v1 import session_pb2
+from wigwag.database.ledger import LedgerRow
+from wigwag.gateway.config import GatewaySettings
+from wigwag.store.conversations import Conversation
+
+from .book import Book
+
+_ABSENT: Final = frozenset(
+    (
+        session_pb2.END_CAUSE_NOT_FOUND,
+        session_pb2.END_CAUSE_TIMEOUT,
+        session_pb2.END_CAUSE_PEER_LOST,
+        session_pb2.END_CAUSE_MEDIA_FAILED,
+    )
+)
+_UNAVAILABLE: Final = 503
+_RETRY_AT_ONCE: Final = frozenset((session_pb2.END_CAUSE_POD_LOST,))
+_OTHER_WAY: Final = frozenset((session_pb2.END_CAUSE_NO_COMMON_TYPE,))
+
+
+class Remedy(enum.Enum):
+    """What is done with messages whose session could not be had."""
+
+    WAIT = "wait"
+    """They are tried again when their recipient registers, or after a pause."""
+    AT_ONCE = "at once"
+    """They are tried again now."""
+    BY_PAGE = "by page"
+    """They are tried by MESSAGE if he has a device that takes it, else they fail."""
+    FAIL = "fail"
+
+
+class Setup:
+    """Begins conversations from the page-mode side.
+
+    Args:
+        book: Conversations.
+        settings: Of the gateway.
+        wall: Seconds since 1970.
+        wake_up: Tells an absent user's push service of a message; None: nobody is told.
+        spawn: Runs a coroutine beside.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        settings: GatewaySettings,
+        *,
+        wall: Callable[[], float],
+        wake_up: Callable[[str], Awaitable[None]] | None,
+        spawn: Callable[[Awaitable[None]], "asyncio.Task[None]"],
+    ) -> None:
+        self._book = book
+        self._settings = settings.setup
+        self._wall = wall
+        self._wake_up = wake_up
+        self._spawn = spawn
+
+    async def begin(self, key: str, before: Conversation | None, message: PagerMessage) -> Conversation:
+        """Begin the next generation of a conversation, and call; whoever was first has begun it.
+
+        Raises:
+            OverloadedError: One of both parties has too many conversations.
+        """
+        wanted = Conversation(
+            key=key,
+            page=message.from_aor,
+            session=message.to_aor,
+            started_by="page",
+            failures=before.failures if before is not None else 0,
+        )
+        conversation, _ = await self._book.begin(wanted, after=before.generation if before is not None else 0)
+        if conversation.page == message.from_aor and not conversation.session_id:
+            conversation = await self.call(conversation, message)
+        return conversation
+
+    async def call(self, conversation: Conversation, message: PagerMessage) -> Conversation:
+        """Make the call that a conversation of this generation stands for; the same again if it is made already."""
+        return await self._book.call(conversation, message.to_aor, message.request_uri)
+
+    def rests(self, row: LedgerRow) -> bool:
+        """Tell whether it is too early to try a message again that reached nobody."""
+        return row.attempt > 0 and self._wall() < row.updated + self._pause(row.attempt)
+
+    def is_resting(self, conversation: Conversation) -> bool:
+        """Tell whether it is too early to try a conversation again that could not be set up."""
+        return conversation.failures > 0 and self._wall() < self.next_try(conversation)
+
+    def next_try(self, conversation: Conversation) -> float:
+        """Return when a conversation may be tried again, in seconds since 1970."""
+        return conversation.closed_at + self._pause(conversation.failures)
+
+    def _pause(self, tries: int) -> float:
+        doubled: float = self._settings.pause * 2 ** min(max(tries - 1, 0), 30)
+        return min(doubled, self._settings.longest_pause)
+
+    def remedy(self, session: session_pb2.Session, failures: int) -> Remedy:
+        """Return what becomes of the messages of a session that was never open.
+
+        Args:
+            session: As it ended.
+            failures: How many in a row have ended so, this one included.
+        """
+        if session.end_cause in _RETRY_AT_ONCE:
+            return Remedy.AT_ONCE  # It is no fault of his.
+        if session.end_cause in _OTHER_WAY:
+            return Remedy.BY_PAGE
+        policy = self._policy(session)
+        if policy == "store" or (policy == "retry" and failures < self._settings.retries):
+            return Remedy.WAIT
+        return Remedy.FAIL
+
+    def _policy(self, session: session_pb2.Session) -> str:
+        if session.end_cause == session_pb2.END_CAUSE_BUSY or session.sip_status == _UNAVAILABLE:
+            return self._settings.busy
+        return self._settings.absent if session.end_cause in _ABSENT else self._settings.declined
+
+    def wake(self, recipient: str) -> None:
+        """Tell an absent user's push service that something waits for him."""
+        if self._wake_up is not None:
+            self._spawn(self._wake_up(recipient))

@@ -1,0 +1,104 @@
+"""Where a message for a user goes: to his page-mode devices, into a session, or nowhere yet."""
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from wigwag.api.events.v1.pager_pb2 import PagerReason
+from wigwag.protocols.sip import SipUri, parse_uri
+from wigwag.protocols.sip.uri import normal_user
+from wigwag.runtime.capabilities import Capabilities, capabilities
+from wigwag.runtime.credentials import CredentialSource
+from wigwag.store import Registration
+
+from .config import GatewaySettings
+
+
+class Way(enum.Enum):
+    """How a user is reached."""
+
+    PAGE = "page"
+    """By MESSAGE."""
+    SESSION = "session"
+    """In a session."""
+    WAIT = "wait"
+    """He is ours, and absent."""
+    NOWHERE = "nowhere"
+    """There is no such user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a message goes."""
+
+    way: Way
+    bindings: tuple[str, ...] = ()
+    """Keys of the page-mode devices; empty: all."""
+
+
+class Registrations(Protocol):
+    """Knows who is registered: a part of the store."""
+
+    async def find_registrations(self, aors: Sequence[str]) -> "Mapping[str, Registration]":
+        """Return those that have bindings in force."""
+
+
+_ABSENT: Final = Destination(Way.WAIT)
+_STRANGER: Final = Destination(Way.SESSION)
+_UNKNOWN: Final = Destination(Way.NOWHERE)
+
+
+class Destinations:
+    """Decides.
+
+    Args:
+        registrations: Who is registered, with what.
+        source: Which users there are.
+        settings: Of the gateway.
+    """
+
+    def __init__(self, registrations: Registrations, source: CredentialSource, settings: GatewaySettings) -> None:
+        self._registrations = registrations
+        self._source = source
+        self._settings = settings
+
+    async def of(self, recipient: str, reason: "PagerReason") -> Destination:
+        """Return where a message for somebody goes.
+
+        Args:
+            recipient: Canonical address.
+            reason: Why the edge kept it; ``PAGER_REASON_UNSPECIFIED``: it came in a session.
+
+        Raises:
+            StoreError, DatabaseError: It can't be known now.
+        """
+        uri = parse_uri(recipient)
+        if not isinstance(uri, SipUri):
+            return _STRANGER
+        registration = (await self._registrations.find_registrations([recipient])).get(recipient)
+        if registration is not None and registration.bindings:
+            return self._of_devices(registration, reason)
+        if await self._source.credentials(normal_user(uri.user), uri.host) is not None:
+            return _ABSENT
+        if reason in (PagerReason.PAGER_REASON_ROUTE, PagerReason.PAGER_REASON_SESSION_MODE):
+            return _STRANGER
+        return _UNKNOWN
+
+    def _of_devices(self, registration: Registration, reason: "PagerReason") -> Destination:
+        if reason == PagerReason.PAGER_REASON_SESSION_MODE:
+            # They have refused MESSAGE, whatever they say of themselves.
+            return Destination(Way.SESSION)
+        found = {binding.key: capabilities(binding.params) for binding in registration.bindings}
+        page = tuple(key for key, can in found.items() if can.page is not False)
+        session = any(_has_sessions(can) for can in found.values())
+        if not page:
+            return Destination(Way.SESSION)
+        prefers_session = self._settings.prefer == "session" or reason == PagerReason.PAGER_REASON_ROUTE
+        if session and prefers_session:
+            return Destination(Way.SESSION)
+        return Destination(Way.PAGE, page if len(page) < len(found) else ())
+
+
+def _has_sessions(can: Capabilities) -> bool:
+    return can.session is True

@@ -1,0 +1,134 @@
+"""What became of messages: copied from the row of the last hop to the row of the first one."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from wigwag.api.events.v1.pager_pb2 import PagerOutcome, PagerResult
+from wigwag.api.ua.v1 import message_pb2
+from wigwag.database.ledger import LedgerRow, State
+from wigwag.errors import ConflictError, NotFoundError
+from wigwag.gateway.config import GatewaySettings
+from wigwag.gateway.ports import Agents
+from wigwag.gateway.rows import Rows
+from wigwag.gateway.statuses import msrp_status
+from wigwag.runtime.pager_events import OUTBOUND, attempt_id
+from wigwag.runtime.ua_messages import SERVICE as UA
+from wigwag.runtime.ua_messages import STATES
+
+from .to_devices import part_id, whole_id
+from .waking import Waking
+
+_BY_DELIVERY: Final = {value: state for state, value in STATES.items()}
+_BY_OUTCOME: Final = {
+    PagerOutcome.PAGER_OUTCOME_DELIVERED: State.DELIVERED,
+    PagerOutcome.PAGER_OUTCOME_FAILED: State.FAILED,
+    PagerOutcome.PAGER_OUTCOME_UNCONFIRMED: State.UNCONFIRMED,
+    PagerOutcome.PAGER_OUTCOME_EXPIRED: State.EXPIRED,
+}
+_WORST_FIRST: Final = (State.FAILED, State.EXPIRED, State.UNCONFIRMED, State.DELIVERED)
+_ABSENT: Final = frozenset((404, 408, 410, 430, 480))
+_ACCEPTED_BY_ANOTHER: Final = 202
+_ENDED_BY_TIME: Final = (message_pb2.DELIVERY_STATE_EXPIRED, message_pb2.DELIVERY_STATE_UNCONFIRMED)
+_MOST_PARTS: Final = 100
+
+
+class Outcomes:
+    """Copies outcomes.
+
+    Args:
+        rows: Of the ledger.
+        agents: Tells the session-mode side.
+        waking: Has what waits again tried again.
+        settings: Of the gateway.
+    """
+
+    def __init__(self, rows: Rows, agents: Agents, waking: Waking, settings: GatewaySettings) -> None:
+        self._rows = rows
+        self._agents = agents
+        self._waking = waking
+        self._settings = settings
+
+    # In sessions
+
+    async def of_session_message(self, message: message_pb2.Message) -> None:
+        """Take what ua says of a message that was handed to it."""
+        state = _BY_DELIVERY.get(message.state)
+        if not message.reference or state is None or state is State.ACCEPTED:
+            return
+        if state is State.FAILED and not message.status:
+            await self._waits_again(message.reference)  # The session was over before it could be sent.
+        else:
+            await self._rows.settle(message.reference, state, status=message.status, reason=message.reason)
+
+    async def of_session_message_that_came(self, message: message_pb2.Message) -> None:
+        """Tell the sender of a message whose time has run out: nobody else has."""
+        if message.state in _ENDED_BY_TIME and not message.status:
+            await self._tell(message.message_id, message.state, 0, message.reason)
+
+    async def _waits_again(self, row_id: str) -> None:
+        """An attempt had no effect: whoever keeps the order of the conversation has to know that something waits."""
+        await self._rows.give_back(row_id)
+        row = await self._rows.find(row_id)
+        if row is not None and row.state is State.ACCEPTED:
+            await self._waking.wake(row)
+
+    # By MESSAGE
+
+    async def of_attempt(self, result: PagerResult) -> None:
+        """Take what the edge says of an attempt."""
+        row_id, number = whole_id(result.message_id)
+        row = await self._rows.find(row_id)
+        if row is None and number:
+            row = await self._rows.find(result.message_id)
+        if row is None or row.state is not State.ACCEPTED or row.attempt != result.attempt:
+            return
+        if number and row.id == row_id:
+            await self._of_parts(row)
+        else:
+            await self._of_whole(row, result)
+
+    async def _of_whole(self, row: LedgerRow, result: PagerResult) -> None:
+        if result.outcome == PagerOutcome.PAGER_OUTCOME_ACCEPTED:
+            if self._settings.accepted_is_delivered:
+                await self._settle(row, State.DELIVERED, result.status, result.reason)
+            return  # Else an IMDN is waited for, until it expires.
+        state = _BY_OUTCOME.get(result.outcome)
+        if state is State.FAILED and not result.sent and result.status in _ABSENT:
+            await self._waits_again(row.id)
+        elif state is not None:
+            await self._settle(row, state, result.status, result.reason)
+
+    async def _of_parts(self, row: LedgerRow) -> None:
+        """Settle a message that was cut, once all its parts have their outcome."""
+        parts = await self._parts(row)
+        if not parts or any(part is None or part.state is State.ACCEPTED for part in parts):
+            return
+        known = [part for part in parts if part is not None]
+        worst = min(known, key=lambda part: _WORST_FIRST.index(part.state))
+        if all(part.state is State.FAILED and part.status in _ABSENT for part in known):
+            await self._waits_again(row.id)
+            return
+        await self._settle(row, worst.state, worst.status or 0, worst.reason)
+
+    async def _parts(self, row: LedgerRow) -> Sequence[LedgerRow | None]:
+        found: list[LedgerRow | None] = []
+        for number in range(1, _MOST_PARTS + 1):
+            part = await self._rows.find(attempt_id(part_id(row.id, number), row.attempt))
+            if part is None or part.direction != OUTBOUND:
+                break
+            found.append(part)
+        return found
+
+    async def _settle(self, row: LedgerRow, state: State, status: int, reason: str) -> None:
+        if row.service != UA:
+            await self._rows.settle(row.id, state, status=status, reason=reason)
+            return
+        code = 0 if state is State.DELIVERED else msrp_status(state, status)
+        words = f"{status} {reason}".strip() if status else reason
+        await self._tell(row.id, STATES[state], code, words)
+
+    async def _tell(self, row_id: str, state: "message_pb2.DeliveryState", status: int, reason: str) -> None:
+        try:
+            await self._agents.settle(row_id, state, status=status, reason=reason)
+        except (ConflictError, NotFoundError):
+            return  # It has another outcome: its time had run out.

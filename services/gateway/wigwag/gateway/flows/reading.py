@@ -1,0 +1,26 @@
+"""Records of the bus, read."""
+
+from typing import Final
+
+from wigwag.api.events.v1.envelope_pb2 import Envelope
+from wigwag.bus import Record, UnprocessableError
+
+GROUP: Final = "gateway"
+"""Group in which all gateway pods consume."""
+AGAIN: Final = "wigwag-again"
+"""Header of a record that was published once more: what waits with it is to be looked at; its value says why."""
+REGISTERED: Final = b"registered"
+"""The recipient has just registered: there is no pause to be waited for."""
+OTHERWISE: Final = b"waits"
+
+
+def envelope_of(record: Record) -> Envelope:
+    """Return what a record holds.
+
+    Raises:
+        UnprocessableError: It can't be read.
+    """
+    try:
+        return Envelope.FromString(record.value)
+    except Exception as error:
+        raise UnprocessableError(f"not an envelope: {error}") from error

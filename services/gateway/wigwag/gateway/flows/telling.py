@@ -1,0 +1,94 @@
+"""Tells page-mode senders what became of their messages, and that the other side has left (RFC 5438, docs/gateway.md).
+
+Theory of operation. A notice is a message like any other: a row of the ledger in the same conversation, from the one
+to whom the message went, kept until its reader is there. Its id is made of the message's and of what it says, so that
+it is written once, however often this is gone through.
+"""
+
+from typing import Final
+
+from wigwag.api.events.v1 import message_pb2
+from wigwag.database.ledger import FINAL, Ledger, LedgerRow, NewMessage, State
+from wigwag.errors import NotFoundError
+from wigwag.gateway.config import GatewaySettings
+from wigwag.gateway.content import CPIM, takes_cpim
+from wigwag.gateway.conversations.book import CONVERSATION, Book, Session
+from wigwag.gateway.notices import Notice, departure, notice
+from wigwag.gateway.rows import PAGE, Rows
+from wigwag.protocols.sip import SipError
+from wigwag.runtime.conversations import AddressTooLongError, canonical_address
+from wigwag.runtime.gateway import NOTICE, SERVICE
+from wigwag.runtime.pager_events import INBOUND
+
+EXPIRES: Final = 3 * 86_400.0
+"""Seconds for which a notice waits for its reader."""
+_GOOD: Final = frozenset((message_pb2.MESSAGE_STATE_DELIVERED, message_pb2.MESSAGE_STATE_DISPLAYED))
+_OPEN: Final = frozenset((message_pb2.MESSAGE_STATE_UNSPECIFIED, message_pb2.MESSAGE_STATE_ACCEPTED))
+
+
+class Telling:
+    """Writes notices.
+
+    Args:
+        ledger: Where they are written.
+        rows: What they are about.
+        book: Sessions.
+        settings: Of the gateway.
+    """
+
+    def __init__(self, ledger: Ledger, rows: Rows, book: Book, settings: GatewaySettings) -> None:
+        self._ledger = ledger
+        self._rows = rows
+        self._book = book
+        self._settings = settings
+
+    async def state_changed(self, change: message_pb2.MessageStateChanged) -> None:
+        """Tell the sender if he is to be told of this state."""
+        if change.state in _OPEN or change.ledger_id.startswith(NOTICE):
+            return
+        if change.state in _GOOD and change.content_type != CPIM:
+            return  # He who asks for nothing hears nothing of success.
+        row = await self._rows.find(change.ledger_id)
+        if row is None or row.service != SERVICE or row.direction != INBOUND or row.state not in FINAL:
+            return
+        found = notice(
+            row, notices=self._settings.notices, told_by_peer=await self._is_told_by_peer(row), now=self._rows.now
+        )
+        if found is not None:
+            await self._write(found, row.conversation, row.recipient, row.sender)
+
+    async def departed(self, session: Session) -> None:
+        """Tell the page-mode side, once, that the other one has left the session."""
+        if self._settings.notices != "text" or not self._settings.end_notice:
+            return
+        try:
+            sender, reader = canonical_address(session.remote_uri), canonical_address(session.local_uri)
+        except (SipError, AddressTooLongError):
+            return
+        key = session.labels.get(CONVERSATION, "")
+        await self._write(departure(session.session_id, sender), key, sender, reader)
+
+    async def _is_told_by_peer(self, row: LedgerRow) -> bool:
+        """Tell whether the receiver himself says that he got a message: he saw what the sender asked for."""
+        if row.owner in ("", PAGE):
+            return row.state in (State.DELIVERED, State.DISPLAYED)
+        try:
+            return takes_cpim((await self._book.session(row.owner)).accept_types)
+        except NotFoundError:
+            return False
+
+    async def _write(self, found: Notice, conversation: str, sender: str, reader: str) -> None:
+        await self._ledger.accept_one(
+            NewMessage(
+                id=found.id,
+                conversation=conversation,
+                service=SERVICE,
+                direction=INBOUND,
+                sender=sender,
+                recipient=reader,
+                expires=self._rows.now + EXPIRES,
+                content_type=found.content_type,
+                headers=found.headers,
+                body=found.body,
+            )
+        )

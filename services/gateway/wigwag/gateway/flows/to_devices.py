@@ -1,0 +1,119 @@
+"""Messages for page-mode users, by MESSAGE: the edge sends them (``wigwag.pager.outbound``) and says how that ended."""
+
+from collections.abc import Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from wigwag.api.events.v1.pager_pb2 import PagerHeader, PagerMessage, PagerRequest
+from wigwag.bus import Bus
+from wigwag.gateway.content import Page, is_passing
+from wigwag.gateway.rows import PAGE, Rows
+from wigwag.runtime.events import PAGER_OUTBOUND, envelope
+from wigwag.runtime.gateway import NOTICE
+
+_OWN_HEADERS = frozenset(("from", "to", "date", "expires", "call-id", "cseq"))
+
+
+class ToDevices:
+    """Asks the edge.
+
+    Args:
+        rows: Of the ledger.
+        bus: Where the edge is asked.
+        pod: Id of this process.
+    """
+
+    def __init__(self, rows: Rows, bus: Bus, *, pod: str) -> None:
+        self._rows = rows
+        self._bus = bus
+        self._pod = pod
+
+    def is_passing(self, message: PagerMessage) -> bool:
+        """Tell whether a message is only of the moment, so that it is not kept for an absent user."""
+        return is_passing(message.content_type, message.body)
+
+    async def send(self, message: PagerMessage, bindings: Sequence[str] = ()) -> None:
+        """Have a MESSAGE that was kept sent, as it came: with the Call-ID, CSeq and From tag of its sender.
+
+        Args:
+            message: The message.
+            bindings: Keys of the devices; empty: all.
+
+        Raises:
+            WigwagError: It may be asked for: the same again is the same.
+        """
+        wanted = [(message.message_id, message.expires_at.ToMicroseconds() / 1e6)]
+        claimed = await self._rows.claim(wanted, PAGE, self._rows.next_token)
+        if message.message_id in claimed:
+            await self.repeat(message, claimed[message.message_id], bindings)
+
+    async def repeat(self, message: PagerMessage, attempt: int, bindings: Sequence[str] = ()) -> None:
+        """Ask for an attempt that was claimed; the same once more is one MESSAGE."""
+        is_copy = not message.message_id.startswith(NOTICE)
+        request = PagerRequest(
+            message_id=message.message_id,
+            attempt=attempt,
+            from_uri=message.from_aor,
+            to_uri=message.to_aor,
+            identity=message.identity,
+            content_type=message.content_type,
+            body=message.body,
+            headers=[each for each in message.headers if each.name.lower() not in _OWN_HEADERS],
+            conversation=message.conversation,
+            bindings=bindings,
+            call_id=message.call_id if is_copy else "",
+            cseq=message.cseq if is_copy else 0,
+            from_tag=message.from_tag if is_copy else "",
+        )
+        request.expires_at.CopyFrom(message.expires_at)
+        await self._publish(request)
+
+    async def send_parts(
+        self,
+        row_id: str,
+        parts: Sequence[Page],
+        attempt: int,
+        *,
+        sender: str,
+        recipient: str,
+        conversation: str,
+        expires: float,
+        bindings: Sequence[str] = (),
+    ) -> None:
+        """Have a message of a session sent, in as many MESSAGEs as it was cut into.
+
+        Raises:
+            WigwagError: Some may be asked for: the same again is the same.
+        """
+        until = Timestamp()
+        until.FromMicroseconds(round(expires * 1e6))
+        for part in parts:
+            request = PagerRequest(
+                message_id=part_id(row_id, part.number),
+                attempt=attempt,
+                from_uri=sender,
+                to_uri=recipient,
+                content_type=part.content_type,
+                body=part.body,
+                headers=[PagerHeader(name=name, value=value) for name, value in part.headers],
+                conversation=conversation,
+                bindings=bindings,
+            )
+            request.expires_at.CopyFrom(until)
+            await self._publish(request)
+
+    async def _publish(self, request: PagerRequest) -> None:
+        event_id = f"{request.message_id}/{request.attempt}"
+        value = envelope(request, event_id=event_id, at=self._rows.now, pod=self._pod)
+        await self._bus.publish(PAGER_OUTBOUND.name, value, key=request.conversation)
+
+
+def part_id(row_id: str, number: int) -> str:
+    """Return the id of a part of a message; number 0 is all of it."""
+    return f"{row_id}.{number}" if number else row_id
+
+
+def whole_id(message_id: str) -> tuple[str, int]:
+    """Return the row's id, and the part's number, of an id of ``part_id``."""
+    row_id, dot, number = message_id.rpartition(".")
+    return (row_id, int(number)) if dot and number.isdecimal() else (message_id, 0)

@@ -1,0 +1,130 @@
+"""Has what waits tried again: when its recipient registers, when a session opens, after a pause.
+
+Theory of operation. What waits is tried where its order is kept: by the pod that handles the records of its
+conversation. So waking is publishing the oldest waiting message of the conversation, or of the session, once more;
+whoever handles it sees that its lane is not clean, and goes through all that waits. Publishing for nothing does no
+harm. A sweep, by one pod at a time, finds what nobody woke: a registration between the edge's look and the row, a pause
+that ended in a pod that is gone.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+from wigwag.api.events.v1.pager_pb2 import PagerReason
+from wigwag.bus import Bus
+from wigwag.database.ledger import Ledger, LedgerEvent, LedgerRow, State
+from wigwag.database.ledger.states import FIRST_VERSION
+from wigwag.gateway.conversations.book import Book
+from wigwag.gateway.conversations.setup import Setup
+from wigwag.gateway.destinations import Destinations, Way
+from wigwag.runtime.gateway import APPLICATION, SERVICE
+from wigwag.runtime.pager_events import INBOUND as PAGER_INBOUND
+from wigwag.runtime.pager_events import pager_records
+from wigwag.runtime.ua_events import ua_records
+from wigwag.runtime.ua_messages import INBOUND as SESSION_INBOUND
+from wigwag.runtime.ua_messages import SERVICE as UA
+from wigwag.runtime.ua_messages import fields_of
+
+from .reading import AGAIN, OTHERWISE, REGISTERED
+
+LEASE: Final = "gateway sweep"
+SETTLED: Final = 10.0
+"""Seconds since its last change after which a row that waits is looked at by the sweep."""
+_PAGE: Final = 500
+
+
+class Waking:
+    """Wakes conversations.
+
+    Args:
+        ledger: What waits.
+        bus: Where it is published again.
+        book: Conversations.
+        setup: Knows pauses.
+        destinations: Who is there.
+        pod: Id of this process.
+    """
+
+    def __init__(
+        self, ledger: Ledger, bus: Bus, book: Book, setup: Setup, destinations: Destinations, *, pod: str
+    ) -> None:
+        self._ledger = ledger
+        self._bus = bus
+        self._book = book
+        self._setup = setup
+        self._destinations = destinations
+        self._pod = pod
+        self._after = 0
+
+    async def registered(self, aor: str) -> None:
+        """Wake what waits for a user who has registered."""
+        async for row in self._unclaimed(recipient=aor):
+            conversation = await self._book.find(row.conversation)
+            if conversation is not None:
+                await self._book.try_again(conversation)
+            await self.wake(row, REGISTERED)
+
+    async def conversation(self, key: str) -> None:
+        """Wake what waits in a conversation."""
+        rows = [row async for row in self._unclaimed(conversation=key)]
+        for row in rows[:1]:
+            await self.wake(row)
+
+    async def wake(self, row: LedgerRow, why: bytes = OTHERWISE) -> None:
+        """Have a row, and all that waits with it, looked at by whoever handles its conversation."""
+        event = LedgerEvent(row.id, FIRST_VERSION, State.ACCEPTED, row.created, row)
+        records = ua_records(event, self._pod) if row.service == UA else pager_records(event, self._pod)
+        for topic, message in records:
+            await self._bus.publish(topic, message.value, key=message.key, headers={**message.headers, AGAIN: why})
+
+    async def sweep(self, now: float) -> None:
+        """Look at some of what waits; to be called every few seconds by the pod that holds the lease."""
+        rows = await self._ledger.undelivered(after=self._after, limit=_PAGE)
+        self._after = rows[-1].position if len(rows) == _PAGE else 0
+        for row in _oldest(row for row in rows if _is_waiting(row) and now - row.updated > SETTLED):
+            if await self._is_due(row):
+                await self.wake(row)
+
+    async def _is_due(self, row: LedgerRow) -> bool:
+        if row.service != UA:
+            conversation = await self._book.find(row.conversation)
+            if conversation is not None and conversation.failures and conversation.state == "closed":
+                return not self._setup.is_resting(conversation)
+            if conversation is not None and conversation.state != "closed":
+                return True
+        destination = await self._destinations.of(row.recipient, PagerReason.PAGER_REASON_UNSPECIFIED)
+        return destination.way is not Way.WAIT
+
+    async def _unclaimed(
+        self, *, recipient: str | None = None, conversation: str | None = None
+    ) -> AsyncIterator[LedgerRow]:
+        """Yield the oldest row that waits of each conversation."""
+        after = 0
+        seen: set[str] = set()
+        while True:
+            page = await self._ledger.undelivered(
+                recipient=recipient, conversation=conversation, after=after, limit=_PAGE
+            )
+            for row in page:
+                if _is_waiting(row) and row.conversation not in seen:
+                    seen.add(row.conversation)
+                    yield row
+            if len(page) < _PAGE:
+                return
+            after = page[-1].position
+
+
+def _is_waiting(row: LedgerRow) -> bool:
+    """Tell whether a row is the gateway's, and nobody is trying it."""
+    if row.owner:
+        return False
+    if row.service == UA:
+        return row.direction == SESSION_INBOUND and fields_of(row.headers).application == APPLICATION
+    return row.service == SERVICE and row.direction == PAGER_INBOUND
+
+
+def _oldest(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
+    found: dict[str, LedgerRow] = {}
+    for row in rows:
+        found.setdefault(row.conversation, row)
+    return list(found.values())

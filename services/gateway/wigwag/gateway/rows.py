@@ -1,0 +1,87 @@
+"""Rows of the ledger as the gateway edits them: claimed for an attempt, given back, settled (DESIGN.md section 6).
+
+Theory of operation. The owner of a claim says how the message is being tried: ``PAGE``, or the id of the ua session
+that it was handed to. So whoever handles the same record again after a kill can tell, and does the same once more.
+Outcomes need no token: the row that they are copied from has one final state only.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from wigwag.database.ledger import Change, Claim, Ledger, LedgerRow, Release, State, Verdict
+from wigwag.database.ledger.states import FIRST_VERSION
+
+PAGE: Final = "page"
+"""Owner of a row that is being sent as MESSAGE."""
+GRACE: Final = 120.0
+"""Seconds beyond its expiry for which a row waits for the outcome of the row that it was handed on as."""
+_PAGE_ROWS: Final = 1_000
+
+
+class Rows:
+    """Edits of rows.
+
+    Args:
+        ledger: Where they are.
+        wall: Seconds since 1970.
+    """
+
+    def __init__(self, ledger: Ledger, wall: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._wall = wall
+
+    async def claim(self, wanted: Iterable[tuple[str, float]], owner: str, token: int) -> dict[str, int]:
+        """Begin an attempt with each row.
+
+        Args:
+            wanted: Ids and expiries.
+            owner: ``PAGE``, or a session.
+            token: A later attempt has no lower one.
+
+        Returns:
+            Id -> number of the attempt, of those that may be tried: the others have their outcome, or a newer owner.
+        """
+        claims = [Claim(id=id_, owner=owner, token=token, until=expires + GRACE) for id_, expires in wanted]
+        verdicts: Sequence[Verdict] = await asyncio.gather(*self._ledger.apply(claims))
+        return {verdict.id: verdict.attempt for verdict in verdicts if verdict.done}
+
+    async def settle(self, row_id: str, state: State, *, status: int = 0, reason: str = "") -> bool:
+        """Give a row its outcome; returns whether this was it. One that has another already keeps it."""
+        change = Change(id=row_id, version=FIRST_VERSION, state=state, status=status or None, reason=reason)
+        verdict = await self._ledger.apply_one(change)
+        if not verdict.done and state is State.DISPLAYED and verdict.state is State.DELIVERED:
+            change = Change(id=row_id, version=verdict.version, state=state)
+            verdict = await self._ledger.apply_one(change)
+        return verdict.done
+
+    async def give_back(self, row_id: str) -> None:
+        """End an attempt that had no effect: the row waits again."""
+        row = await self._ledger.find(row_id)
+        if row is not None and row.owner and row.state is State.ACCEPTED:
+            await self._ledger.apply_one(Release(id=row_id, token=row.token, attempt=row.attempt))
+
+    async def find(self, row_id: str) -> LedgerRow | None:
+        """Return a row."""
+        return await self._ledger.find(row_id)
+
+    async def waiting(self, conversation: str, direction: str) -> list[LedgerRow]:
+        """Return the rows of a conversation that have no outcome, tried ones included, in the order of acceptance."""
+        found: list[LedgerRow] = []
+        after = 0
+        while True:
+            page = await self._ledger.undelivered(conversation=conversation, after=after, limit=_PAGE_ROWS)
+            found += [row for row in page if row.direction == direction]
+            if len(page) < _PAGE_ROWS:
+                return found
+            after = page[-1].position
+
+    @property
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._wall()
+
+    @property
+    def next_token(self) -> int:
+        """Token of an attempt that no session is behind."""
+        return round(self._wall() * 1_000)
