@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from wigwag.gateway.config import GatewaySettings
 from wigwag.relay.config import RelaySettings
 from wigwag.runtime.settings import (
     Port,
@@ -290,6 +291,7 @@ class Settings(Section):
     telemetry: TelemetrySettings = TelemetrySettings()
     relay: RelaySettings = RelaySettings()
     ua: UaSettings = UaSettings()
+    gateway: GatewaySettings = GatewaySettings()
     users: tuple[UserSettings, ...] = ()
     """Asked before the database."""
     trace: TraceSettings = TraceSettings()

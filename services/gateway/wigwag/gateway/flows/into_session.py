@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC
 
 from wigwag.api.events.v1.pager_pb2 import PagerMessage
 from wigwag.api.ua.v1 import ua_pb2
 from wigwag.database.ledger import State
 from wigwag.errors import ConflictError, InvalidRequestError, NotFoundError, ServiceError
 from wigwag.gateway.config import GatewaySettings
-from wigwag.gateway.content import RefusedContentError, into_session
+from wigwag.gateway.content import Accepts, PageMessage, to_session
 from wigwag.gateway.conversations.book import Book, Session
+from wigwag.gateway.kinds import RefusedError, read
 from wigwag.gateway.ports import Agents, Handed
 from wigwag.gateway.rows import Rows
 from wigwag.store.conversations import Conversation
@@ -63,22 +65,16 @@ class IntoSession:
         for message in messages:
             try:
                 made.append((message, self._outbound(session, message)))
-            except RefusedContentError as error:
+            except RefusedError as error:
                 refused.append(
-                    self._rows.settle(message.message_id, State.FAILED, status=error.status, reason=str(error))
+                    self._rows.settle(message.message_id, State.FAILED, status=error.status, reason=error.reason)
                 )
         await asyncio.gather(*refused)
         return made
 
     def _outbound(self, session: Session, message: PagerMessage) -> ua_pb2.OutboundMessage:
-        content = into_session(
-            message.content_type,
-            message.body,
-            accept_types=tuple(session.accept_types),
-            accept_wrapped_types=tuple(session.accept_wrapped_types),
-            max_size=session.max_size,
-            unknown_types=self._settings.unknown_types,
-        )
+        peer = Accepts(tuple(session.accept_types), tuple(session.accept_wrapped_types), session.max_size)
+        content = to_session(page_message(message), peer, self._settings)
         outbound = ua_pb2.OutboundMessage(
             session_id=session.session_id,
             content_type=content.content_type,
@@ -107,3 +103,14 @@ class IntoSession:
             raise problem
         if over:
             raise SessionOverError(f"the session {session.session_id} is over")
+
+
+def page_message(message: PagerMessage) -> PageMessage:
+    """Return a message as its content is looked at."""
+    return PageMessage(
+        content=read(message.content_type, message.body),
+        sender=message.from_aor,
+        recipient=message.to_aor,
+        headers=tuple((header.name, header.value) for header in message.headers),
+        received_at=message.received_at.ToDatetime(UTC),
+    )

@@ -15,6 +15,7 @@ from wigwag.runtime.pager_events import OUTBOUND, attempt_id
 from wigwag.runtime.ua_messages import SERVICE as UA
 from wigwag.runtime.ua_messages import STATES
 
+from .reading import NO_PAGE, OTHERWISE
 from .to_devices import part_id, whole_id
 from .waking import Waking
 
@@ -27,7 +28,7 @@ _BY_OUTCOME: Final = {
 }
 _WORST_FIRST: Final = (State.FAILED, State.EXPIRED, State.UNCONFIRMED, State.DELIVERED)
 _ABSENT: Final = frozenset((404, 408, 410, 430, 480))
-_ACCEPTED_BY_ANOTHER: Final = 202
+_NO_PAGE: Final = 405
 _ENDED_BY_TIME: Final = (message_pb2.DELIVERY_STATE_EXPIRED, message_pb2.DELIVERY_STATE_UNCONFIRMED)
 _MOST_PARTS: Final = 100
 
@@ -65,12 +66,12 @@ class Outcomes:
         if message.state in _ENDED_BY_TIME and not message.status:
             await self._tell(message.message_id, message.state, 0, message.reason)
 
-    async def _waits_again(self, row_id: str) -> None:
+    async def _waits_again(self, row_id: str, why: bytes = OTHERWISE) -> None:
         """An attempt had no effect: whoever keeps the order of the conversation has to know that something waits."""
         await self._rows.give_back(row_id)
         row = await self._rows.find(row_id)
         if row is not None and row.state is State.ACCEPTED:
-            await self._waking.wake(row)
+            await self._waking.wake(row, why)
 
     # By MESSAGE
 
@@ -95,6 +96,8 @@ class Outcomes:
         state = _BY_OUTCOME.get(result.outcome)
         if state is State.FAILED and not result.sent and result.status in _ABSENT:
             await self._waits_again(row.id)
+        elif state is State.FAILED and not result.sent and result.status == _NO_PAGE and row.service != UA:
+            await self._waits_again(row.id, NO_PAGE)
         elif state is not None:
             await self._settle(row, state, result.status, result.reason)
 

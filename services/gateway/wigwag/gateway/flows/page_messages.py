@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from itertools import groupby
 
-from wigwag.api.events.v1.pager_pb2 import PagerMessage
+from wigwag.api.events.v1.pager_pb2 import PagerMessage, PagerReason
 from wigwag.bus import Record
 from wigwag.database.ledger import LedgerRow, State
 from wigwag.errors import InvalidRequestError, OverloadedError
@@ -25,7 +25,7 @@ from wigwag.runtime.ua_messages import keyed_id
 from wigwag.store.conversations import Conversation
 
 from .into_session import IntoSession, SessionOverError
-from .reading import AGAIN, REGISTERED, envelope_of
+from .reading import AGAIN, NO_PAGE, REGISTERED, envelope_of
 from .to_devices import ToDevices
 
 
@@ -71,7 +71,10 @@ class PageMessages:
             if lane.clean and again is None:
                 lane.clean = await self._forward(message.conversation, [message])
             else:
-                waiting, rests = await self._waiting(message, rested=again == REGISTERED)
+                waiting, rests = await self._waiting(message, rested=again in (REGISTERED, NO_PAGE))
+                if again == NO_PAGE:
+                    for each in waiting:
+                        each.reason = PagerReason.PAGER_REASON_SESSION_MODE
                 lane.clean = await self._forward(message.conversation, waiting) and not rests
 
     async def _waiting(self, message: PagerMessage, *, rested: bool) -> tuple[list[PagerMessage], bool]:

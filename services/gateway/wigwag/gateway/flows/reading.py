@@ -11,6 +11,8 @@ AGAIN: Final = "wigwag-again"
 """Header of a record that was published once more: what waits with it is to be looked at; its value says why."""
 REGISTERED: Final = b"registered"
 """The recipient has just registered: there is no pause to be waited for."""
+NO_PAGE: Final = b"no page mode"
+"""All devices of the recipient have refused MESSAGE: a session is to be tried."""
 OTHERWISE: Final = b"waits"
 
 

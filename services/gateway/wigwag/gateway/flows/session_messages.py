@@ -13,13 +13,15 @@ from wigwag.api.ua.v1 import message_pb2
 from wigwag.database.ledger import LedgerRow, State
 from wigwag.errors import NotFoundError
 from wigwag.gateway.config import GatewaySettings
-from wigwag.gateway.content import RefusedContentError, for_page, is_passing
+from wigwag.gateway.content import PageContent, to_page
 from wigwag.gateway.conversations.book import CONVERSATION, Book, Session
 from wigwag.gateway.conversations.setup import Setup
 from wigwag.gateway.destinations import Destination, Destinations, Way
+from wigwag.gateway.kinds import RefusedError, read
 from wigwag.gateway.lanes import Lanes
 from wigwag.gateway.ports import Agents
 from wigwag.gateway.rows import PAGE, Rows
+from wigwag.gateway.splitting import split
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address
 from wigwag.runtime.ua_messages import INBOUND, conversation_of
@@ -119,18 +121,9 @@ class SessionMessages:
 
     async def _send(self, session: Session, recipient: str, row: LedgerRow, destination: Destination) -> None:
         try:
-            parts = for_page(
-                row.content_type,
-                self._body(row),
-                sender=session.remote_uri,
-                recipient=session.local_uri,
-                largest=self._settings.limits.message_bytes,
-                page_bytes=self._settings.limits.page_bytes,
-                large=self._settings.large,
-                unknown_types=self._settings.unknown_types,
-            )
-        except RefusedContentError as error:
-            await self._agents.settle(row.id, _FAILED, status=error.status, reason=str(error))
+            parts = self._parts(session, recipient, row)
+        except RefusedError as error:
+            await self._agents.settle(row.id, _FAILED, status=error.status, reason=error.reason)
             return
         if row.owner == PAGE:
             attempt = row.attempt  # Claimed by somebody who is gone: the same attempt once more.
@@ -150,13 +143,20 @@ class SessionMessages:
             bindings=destination.bindings,
         )
 
-    def _body(self, row: LedgerRow) -> bytes:
+    def _parts(self, session: Session, recipient: str, row: LedgerRow) -> Sequence[PageContent]:
+        """Return a message as MESSAGEs carry it.
+
+        Raises:
+            RefusedError: They can't.
+        """
         if row.blob is not None:
-            raise RefusedContentError(_TOO_LARGE, f"larger than {self._settings.limits.message_bytes} octets")
-        return row.body or b""
+            raise RefusedError(_TOO_LARGE, f"more than {self._settings.limits.message_bytes} octets")
+        content = read(row.content_type, row.body or b"")
+        whole = to_page(content, page=recipient, session=session.remote_uri, settings=self._settings)
+        return split(whole, self._settings)
 
     async def _wait(self, recipient: str, rows: Sequence[LedgerRow]) -> bool:
-        passing = [row for row in rows if is_passing(row.content_type, row.body or b"")]
+        passing = [row for row in rows if read(row.content_type, row.body or b"").is_composing]
         keeps = self._settings.sessions_for_absent
         await self._all_failed(passing if keeps else rows, _ABSENT, "Temporarily Unavailable")
         if not keeps or len(passing) == len(rows):

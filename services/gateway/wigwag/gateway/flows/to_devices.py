@@ -6,7 +6,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from wigwag.api.events.v1.pager_pb2 import PagerHeader, PagerMessage, PagerRequest
 from wigwag.bus import Bus
-from wigwag.gateway.content import Page, is_passing
+from wigwag.gateway.content import PageContent
+from wigwag.gateway.kinds import read
 from wigwag.gateway.rows import PAGE, Rows
 from wigwag.runtime.events import PAGER_OUTBOUND, envelope
 from wigwag.runtime.gateway import NOTICE
@@ -30,7 +31,7 @@ class ToDevices:
 
     def is_passing(self, message: PagerMessage) -> bool:
         """Tell whether a message is only of the moment, so that it is not kept for an absent user."""
-        return is_passing(message.content_type, message.body)
+        return read(message.content_type, message.body).is_composing
 
     async def send(self, message: PagerMessage, bindings: Sequence[str] = ()) -> None:
         """Have a MESSAGE that was kept sent, as it came: with the Call-ID, CSeq and From tag of its sender.
@@ -71,7 +72,7 @@ class ToDevices:
     async def send_parts(
         self,
         row_id: str,
-        parts: Sequence[Page],
+        parts: Sequence[PageContent],
         attempt: int,
         *,
         sender: str,
@@ -87,9 +88,9 @@ class ToDevices:
         """
         until = Timestamp()
         until.FromMicroseconds(round(expires * 1e6))
-        for part in parts:
+        for number, part in enumerate(parts, start=1):
             request = PagerRequest(
-                message_id=part_id(row_id, part.number),
+                message_id=part_id(row_id, number if len(parts) > 1 else 0),
                 attempt=attempt,
                 from_uri=sender,
                 to_uri=recipient,
