@@ -65,6 +65,10 @@ class Rows:
         """Return a row."""
         return await self._ledger.find(row_id)
 
+    async def find_many(self, ids: Sequence[str]) -> dict[str, LedgerRow]:
+        """Return those rows that there are, by id."""
+        return await self._ledger.find_many(ids)
+
     async def waiting(self, conversation: str, direction: str) -> list[LedgerRow]:
         """Return the rows of a conversation that have no outcome, tried ones included, in the order of acceptance."""
         found: list[LedgerRow] = []

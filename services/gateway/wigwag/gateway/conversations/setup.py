@@ -9,19 +9,11 @@ from wigwag.api.events.v1.pager_pb2 import PagerMessage
 from wigwag.api.ua.v1 import session_pb2
 from wigwag.database.ledger import LedgerRow
 from wigwag.gateway.config import GatewaySettings
+from wigwag.gateway.statuses import setup_of
 from wigwag.store.conversations import Conversation
 
 from .book import Book
 
-_ABSENT: Final = frozenset(
-    (
-        session_pb2.END_CAUSE_NOT_FOUND,
-        session_pb2.END_CAUSE_TIMEOUT,
-        session_pb2.END_CAUSE_PEER_LOST,
-        session_pb2.END_CAUSE_MEDIA_FAILED,
-    )
-)
-_UNAVAILABLE: Final = 503
 _RETRY_AT_ONCE: Final = frozenset((session_pb2.END_CAUSE_POD_LOST,))
 _OTHER_WAY: Final = frozenset((session_pb2.END_CAUSE_NO_COMMON_TYPE,))
 
@@ -119,9 +111,8 @@ class Setup:
         return Remedy.FAIL
 
     def _policy(self, session: session_pb2.Session) -> str:
-        if session.end_cause == session_pb2.END_CAUSE_BUSY or session.sip_status == _UNAVAILABLE:
-            return self._settings.busy
-        return self._settings.absent if session.end_cause in _ABSENT else self._settings.declined
+        policy: str = getattr(self._settings, setup_of(session.end_cause, session.sip_status))
+        return policy
 
     def wake(self, recipient: str) -> None:
         """Tell an absent user's push service that something waits for him."""

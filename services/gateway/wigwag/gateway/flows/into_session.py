@@ -9,11 +9,12 @@ from wigwag.api.ua.v1 import ua_pb2
 from wigwag.database.ledger import State
 from wigwag.errors import ConflictError, InvalidRequestError, NotFoundError, ServiceError
 from wigwag.gateway.config import GatewaySettings
-from wigwag.gateway.content import Accepts, PageMessage, to_session
+from wigwag.gateway.content import Accepts, to_session
 from wigwag.gateway.conversations.book import Book, Session
 from wigwag.gateway.kinds import RefusedError, read
 from wigwag.gateway.ports import Agents, Handed
 from wigwag.gateway.rows import Rows
+from wigwag.gateway.wrapping import PageMessage
 from wigwag.store.conversations import Conversation
 
 _UNSUPPORTED = 415
@@ -113,4 +114,5 @@ def page_message(message: PagerMessage) -> PageMessage:
         recipient=message.to_aor,
         headers=tuple((header.name, header.value) for header in message.headers),
         received_at=message.received_at.ToDatetime(UTC),
+        call_id=message.call_id,
     )

@@ -10,13 +10,15 @@ from wigwag.errors import ConflictError, NotFoundError
 from wigwag.gateway.config import GatewaySettings
 from wigwag.gateway.ports import Agents
 from wigwag.gateway.rows import Rows
-from wigwag.gateway.statuses import msrp_status
-from wigwag.runtime.pager_events import OUTBOUND, attempt_id
+from wigwag.gateway.splitting import part_ids, whole, whole_id
+from wigwag.gateway.statuses import answer_of, report_of
+from wigwag.runtime.conversations import canonical_address
+from wigwag.runtime.pager_events import NOT_SENT, attempt_id
 from wigwag.runtime.ua_messages import SERVICE as UA
 from wigwag.runtime.ua_messages import STATES
 
+from .parts import parts_of_row
 from .reading import NO_PAGE, OTHERWISE
-from .to_devices import part_id, whole_id
 from .waking import Waking
 
 _BY_DELIVERY: Final = {value: state for state, value in STATES.items()}
@@ -26,11 +28,9 @@ _BY_OUTCOME: Final = {
     PagerOutcome.PAGER_OUTCOME_UNCONFIRMED: State.UNCONFIRMED,
     PagerOutcome.PAGER_OUTCOME_EXPIRED: State.EXPIRED,
 }
-_WORST_FIRST: Final = (State.FAILED, State.EXPIRED, State.UNCONFIRMED, State.DELIVERED)
 _ABSENT: Final = frozenset((404, 408, 410, 430, 480))
 _NO_PAGE: Final = 405
 _ENDED_BY_TIME: Final = (message_pb2.DELIVERY_STATE_EXPIRED, message_pb2.DELIVERY_STATE_UNCONFIRMED)
-_MOST_PARTS: Final = 100
 
 
 class Outcomes:
@@ -59,7 +59,8 @@ class Outcomes:
         if state is State.FAILED and not message.status:
             await self._waits_again(message.reference)  # The session was over before it could be sent.
         else:
-            await self._rows.settle(message.reference, state, status=message.status, reason=message.reason)
+            answer = answer_of(state, message.status, message.reason)
+            await self._rows.settle(message.reference, state, status=answer.status, reason=answer.reason)
 
     async def of_session_message_that_came(self, message: message_pb2.Message) -> None:
         """Tell the sender of a message whose time has run out: nobody else has."""
@@ -103,35 +104,36 @@ class Outcomes:
 
     async def _of_parts(self, row: LedgerRow) -> None:
         """Settle a message that was cut, once all its parts have their outcome."""
-        parts = await self._parts(row)
-        if not parts or any(part is None or part.state is State.ACCEPTED for part in parts):
+        page, session = canonical_address(row.recipient), canonical_address(row.sender)
+        count = len(parts_of_row(row, page=page, session=session, settings=self._settings))
+        parts = await self._parts(row, count)
+        state = whole([part.state for part in parts])
+        if len(parts) < count or state is None:
             return
-        known = [part for part in parts if part is not None]
-        worst = min(known, key=lambda part: _WORST_FIRST.index(part.state))
-        if all(part.state is State.FAILED and part.status in _ABSENT for part in known):
+        if all(_reached_nobody(part) for part in parts):
             await self._waits_again(row.id)
             return
-        await self._settle(row, worst.state, worst.status or 0, worst.reason)
+        status, reason = next(((part.status or 0, part.reason) for part in parts if part.state is state), (0, ""))
+        await self._settle(row, state, status, reason)
 
-    async def _parts(self, row: LedgerRow) -> Sequence[LedgerRow | None]:
-        found: list[LedgerRow | None] = []
-        for number in range(1, _MOST_PARTS + 1):
-            part = await self._rows.find(attempt_id(part_id(row.id, number), row.attempt))
-            if part is None or part.direction != OUTBOUND:
-                break
-            found.append(part)
-        return found
+    async def _parts(self, row: LedgerRow, count: int) -> Sequence[LedgerRow]:
+        ids = [attempt_id(part, row.attempt) for part in part_ids(row.id, count)]
+        found = await self._rows.find_many(ids)
+        return [found[part] for part in ids if part in found]
 
     async def _settle(self, row: LedgerRow, state: State, status: int, reason: str) -> None:
         if row.service != UA:
             await self._rows.settle(row.id, state, status=status, reason=reason)
             return
-        code = 0 if state is State.DELIVERED else msrp_status(state, status)
-        words = f"{status} {reason}".strip() if status else reason
-        await self._tell(row.id, STATES[state], code, words)
+        report = report_of(state, status, reason)
+        await self._tell(row.id, STATES[state], report.status, report.comment)
 
     async def _tell(self, row_id: str, state: "message_pb2.DeliveryState", status: int, reason: str) -> None:
         try:
             await self._agents.settle(row_id, state, status=status, reason=reason)
         except (ConflictError, NotFoundError):
             return  # It has another outcome: its time had run out.
+
+
+def _reached_nobody(part: LedgerRow) -> bool:
+    return part.state is State.FAILED and part.reason.startswith(NOT_SENT) and part.status in _ABSENT

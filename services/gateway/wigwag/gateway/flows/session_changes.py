@@ -15,7 +15,7 @@ from wigwag.gateway.conversations.setup import Remedy, Setup
 from wigwag.gateway.destinations import Destinations, Way
 from wigwag.gateway.ports import Agents
 from wigwag.gateway.rows import Rows
-from wigwag.gateway.statuses import setup_status
+from wigwag.gateway.statuses import answer_of_end
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address, conversation_key
 from wigwag.runtime.gateway import SERVICE
@@ -188,6 +188,6 @@ class SessionChanges:
                     await self._to_devices.send(message_of(row), destination.bindings)
                 return
         if remedy is not Remedy.WAIT:
-            status, reason = setup_status(session.end_cause, session.sip_status, session.sip_reason)
+            answer = answer_of_end(session.end_cause, session.sip_status, session.sip_reason)
             for row in rows:
-                await self._rows.settle(row.id, State.FAILED, status=status, reason=reason)
+                await self._rows.settle(row.id, State.FAILED, status=answer.status, reason=answer.reason)

@@ -13,7 +13,6 @@ from wigwag.api.ua.v1 import message_pb2
 from wigwag.database.ledger import LedgerRow, State
 from wigwag.errors import NotFoundError
 from wigwag.gateway.config import GatewaySettings
-from wigwag.gateway.content import PageContent, to_page
 from wigwag.gateway.conversations.book import CONVERSATION, Book, Session
 from wigwag.gateway.conversations.setup import Setup
 from wigwag.gateway.destinations import Destination, Destinations, Way
@@ -21,16 +20,15 @@ from wigwag.gateway.kinds import RefusedError, read
 from wigwag.gateway.lanes import Lanes
 from wigwag.gateway.ports import Agents
 from wigwag.gateway.rows import PAGE, Rows
-from wigwag.gateway.splitting import split
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address
 from wigwag.runtime.ua_messages import INBOUND, conversation_of
 
+from .parts import parts_of_row
 from .reading import REGISTERED
 from .to_devices import ToDevices
 
 _FAILED: Final = message_pb2.DELIVERY_STATE_FAILED
-_TOO_LARGE: Final = 413
 _ABSENT: Final = 480
 _UNKNOWN: Final = 404
 
@@ -121,7 +119,9 @@ class SessionMessages:
 
     async def _send(self, session: Session, recipient: str, row: LedgerRow, destination: Destination) -> None:
         try:
-            parts = self._parts(session, recipient, row)
+            parts = parts_of_row(
+                row, page=recipient, session=canonical_address(session.remote_uri), settings=self._settings
+            )
         except RefusedError as error:
             await self._agents.settle(row.id, _FAILED, status=error.status, reason=error.reason)
             return
@@ -133,7 +133,6 @@ class SessionMessages:
                 return
             attempt = claimed[row.id]
         await self._to_devices.send_parts(
-            row.id,
             parts,
             attempt,
             sender=session.remote_uri,
@@ -142,18 +141,6 @@ class SessionMessages:
             expires=row.expires,
             bindings=destination.bindings,
         )
-
-    def _parts(self, session: Session, recipient: str, row: LedgerRow) -> Sequence[PageContent]:
-        """Return a message as MESSAGEs carry it.
-
-        Raises:
-            RefusedError: They can't.
-        """
-        if row.blob is not None:
-            raise RefusedError(_TOO_LARGE, f"more than {self._settings.limits.message_bytes} octets")
-        content = read(row.content_type, row.body or b"")
-        whole = to_page(content, page=recipient, session=session.remote_uri, settings=self._settings)
-        return split(whole, self._settings)
 
     async def _wait(self, recipient: str, rows: Sequence[LedgerRow]) -> bool:
         passing = [row for row in rows if read(row.content_type, row.body or b"").is_composing]

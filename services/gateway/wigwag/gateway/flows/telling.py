@@ -5,20 +5,24 @@ to whom the message went, kept until its reader is there. Its id is made of the 
 it is written once, however often this is gone through.
 """
 
+from datetime import UTC, datetime
 from typing import Final
 
 from wigwag.api.events.v1 import message_pb2
 from wigwag.database.ledger import FINAL, Ledger, LedgerRow, NewMessage, State
 from wigwag.errors import NotFoundError
 from wigwag.gateway.config import GatewaySettings
-from wigwag.gateway.content import CPIM, takes_cpim
-from wigwag.gateway.conversations.book import CONVERSATION, Book, Session
-from wigwag.gateway.notices import Notice, departure, notice
+from wigwag.gateway.content import Accepts
+from wigwag.gateway.conversations.book import CONVERSATION, GENERATION, Book, Session
+from wigwag.gateway.notices import Notice, left_notice, notice_of
 from wigwag.gateway.rows import PAGE, Rows
+from wigwag.protocols.cpim import CPIM_TYPE
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address
-from wigwag.runtime.gateway import NOTICE, SERVICE
-from wigwag.runtime.pager_events import INBOUND
+from wigwag.runtime.gateway import SERVICE
+from wigwag.runtime.pager_events import INBOUND, message_of
+
+from .into_session import page_message
 
 EXPIRES: Final = 3 * 86_400.0
 """Seconds for which a notice waits for its reader."""
@@ -44,18 +48,25 @@ class Telling:
 
     async def state_changed(self, change: message_pb2.MessageStateChanged) -> None:
         """Tell the sender if he is to be told of this state."""
-        if change.state in _OPEN or change.ledger_id.startswith(NOTICE):
-            return
-        if change.state in _GOOD and change.content_type != CPIM:
+        if change.state in _OPEN or (change.state in _GOOD and change.content_type != CPIM_TYPE):
             return  # He who asks for nothing hears nothing of success.
         row = await self._rows.find(change.ledger_id)
         if row is None or row.service != SERVICE or row.direction != INBOUND or row.state not in FINAL:
             return
-        found = notice(
-            row, notices=self._settings.notices, told_by_peer=await self._is_told_by_peer(row), now=self._rows.now
+        message = message_of(row)
+        if _was_answered_with_it(message.answered_by.ToMicroseconds() / 1e6, row):
+            return
+        found = notice_of(
+            page_message(message),
+            row.state,
+            row_id=row.id,
+            settings=self._settings,
+            now=datetime.fromtimestamp(self._rows.now, UTC),
+            status=row.status or 0,
+            is_answered=await self._is_answered(row),
         )
         if found is not None:
-            await self._write(found, row.conversation, row.recipient, row.sender)
+            await self._write(found, row.conversation, sender=row.recipient, reader=row.sender)
 
     async def departed(self, session: Session) -> None:
         """Tell the page-mode side, once, that the other one has left the session."""
@@ -65,22 +76,24 @@ class Telling:
             sender, reader = canonical_address(session.remote_uri), canonical_address(session.local_uri)
         except (SipError, AddressTooLongError):
             return
-        key = session.labels.get(CONVERSATION, "")
-        await self._write(departure(session.session_id, sender), key, sender, reader)
+        key, generation = session.labels.get(CONVERSATION, ""), session.labels.get(GENERATION, "")
+        found = left_notice(key, int(generation) if generation.isdecimal() else 0, page=reader, session=sender)
+        await self._write(found, key, sender=sender, reader=reader)
 
-    async def _is_told_by_peer(self, row: LedgerRow) -> bool:
+    async def _is_answered(self, row: LedgerRow) -> bool:
         """Tell whether the receiver himself says that he got a message: he saw what the sender asked for."""
         if row.owner in ("", PAGE):
             return row.state in (State.DELIVERED, State.DISPLAYED)
         try:
-            return takes_cpim((await self._book.session(row.owner)).accept_types)
+            session = await self._book.session(row.owner)
         except NotFoundError:
             return False
+        return bool(session.accept_types) and Accepts(tuple(session.accept_types)).bare(CPIM_TYPE)
 
-    async def _write(self, found: Notice, conversation: str, sender: str, reader: str) -> None:
+    async def _write(self, found: Notice, conversation: str, *, sender: str, reader: str) -> None:
         await self._ledger.accept_one(
             NewMessage(
-                id=found.id,
+                id=found.message_id,
                 conversation=conversation,
                 service=SERVICE,
                 direction=INBOUND,
@@ -92,3 +105,8 @@ class Telling:
                 body=found.body,
             )
         )
+
+
+def _was_answered_with_it(answered_by: float, row: LedgerRow) -> bool:
+    """Tell whether the sender's MESSAGE itself was answered with what became of it."""
+    return row.settled is not None and row.settled < answered_by and row.state is not State.UNCONFIRMED

@@ -6,11 +6,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from wigwag.api.events.v1.pager_pb2 import PagerHeader, PagerMessage, PagerRequest
 from wigwag.bus import Bus
-from wigwag.gateway.content import PageContent
 from wigwag.gateway.kinds import read
 from wigwag.gateway.rows import PAGE, Rows
+from wigwag.gateway.splitting import Part
 from wigwag.runtime.events import PAGER_OUTBOUND, envelope
-from wigwag.runtime.gateway import NOTICE
 
 _OWN_HEADERS = frozenset(("from", "to", "date", "expires", "call-id", "cseq"))
 
@@ -50,7 +49,6 @@ class ToDevices:
 
     async def repeat(self, message: PagerMessage, attempt: int, bindings: Sequence[str] = ()) -> None:
         """Ask for an attempt that was claimed; the same once more is one MESSAGE."""
-        is_copy = not message.message_id.startswith(NOTICE)
         request = PagerRequest(
             message_id=message.message_id,
             attempt=attempt,
@@ -62,17 +60,16 @@ class ToDevices:
             headers=[each for each in message.headers if each.name.lower() not in _OWN_HEADERS],
             conversation=message.conversation,
             bindings=bindings,
-            call_id=message.call_id if is_copy else "",
-            cseq=message.cseq if is_copy else 0,
-            from_tag=message.from_tag if is_copy else "",
+            call_id=message.call_id,
+            cseq=message.cseq,
+            from_tag=message.from_tag,
         )
         request.expires_at.CopyFrom(message.expires_at)
         await self._publish(request)
 
     async def send_parts(
         self,
-        row_id: str,
-        parts: Sequence[PageContent],
+        parts: Sequence[Part],
         attempt: int,
         *,
         sender: str,
@@ -88,15 +85,15 @@ class ToDevices:
         """
         until = Timestamp()
         until.FromMicroseconds(round(expires * 1e6))
-        for number, part in enumerate(parts, start=1):
+        for part in parts:
             request = PagerRequest(
-                message_id=part_id(row_id, number if len(parts) > 1 else 0),
+                message_id=part.message_id,
                 attempt=attempt,
                 from_uri=sender,
                 to_uri=recipient,
-                content_type=part.content_type,
-                body=part.body,
-                headers=[PagerHeader(name=name, value=value) for name, value in part.headers],
+                content_type=part.content.content_type,
+                body=part.content.body,
+                headers=[PagerHeader(name=name, value=value) for name, value in part.content.headers],
                 conversation=conversation,
                 bindings=bindings,
             )
@@ -107,14 +104,3 @@ class ToDevices:
         event_id = f"{request.message_id}/{request.attempt}"
         value = envelope(request, event_id=event_id, at=self._rows.now, pod=self._pod)
         await self._bus.publish(PAGER_OUTBOUND.name, value, key=request.conversation)
-
-
-def part_id(row_id: str, number: int) -> str:
-    """Return the id of a part of a message; number 0 is all of it."""
-    return f"{row_id}.{number}" if number else row_id
-
-
-def whole_id(message_id: str) -> tuple[str, int]:
-    """Return the row's id, and the part's number, of an id of ``part_id``."""
-    row_id, dot, number = message_id.rpartition(".")
-    return (row_id, int(number)) if dot and number.isdecimal() else (message_id, 0)
