@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import Any
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ KEY = "example-key-0123456789"
 
 
 @asynccontextmanager
-async def stage(tmp_path: Path, **ua: object) -> AsyncIterator[tuple[UserAgentNode, PageClient]]:
+async def stage(tmp_path: Path, **ua: Any) -> AsyncIterator[tuple[UserAgentNode, PageClient]]:
     """A node, and a page of alice that has registered there and AUTHed at its relay; no other page may connect."""
     require_peer("chromium")
     page = ("localhost", free_port())

@@ -16,6 +16,7 @@ from wigwag.bus import Bus
 from wigwag.database import Database
 from wigwag.database.ledger import Ledger
 from wigwag.relay.cluster.pods import pod_id
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.beside import beside
 from wigwag.runtime.clock import wall
 from wigwag.runtime.management import Commands
@@ -138,7 +139,7 @@ class Node:
         return self
 
     def _open_ledger(self, database: Database, bus: Bus, tracing: Tracing) -> AbstractAsyncContextManager[Ledger]:
-        writes = bool(self.settings.relay.sip.listeners) or UA in self._services
+        writes = bool(self.settings.relay.sip.listeners) or bool({UA, GATEWAY} & set(self._services))
         return open_ledger(database, bus, self.pod, self.status, tracing, sweeps=writes)
 
     async def _open_applications(self, stack: AsyncExitStack, database: Database, bus: Bus) -> "KnownApplications":

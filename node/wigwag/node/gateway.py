@@ -1,9 +1,17 @@
-"""What the edge has to do when the gateway is hosted in the same process."""
+"""What the gateway needs: the edge in the same process, if it is there, and the user agent."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from wigwag.errors import ConfigurationError
+from wigwag.gateway.ports import Agents
 from wigwag.relay.config import RelaySettings
 from wigwag.runtime.agents import GATEWAY
+
+from .gateway_agents import DirectAgents
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from wigwag.ua.module import UaModule
 
 KEEP: Final = 604_800.0
 """Seconds for which messages wait for absent users at most, unless the settings say it."""
@@ -33,3 +41,18 @@ def _completed(section: Any, **values: Any) -> Any:
     return section.model_copy(
         update={name: value for name, value in values.items() if name not in section.model_fields_set}
     )
+
+
+def gateway_agents(settings: Settings, ua: "UaModule | None") -> Agents:
+    """Return the user agent as the gateway uses it.
+
+    Args:
+        settings: All settings.
+        ua: That of the same process, which serves by now; None: it is hosted elsewhere.
+
+    Raises:
+        ConfigurationError: It is not said where it is.
+    """
+    if ua is not None:
+        return DirectAgents(ua.agent)
+    raise ConfigurationError("gateway.ua is not set, and this process hosts no user agent")

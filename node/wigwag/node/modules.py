@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from wigwag.errors import ConfigurationError
+from wigwag.runtime.agents import GATEWAY
 from wigwag.protocols.digest import StoredCredentials
 from wigwag.runtime.hep import HepSender
 from wigwag.runtime.management import Command
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from wigwag.relay.module import RelayModule
     from wigwag.runtime.rpc import RpcService
     from wigwag.store import Store
+    from wigwag.ua.module import UaModule
 
     from .agents import KnownApplications
 
@@ -90,8 +92,12 @@ def _relay(surroundings: Surroundings) -> Module:
     from wigwag.relay.module import RelayModule
 
     from .agents import directory, is_embedded, with_internal_listeners
+    from .gateway import with_gateway
 
     settings = surroundings.settings
+    if GATEWAY in surroundings.services:
+        edge = with_gateway(settings.relay, sessions=settings.gateway.sessions_for_absent)
+        settings = settings.model_copy(update={"relay": edge})
     if not settings.relay.listeners and not settings.relay.sip.listeners:
         raise ConfigurationError(
             "relay.listeners is empty, and relay.sip.listeners too: the relay needs a listener, or run with --demo"
@@ -121,9 +127,12 @@ def _relay(surroundings: Surroundings) -> Module:
 def _ua(surroundings: Surroundings) -> Module:
     from wigwag.ua.module import UaModule
 
+    from wigwag.ua.applications.builtin import gateway_application
+
     from .agents import edge_addresses, pod_access
 
     settings = surroundings.settings
+    gateway = settings.gateway
     if surroundings.ledger is None:
         raise ConfigurationError("the user agent needs a ledger")
     relay = surroundings.modules.get("relay")
@@ -141,6 +150,36 @@ def _ua(surroundings: Surroundings) -> Module:
         rpc=surroundings.rpc,
         pods=pod_access(settings),
         keeps_sessions=settings.redis.url is not None,
+        builtin=[
+            gateway_application(
+                idle_timeout=gateway.idle_timeout,
+                max_duration=gateway.max_duration,
+                message_bytes=gateway.limits.message_bytes,
+            )
+        ],
+    )
+
+
+def _gateway(surroundings: Surroundings) -> Module:
+    from wigwag.database import Subscribers
+    from wigwag.gateway.module import GatewayModule
+    from wigwag.runtime.credentials import FileCredentials, FirstOf
+
+    from .gateway import gateway_agents
+
+    settings = surroundings.settings
+    if surroundings.ledger is None:
+        raise ConfigurationError("the gateway needs a ledger")
+    users = FirstOf([FileCredentials(file_credentials(settings)), Subscribers(surroundings.database)])
+    return GatewayModule(
+        settings.gateway,
+        agents=gateway_agents(settings, cast("UaModule | None", surroundings.modules.get(UA))),
+        store=surroundings.store,
+        bus=surroundings.bus,
+        ledger=surroundings.ledger,
+        source=users,
+        status=surroundings.status,
+        pod=surroundings.pod,
     )
 
 
@@ -151,7 +190,9 @@ def _hep(settings: TraceSettings) -> HepSender | None:
 
 UA: Final = "ua"
 """Name of the user agent's service."""
-CONSTRUCTORS: Mapping[str, Callable[[Surroundings], Module]] = {"relay": _relay, UA: _ua}
+NEED_SIP: Final = (UA, GATEWAY)
+"""Services that have nothing to do where there is no SIP."""
+CONSTRUCTORS: Mapping[str, Callable[[Surroundings], Module]] = {"relay": _relay, UA: _ua, GATEWAY: _gateway}
 GROUPS: Mapping[str, tuple[str, ...]] = {"all": tuple(CONSTRUCTORS)}
 
 
@@ -171,7 +212,7 @@ def chosen(names: Sequence[str]) -> list[str]:
 
 
 def without_idle(names: Sequence[str], asked: Sequence[str], settings: Settings) -> list[str]:
-    """Return the services to host: without the user agent where there is no SIP for it and nobody asked for it by name.
+    """Return the services to host: without those that need SIP where there is none and nobody asked for them by name.
 
     Args:
         names: What ``chosen`` returned.
@@ -181,7 +222,7 @@ def without_idle(names: Sequence[str], asked: Sequence[str], settings: Settings)
     from .agents import is_embedded
 
     has_no_edge = is_embedded(settings) and not settings.relay.sip.listeners
-    return [name for name in names if name != UA or UA in asked or not has_no_edge]
+    return [name for name in names if name not in NEED_SIP or name in asked or not has_no_edge]
 
 
 def file_credentials(settings: Settings) -> list[StoredCredentials]:

@@ -11,7 +11,7 @@ from wigwag.api.ua.v1 import session_pb2, ua_pb2
 from wigwag.errors import NotFoundError
 from wigwag.gateway.config import GatewaySettings
 from wigwag.gateway.ports import Agents
-from wigwag.runtime.gateway import APPLICATION
+from wigwag.runtime.agents import GATEWAY
 from wigwag.store.conversations import Conversation, Conversations
 
 CONVERSATION: Final = "conversation"
@@ -76,7 +76,7 @@ class Book:
         """
         session = await self._agents.start(
             ua_pb2.StartSessionRequest(
-                application=APPLICATION,
+                application=GATEWAY,
                 to_uri=to_uri,
                 from_uri=conversation.page,
                 labels=labels_of(conversation),

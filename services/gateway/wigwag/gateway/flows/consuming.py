@@ -10,7 +10,7 @@ from wigwag.runtime.events import (
     REGISTRATIONS,
     SESSIONS_EVENTS,
 )
-from wigwag.runtime.gateway import APPLICATION
+from wigwag.runtime.agents import GATEWAY
 
 from .outcomes import Outcomes
 from .page_messages import PageMessages
@@ -75,7 +75,7 @@ class Consuming:
 
     async def _session_event(self, record: Record) -> None:
         event: event_pb2.Event = envelope_of(record).session_event.event
-        if event.application != APPLICATION:
+        if event.application != GATEWAY:
             return
         match event.WhichOneof("what"):
             case "message_received":

@@ -19,7 +19,7 @@ from wigwag.gateway.conversations.setup import Setup
 from wigwag.gateway.destinations import Destination, Destinations, Way
 from wigwag.gateway.lanes import Lanes
 from wigwag.gateway.rows import PAGE, Rows
-from wigwag.runtime.gateway import SERVICE
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.pager_events import INBOUND, message_of
 from wigwag.runtime.ua_messages import keyed_id
 from wigwag.store.conversations import Conversation
@@ -64,7 +64,7 @@ class PageMessages:
     async def handle(self, record: Record) -> None:
         """Handle a record; see ``Bus.consume`` for what its exceptions mean."""
         message = envelope_of(record).pager_message
-        if message.service != SERVICE:
+        if message.service != GATEWAY:
             return
         again = record.headers.get(AGAIN)
         async with self._lanes.of(message.conversation) as lane:

@@ -18,7 +18,7 @@ from wigwag.gateway.rows import Rows
 from wigwag.gateway.statuses import answer_of_end
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address, conversation_key
-from wigwag.runtime.gateway import SERVICE
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.pager_events import INBOUND, message_of
 from wigwag.store.conversations import Conversation
 
@@ -110,7 +110,7 @@ class SessionChanges:
 
     async def _newest(self, page: str, peer: str, session: Session) -> Conversation:
         """Return the conversation with this session in it; the one that it had is ended."""
-        key = conversation_key(page, peer, SERVICE)
+        key = conversation_key(page, peer, GATEWAY)
         before = await self._book.find(key)
         if before is not None and before.session_id == session.session_id:
             return before

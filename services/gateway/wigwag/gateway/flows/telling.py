@@ -19,7 +19,7 @@ from wigwag.gateway.rows import PAGE, Rows
 from wigwag.protocols.cpim import CPIM_TYPE
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address
-from wigwag.runtime.gateway import SERVICE
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.pager_events import INBOUND, message_of
 
 from .into_session import page_message
@@ -51,7 +51,7 @@ class Telling:
         if change.state in _OPEN or (change.state in _GOOD and change.content_type != CPIM_TYPE):
             return  # He who asks for nothing hears nothing of success.
         row = await self._rows.find(change.ledger_id)
-        if row is None or row.service != SERVICE or row.direction != INBOUND or row.state not in FINAL:
+        if row is None or row.service != GATEWAY or row.direction != INBOUND or row.state not in FINAL:
             return
         message = message_of(row)
         if _was_answered_with_it(message.answered_by.ToMicroseconds() / 1e6, row):
@@ -95,7 +95,7 @@ class Telling:
             NewMessage(
                 id=found.message_id,
                 conversation=conversation,
-                service=SERVICE,
+                service=GATEWAY,
                 direction=INBOUND,
                 sender=sender,
                 recipient=reader,

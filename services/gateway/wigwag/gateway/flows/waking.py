@@ -17,7 +17,7 @@ from wigwag.database.ledger.states import FIRST_VERSION
 from wigwag.gateway.conversations.book import Book
 from wigwag.gateway.conversations.setup import Setup
 from wigwag.gateway.destinations import Destinations, Way
-from wigwag.runtime.gateway import APPLICATION, SERVICE
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.pager_events import INBOUND as PAGER_INBOUND
 from wigwag.runtime.pager_events import pager_records
 from wigwag.runtime.ua_events import ua_records
@@ -119,8 +119,8 @@ def _is_waiting(row: LedgerRow) -> bool:
     if row.owner:
         return False
     if row.service == UA:
-        return row.direction == SESSION_INBOUND and fields_of(row.headers).application == APPLICATION
-    return row.service == SERVICE and row.direction == PAGER_INBOUND
+        return row.direction == SESSION_INBOUND and fields_of(row.headers).application == GATEWAY
+    return row.service == GATEWAY and row.direction == PAGER_INBOUND
 
 
 def _oldest(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
