@@ -2,10 +2,10 @@
 
 import asyncio
 import sys
-from typing import Any
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from wigwag.errors import ConfigurationError
-from wigwag.runtime.agents import GATEWAY
 from wigwag.protocols.digest import StoredCredentials
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.hep import HepSender
 from wigwag.runtime.management import Command
 from wigwag.runtime.status import StatusTree
@@ -125,9 +125,8 @@ def _relay(surroundings: Surroundings) -> Module:
 
 
 def _ua(surroundings: Surroundings) -> Module:
-    from wigwag.ua.module import UaModule
-
     from wigwag.ua.applications.builtin import gateway_application
+    from wigwag.ua.module import UaModule
 
     from .agents import edge_addresses, pod_access
 

@@ -3,6 +3,7 @@
 from wigwag.api.events.v1.registration_pb2 import RegistrationChange
 from wigwag.api.ua.v1 import event_pb2, message_pb2
 from wigwag.bus import Record
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.events import (
     MESSAGE_STATES,
     PAGER_INBOUND,
@@ -10,7 +11,6 @@ from wigwag.runtime.events import (
     REGISTRATIONS,
     SESSIONS_EVENTS,
 )
-from wigwag.runtime.agents import GATEWAY
 
 from .outcomes import Outcomes
 from .page_messages import PageMessages

@@ -17,8 +17,8 @@ from wigwag.gateway.ports import Agents
 from wigwag.gateway.rows import Rows
 from wigwag.gateway.statuses import answer_of_end
 from wigwag.protocols.sip import SipError
-from wigwag.runtime.conversations import AddressTooLongError, canonical_address, conversation_key
 from wigwag.runtime.agents import GATEWAY
+from wigwag.runtime.conversations import AddressTooLongError, canonical_address, conversation_key
 from wigwag.runtime.pager_events import INBOUND, message_of
 from wigwag.store.conversations import Conversation
 

@@ -18,8 +18,8 @@ from wigwag.gateway.notices import Notice, left_notice, notice_of
 from wigwag.gateway.rows import PAGE, Rows
 from wigwag.protocols.cpim import CPIM_TYPE
 from wigwag.protocols.sip import SipError
-from wigwag.runtime.conversations import AddressTooLongError, canonical_address
 from wigwag.runtime.agents import GATEWAY
+from wigwag.runtime.conversations import AddressTooLongError, canonical_address
 from wigwag.runtime.pager_events import INBOUND, message_of
 
 from .into_session import page_message
