@@ -153,6 +153,7 @@ async def user_agent_node(
     origins: Sequence[str] = (),
     builtin: Sequence[ApplicationSettings] = (),
     sip: Mapping[str, Any] | None = None,
+    gateway: Mapping[str, Any] | None = None,
     **ua: Any,
 ) -> AsyncIterator[UserAgentNode]:
     """Run a node with relay and user agent on free loopback ports until the block ends.
@@ -163,6 +164,7 @@ async def user_agent_node(
         origins: Of pages that may come to the WebSocket listeners; empty: of any.
         builtin: Those that are parts of Wigwag.
         sip: More settings of the edge.
+        gateway: Settings of the gateway, hosted too; None: it is not.
         **ua: More settings of the user agent.
     """
     authority = Authority.create(directory)
@@ -170,6 +172,9 @@ async def user_agent_node(
     ports = {transport: free_sip_port() for transport in TRANSPORTS}
     layer = _settings(directory, ports, pair, origins)
     layer["relay"]["sip"] |= dict(sip or {})
+    if gateway is not None:
+        layer["gateway"] = dict(gateway)
+    services = ["relay", "ua"] if gateway is None else ["relay", "ua", "gateway"]
     layer["ua"] = {"applications": [dict(one) for one in applications], "api": {"port": 0}, **ua}
 
     def user_agent(surroundings: Surroundings) -> Module:
@@ -178,7 +183,7 @@ async def user_agent_node(
             made.applications = Applications(surroundings.settings.ua.applications, made._load, builtin)
         return cast(Module, made)
 
-    node = Node(Settings.model_validate(layer), ["relay", "ua"], constructors={**CONSTRUCTORS, UA: user_agent})
+    node = Node(Settings.model_validate(layer), services, constructors={**CONSTRUCTORS, UA: user_agent})
     async with node:
         relay: Any = node.modules["relay"]
         listeners = {name: listener.port for name, listener in relay.relay.listeners.items()}

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from wigwag.api.events.v1.pager_pb2 import PagerReason
 from wigwag.protocols.sip import SipUri, parse_uri
 from wigwag.protocols.sip.uri import normal_user
-from wigwag.runtime.capabilities import Capabilities, capabilities
+from wigwag.runtime.capabilities import capabilities
 from wigwag.runtime.credentials import CredentialSource
 from wigwag.store import Registration
 
@@ -91,14 +91,12 @@ class Destinations:
             return Destination(Way.SESSION)
         found = {binding.key: capabilities(binding.params) for binding in registration.bindings}
         page = tuple(key for key, can in found.items() if can.page is not False)
-        session = any(_has_sessions(can) for can in found.values())
         if not page:
             return Destination(Way.SESSION)
-        prefers_session = self._settings.prefer == "session" or reason == PagerReason.PAGER_REASON_ROUTE
-        if session and prefers_session:
+        by_route = reason == PagerReason.PAGER_REASON_ROUTE
+        if by_route and any(can.session is not False for can in found.values()):
+            return Destination(Way.SESSION)
+        if self._settings.prefer == "session" and any(can.session for can in found.values()):
             return Destination(Way.SESSION)
         return Destination(Way.PAGE, page if len(page) < len(found) else ())
 
-
-def _has_sessions(can: Capabilities) -> bool:
-    return can.session is True
