@@ -215,7 +215,10 @@ def _field_at(parts: Sequence[str]) -> FieldInfo | None:
 
 
 def _nearest(name: str, known: Sequence[str], *, prefix: str = "") -> str:
-    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    # One of the same section goes before one that is spelled a little more like it.
+    matches = difflib.get_close_matches(name, known, n=5, cutoff=0.6)
+    section = re.split(r"__|\.", name)[0]
+    matches.sort(key=lambda match: re.split(r"__|\.", match)[0] != section)
     return f"; did you mean {prefix}{matches[0]}?" if matches else ""
 
 

@@ -14,7 +14,7 @@ from wigwag.node.settings import Settings
     [
         ([], list(CONSTRUCTORS)),
         (["all"], list(CONSTRUCTORS)),
-        (["relay", "all", "relay"], ["relay", "ua"]),
+        (["relay", "all", "relay"], ["relay", "ua", "gateway"]),
         (["ua", "relay"], ["relay", "ua"]),
     ],
 )
@@ -23,8 +23,8 @@ def test_each_service_is_hosted_once(names: list[str], services: list[str]) -> N
 
 
 def test_an_unknown_service_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match="there is no service 'gateway'; known are: relay, ua, all"):
-        chosen(["relay", "gateway"])
+    with pytest.raises(ConfigurationError, match="there is no service 'diameter'; known are: relay, ua, gateway, all"):
+        chosen(["relay", "diameter"])
 
 
 def settings_in(directory: Path) -> Settings:

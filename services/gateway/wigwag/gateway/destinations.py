@@ -99,4 +99,3 @@ class Destinations:
         if self._settings.prefer == "session" and any(can.session for can in found.values()):
             return Destination(Way.SESSION)
         return Destination(Way.PAGE, page if len(page) < len(found) else ())
-

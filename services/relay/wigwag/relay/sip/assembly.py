@@ -129,16 +129,15 @@ def assemble(
         directory: Knows whose sessions and addresses of the user agent are.
     """
     sip = settings.sip
-    edge = _edge(settings, addresses, runtime, keys, next_hops, pod, directory.domain, clustered=clustered)
-    edge.sockets = dict(sockets)
+    edge = _edge(settings, addresses, sockets, runtime, keys, next_hops, pod, directory.domain, clustered=clustered)
+    edge.gateway = GatewayCalls(edge, sip.gateway, devices=edge.devices, source=source, spawn=runtime.spawn)
     locations = Locations(store, runtime.now, wall, runtime.sleep)
     authenticator = _authenticator(settings, edge, runtime, keys, source, pod)
     registrations = _registrations(sip, edge, store, locations, pod, wall, bus)
     registrar = _registrar(edge, registrations, store, locations, pod, wall)
     edge.waker = _waker(sip, edge, runtime, locations, wall, pusher)
-    edge.gateway = GatewayCalls(edge, sip.gateway, devices=edge.devices, source=source, spawn=runtime.spawn)
-    block_lists = BlockLists()
     pager = PagerMode(edge, sip.pager, ledger=ledger, source=source, spawn=runtime.spawn, wall=runtime.wall)
+    block_lists = BlockLists()
     edge.neighbours = Neighbours(
         authentication=authenticator,
         registering=registrar,
@@ -155,6 +154,7 @@ def assemble(
 def _edge(
     settings: RelaySettings,
     addresses: Sequence[SipAddress],
+    sockets: Mapping[str, tuple[DatagramSender, SipAddress]],
     runtime: SipRuntime,
     keys: SigningKeys,
     next_hops: NextHops,
@@ -191,6 +191,7 @@ def _edge(
         secret=runtime.random(16),
     )
     edge.addresses = {address.name: address for address in addresses}
+    edge.sockets = dict(sockets)
     return edge
 
 
