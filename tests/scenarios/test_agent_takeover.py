@@ -119,6 +119,11 @@ async def all_arrive(sender: Party, receiver: Party, texts: list[str]) -> None:
         assert (settled.message_id, settled.settlement) == (text, Settlement.DELIVERED)
 
 
+def is_continued(session: Any) -> bool:
+    """Tell whether what comes in a session may follow what came to an owner before this one."""
+    return bool(session._line.session.continued)
+
+
 def port_of(uri: str) -> int:
     return int(uri.partition("127.0.0.1:")[2].partition(";")[0])
 
@@ -190,6 +195,7 @@ async def play(stage: Stage, alice: Party, first: Party, second: Party) -> None:
     await first.heard(Opened)
     theirs = (await alice.heard(CallReceived)).session
     await delivered(first, session, alice, "hello")
+    assert not is_continued(session)
     await delivered(alice, theirs, first, "yes-please")
     # The first pod hangs with its connections up; the second takes the session over.
     state, uris = session.to_state(), {str(each.uri) for each in stage.sessions}
@@ -198,6 +204,7 @@ async def play(stage: Stage, alice: Party, first: Party, second: Party) -> None:
     token = await stage.own("ua-2")
     taken = second.endpoint.restore(state, MediaWish(), token=token)
     await all_arrive(alice, second, texts)
+    assert is_continued(taken)
     await delivered(second, taken, alice, "still-here")
     await delivered(alice, theirs, second, "good")
     # The one that hung is told by the relay, and leaves the session alone.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.msrp import ALICE, BOB, Endpoint, counting_random, exchange, frames_of, sender
+from tests.support.msrp import ALICE, BOB, Endpoint, counting_random, exchange, frames_of, send_frame, sender
 from wigwag.errors import ConflictError
 from wigwag.protocols.msrp import (
     Connection,
@@ -115,3 +115,36 @@ def test_a_session_of_the_same_process_goes_on_once_the_former_one_is_out_of_the
     alice.connection.end_session(alice.session)
     connection.add_session(again)
     assert again.binding is connection
+
+
+def take_chunks(endpoint: Endpoint, *chunks: tuple[str, str]) -> list[str]:
+    """Receive chunks of five octets, by Message-ID and Byte-Range; returns what each is answered."""
+    for number, (message_id, byte_range) in enumerate(chunks):
+        last, total = byte_range.partition("-")[2].split("/")
+        flag = "$" if last == total else "+"
+        tid = f"tid{number:03}"
+        endpoint.receive(send_frame(b"x" * 5, tid=tid, message_id=message_id, byte_range=byte_range, flag=flag))
+    return endpoint.kinds()
+
+
+def test_the_rest_of_a_message_whose_beginning_was_answered_elsewhere_is_refused_and_others_are_taken() -> None:
+    bob = Endpoint()
+    bob.session.continued = True
+    answers = take_chunks(
+        bob, ("cut-off", "6-10/15"), ("whole", "1-5/10"), ("cut-off", "11-15/15"), ("whole", "6-10/10")
+    )
+    assert answers == ["413", "200", "413", "200"]
+    assert received(bob) == [b"x" * 10]
+
+
+def test_repeating_a_message_on_a_connection_that_came_later_is_no_reason_to_refuse() -> None:
+    bob = Endpoint()
+    bob.session.continued = True
+    assert take_chunks(bob, ("whole", "1-5/10"), ("whole", "6-10/10"), ("whole", "6-10/10")) == ["200"] * 3
+    assert received(bob) == [b"x" * 10]
+
+
+def test_on_the_first_connection_chunks_come_in_any_order() -> None:
+    bob = Endpoint()
+    assert take_chunks(bob, ("mixed", "6-10/10"), ("mixed", "1-5/10")) == ["200", "200"]
+    assert received(bob) == [b"x" * 10]

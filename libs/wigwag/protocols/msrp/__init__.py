@@ -109,6 +109,9 @@ SPECIFICATIONS = (
     Spec("RFC 4975", "5.4", "Sessions and connections", f"{_TESTS}/test_sessions.py"),
     Spec("RFC 4975", "5.4", "Sessions that go on over another connection", f"{_TESTS}/test_resumption.py"),
     Spec("RFC 4975", "6.1", "URI comparison", f"{_TESTS}/test_sessions.py"),
+    Spec(
+        "RFC 4975", "5.4", "The rest of a message begun on a lost connection is refused", f"{_TESTS}/test_resumption.py"
+    ),
     Spec("RFC 4975", "7.1", "Requests, chunks, end-lines", f"{_TESTS}/test_framing.py"),
     Spec("RFC 4975", "7.1.1", "Byte-Range, interruptible chunks, 30 s timers", f"{_TESTS}/test_byte_range.py"),
     Spec("RFC 4975", "7.1.2", "REPORT requests, never answered", f"{_TESTS}/test_reports.py"),

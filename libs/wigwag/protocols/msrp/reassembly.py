@@ -139,11 +139,17 @@ class Reassembler:
         total = head.byte_range.total if head.byte_range is not None else None
         self._check_size(message_id, max(start - 1, total or 0))
         if message is None:
+            self._check_beginning(message_id, start, known=finished is not None)
             message = self._add(message_id, head, finished, now)
         events: list[Event] = []
         if message.mode is _Mode.WHOLE and max(start - 1, total or 0) > self._limits.largest_whole:
             events += self._switch_to_pieces(message)
         return InboundChunk(message, start), events
+
+    def _check_beginning(self, message_id: str, start: int, *, known: bool) -> None:
+        if self._session.continued and start > 1 and not known:
+            reason = "the beginning went to a connection that is lost"
+            raise ChunkRefusedError(reason, status=413, events=self.refuse(message_id, 413, reason))
 
     def _add(self, message_id: str, head: RequestHead, finished: _Finished | None, now: float) -> InboundMessage:
         if len(self._messages) >= self._limits.most_incomplete and not self._drop_repetition():

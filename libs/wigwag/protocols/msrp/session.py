@@ -50,6 +50,10 @@ class Session:
     """Whether a 408 that a relay tells of fails its message only, in spite of section 7.3.2: the path holds as long as
     the relay keeps the peer's URI for him, and a SEND to one that is gone is answered 481. A deviation: see
     ``docs/decisions/0004-resume.md``."""
+    continued: bool = False
+    """Whether it goes on over another connection than it began with, perhaps of another process: then a chunk that does
+    not begin its message, and follows nothing that came here, is refused with 413. Its beginning was answered elsewhere
+    and is lost, so the message can't become complete, and its sender has to know."""
     state: SessionState = SessionState.OPEN
     binding: object | None = field(default=None, repr=False)
     """The connection that the session is bound to; set by ``SessionTable``."""

@@ -270,6 +270,7 @@ class MediaLine:
             automatic_reports=self._automatic_reports,
             deferred_acceptance=True,
             resumable=self.relayed,
+            continued=self._met,
         )
 
     def _drop_session(self) -> None:
