@@ -232,7 +232,6 @@ class UserAgent:
     async def _accept(self, caller: Caller, session_id: str, messages: list[ua_pb2.OutboundMessage]) -> list[Outcome]:
         try:
             _demand(caller, WRITE_MESSAGES)
-            await self._ownership.confirm()
             record = await self._session(caller, session_id)
             application = self._applications.get(record.application)
             return list(await self._messages.accept(record, application, messages))

@@ -34,6 +34,8 @@ _LOOK: Final = 1.0
 """Seconds until the owner that has not answered is looked up again: another pod may have taken over."""
 _CALLS: Final = 4
 """To one pod at once."""
+_MOST_KNOWN: Final = 20_000
+"""Sessions of others of which is remembered who has accepted last."""
 _BATCH_OCTETS: Final = 1_048_576
 """Of one call, unless a single group is larger."""
 
@@ -88,6 +90,8 @@ class Forwarding:
         self._spawn = spawn
         self._patience = patience
         self._lanes: dict[str, _Lane] = {}
+        self._accepted_by: dict[str, str] = {}
+        """Who is asked first, by session: it is he who knows whether he is the owner."""
 
     async def accept(
         self, record: SessionRecord, application: ApplicationSettings, messages: Sequence[ua_pb2.OutboundMessage]
@@ -117,16 +121,28 @@ class Forwarding:
     ) -> Sequence[Outcome] | None:
         """Have messages accepted by the owner that there is now; None: nobody is, or he is not reached."""
         session_id = record.id
-        pod = self._sessions.pod if self._sessions.owned(session_id) is not None else await self._owner(session_id)
+        pod = self._accepted_by.pop(session_id, "")
+        if self._sessions.owned(session_id) is not None:
+            pod = self._sessions.pod
+        elif not pod:
+            pod = await self._owner(session_id)
         if pod and pod != self._sessions.pod:
             accepted = await self._at(pod, group)
-            return None if accepted is None else [_outcome(each) for each in accepted.outcomes]
+            if accepted is None:
+                return None
+            self._remember(session_id, pod)
+            return [_outcome(each) for each in accepted.outcomes]
         own = await self._sessions.take_over(session_id)
         if own is None:
             record = await self._sessions.find(session_id)
             if record.state != "ended":
                 return None
         return await self._here(own.record if own is not None else record, application, list(group.messages))
+
+    def _remember(self, session_id: str, pod: str) -> None:
+        if len(self._accepted_by) >= _MOST_KNOWN:
+            self._accepted_by.clear()
+        self._accepted_by[session_id] = pod
 
     async def _owner(self, session_id: str) -> str:
         try:
