@@ -24,7 +24,7 @@ from wigwag.runtime.ua_recording import (
 from wigwag.runtime.ua_verification import verify_ua
 
 KILLS = 20 if LONG else 2
-FORGERIES = 120
+FORGERIES = 120 if LONG else 45
 
 
 @dataclass(frozen=True, slots=True)
