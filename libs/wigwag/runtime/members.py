@@ -44,8 +44,11 @@ class Members:
         Raises:
             StoreError: The store is away.
         """
-        self.stale = True
-        membership = await self._store.beat(self.pod)
+        try:
+            membership = await self._store.beat(self.pod)
+        except BaseException:
+            self.stale = True
+            raise
         self.stale = False
         self._take(membership)
         before, self.generation = self.generation, membership.generation

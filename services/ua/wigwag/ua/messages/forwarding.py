@@ -30,6 +30,9 @@ from wigwag.ua.sessions.record import SessionRecord
 PATIENCE: Final = 6.0
 """Seconds for which messages wait for an owner: longer than a lost pod is usually noticed and taken over from."""
 _RETRY: Final = 0.2
+_LATER: Final = 1.0
+"""Seconds between the first two looks for an owner, and the last: a lost pod may leave thousands of sessions to those
+who have to take them over meanwhile."""
 _LOOK: Final = 1.0
 """Seconds until the owner that has not answered is looked up again: another pod may have taken over."""
 _CALLS: Final = 4
@@ -107,14 +110,15 @@ class Forwarding:
             return await self._here(record, application, messages)
         group = _group_of(record.id, messages)
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._patience
+        until, pause = loop.time() + self._patience, _RETRY
         while True:
             outcomes = await self._try(record, application, group)
             if outcomes is not None:
                 return [_as_asked(outcome, message) for outcome, message in zip(outcomes, messages, strict=True)]
             if loop.time() >= until:
                 raise OverloadedError("the session's owner is not reached at this moment; try again")
-            await asyncio.sleep(_RETRY)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LATER)
 
     async def _try(
         self, record: SessionRecord, application: ApplicationSettings, group: owner_pb2.AcceptGroup

@@ -115,7 +115,6 @@ class Ownership:
     async def _ask(self) -> bool:
         try:
             async with asyncio.timeout(_CONFIRMED_IN):
-                await self.beat()
                 await self.renew()
         except (StoreError, TimeoutError):
             return False

@@ -22,7 +22,7 @@ class Surety:
 
     Args:
         lease: Seconds.
-        ask: Gives a sign of life, renews and lets go of what is another's; False: the store is away.
+        ask: Renews, and lets go of what is another's; False: the store is away.
         now: Seconds, monotonic.
     """
 
