@@ -14,6 +14,8 @@ def test_no_control_character_gets_through_in_any_text(text: str) -> None:
         checked_uri("to_uri", f"sip:{text}@example.com")
     with pytest.raises(InvalidRequestError, match="labels"):
         checked_labels("labels", {"ticket": text})
+    with pytest.raises(InvalidRequestError, match=r"^labels: the name '.*' holds a control character"):
+        checked_labels("labels", {text: "x"})
 
 
 @pytest.mark.parametrize("uri", ["", "alice", "http://example.com", "sip:", "sip:a@", "tel:", "sip:a b@c"])
@@ -22,7 +24,13 @@ def test_what_is_no_address_is_named(uri: str) -> None:
         checked_uri("to_uri", uri)
 
 
-@pytest.mark.parametrize("uri", ["sip:alice@example.com", "sips:alice@example.com", "tel:+15551234"])
+@pytest.mark.parametrize("uri", ["sip:a@b?Subject=x", "sip:a@b?", "sip:b?X=y"])
+def test_an_address_brings_no_header_fields_along(uri: str) -> None:
+    with pytest.raises(InvalidRequestError, match="to_uri: has header fields"):
+        checked_uri("to_uri", uri)
+
+
+@pytest.mark.parametrize("uri", ["sip:alice@example.com", "sips:alice@example.com", "tel:+15551234", "sip:a?b@c"])
 def test_addresses_pass_as_they_are(uri: str) -> None:
     assert checked_uri("to_uri", uri) == uri
 

@@ -44,6 +44,10 @@ def checked_uri(field: str, text: str) -> str:
         raise InvalidRequestError(f"{field}: {error.reason}; a sip, sips or tel URI is needed") from error
     if isinstance(uri, SipUri) and not uri.host:
         raise InvalidRequestError(f"{field}: has no host")
+    if isinstance(uri, SipUri) and "?" in text.rpartition("@")[2]:
+        # In a Request-URI they are not allowed, elsewhere they would be header fields of the request (RFC 3261 section
+        # 19.1.1).
+        raise InvalidRequestError(f"{field}: has header fields behind a question mark")
     return text
 
 
@@ -68,5 +72,9 @@ def checked_labels(field: str, labels: dict[str, str]) -> dict[str, str]:
     if len(labels) > _MOST_LABELS:
         raise InvalidRequestError(f"{field}: more than {_MOST_LABELS}")
     for name, value in labels.items():
+        if _CONTROL.search(name):
+            raise InvalidRequestError(
+                f"{field}: the name {name[:40]!r} holds a control character, such as a line break"
+            )
         checked_text(f"{field}.{name[:40]}", name + value, _LONGEST_LABEL)
     return labels

@@ -41,6 +41,42 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, content["type"].removeprefix("/v1/problems/")
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "field", "detail"),
+    [
+        ("/v1/sessions", b"{", "body", "no JSON: Expecting property name enclosed in double quotes"),
+        ("/v1/sessions", b"[]", "body", "a JSON object is needed"),
+        ("/v1/sessions", b"{}", "to_uri", "missing"),
+        ("/v1/sessions", b'{"to_uri": "sip:a@b", "to": "x"}', "to", "there is no such field"),
+        ("/v1/sessions", b'{"to_uri": "\\ud800"}', "to_uri", "holds half a surrogate pair, which is no character"),
+        ("MESSAGES", b'{"text": ""}', "text", "empty"),
+        ("MESSAGES", b'{"base64": ""}', "base64", "empty"),
+        ("MESSAGES", b'{"text": "x", "expires_at": "2030-01-01T00:00:00"}', "expires_at", "has no time zone"),
+        ("/v1/files/fetch", b'{"to_uri": "sip:a@b", "sha256": "zz"}', "sha256", "does not have the form"),
+    ],
+)
+async def test_what_is_wrong_is_said_in_the_words_of_who_asked(
+    path: str, content: bytes, field: str, detail: str
+) -> None:
+    agent = FakeAgent()
+    messages = f"/v1/sessions/{agent.open('helpdesk').session_id}/messages"
+    async with web_client(agent, *KEYS, token=HELPDESK) as client:
+        headers = {"Content-Type": "application/json"}
+        answer = await client.post(path.replace("MESSAGES", messages), content=content, headers=headers)
+    assert problem(answer) == (422, "invalid-request")
+    (error,) = answer.json()["errors"]
+    assert (error["field"], error["detail"][: len(detail)]) == (field, detail)
+
+
+async def test_where_there_is_nothing_is_said_so() -> None:
+    async with web_client(FakeAgent(), *KEYS, token=HELPDESK) as client:
+        nowhere, wrong = await client.get("/v1/nothing"), await client.patch("/v1/sessions")
+        state = await client.get("/v1/sessions?state=closed")
+    assert nowhere.json()["detail"] == "there is nothing at /v1/nothing; /v1/openapi.json lists what there is"
+    assert wrong.json()["detail"] == "PATCH does nothing at /v1/sessions; /v1/openapi.json lists what there is"
+    assert state.json()["errors"] == [{"field": "state", "detail": "one of starting, offered, open, ended"}]
+
+
 async def test_a_message_says_which_reports_are_told() -> None:
     agent = FakeAgent()
     path = f"/v1/sessions/{agent.open('helpdesk').session_id}/messages"

@@ -11,6 +11,7 @@ from wigwag.ua.ports import Agent, Caller
 
 from . import models
 from .presenting import message_json, session_json, word_of
+from .problems import said_of
 from .web_messages import outbound, settle_request
 from .web_sessions import start_request
 
@@ -143,7 +144,7 @@ async def carried_out(agent: Agent, who: Caller, name: str, fields: Fields) -> A
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "command"
-        raise InvalidRequestError(f"{field}: {first['msg']}") from error
+        raise InvalidRequestError(f"{field}: {said_of(first)}") from error
     return await run(agent, who, asked)
 
 

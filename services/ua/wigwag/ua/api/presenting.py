@@ -125,6 +125,8 @@ def body_of(text: str | None, encoded: str | None, field: str = "") -> bytes:
     """
     if (text is None) == (encoded is None):
         raise InvalidRequestError(f"{field}text: text or base64 is needed, and one only")
+    if not text and not encoded:
+        raise InvalidRequestError(f"{field}{'text' if text is not None else 'base64'}: empty")
     if text is not None:
         try:
             return text.encode()
@@ -143,5 +145,5 @@ def checked_words(words: Mapping[str, int], field: str, word: str) -> int:
         InvalidRequestError: It is none of them.
     """
     if word not in words:
-        raise InvalidRequestError(f"{field}: one of {', '.join(words)}")
+        raise InvalidRequestError(f"{field}: one of {', '.join(filter(None, words))}")
     return words[word]

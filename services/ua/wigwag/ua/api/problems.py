@@ -31,6 +31,21 @@ PROBLEM_JSON: Final = "application/problem+json"
 PATH: Final = "/v1/problems/"
 RETRY_AFTER: Final = "1"
 """Seconds."""
+_ROUTING: Final = {
+    404: "there is nothing at {path}; /v1/openapi.json lists what there is",
+    405: "{method} does nothing at {path}; /v1/openapi.json lists what there is",
+}
+"""Instead of the bare phrases of HTTP."""
+_SAID: Final = {
+    "missing": "missing",
+    "extra_forbidden": "there is no such field",
+    "json_invalid": "no JSON: {error}",
+    "string_pattern_mismatch": "does not have the form {pattern}",
+    "timezone_aware": "has no time zone, such as the Z of 2026-11-26T03:00:00Z",
+    "model_attributes_type": "a JSON object is needed",
+    "value_error": "{error}",
+}
+"""What is wrong, in the words of who made the request, by pydantic's name for it."""
 _FIELD: Final = re.compile(r"([a-z][a-z0-9_.]*): ")
 
 logger = structlog.get_logger(__name__)
@@ -123,7 +138,9 @@ def add_error_handlers(application: FastAPI) -> None:
 
     @application.exception_handler(HTTPException)
     async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
-        response = problem_for(error.status_code, str(error.detail))
+        known = _ROUTING.get(error.status_code) if error.detail == HTTPStatus(error.status_code).phrase else None
+        detail = known.format(method=request.method, path=request.url.path) if known else str(error.detail)
+        response = problem_for(error.status_code, detail)
         response.headers.update(error.headers or {})
         return response
 
@@ -147,8 +164,15 @@ def add_error_handlers(application: FastAPI) -> None:
 
 def _reason(item: Mapping[str, Any]) -> dict[str, str]:
     location: Sequence[str | int] = item["loc"]
-    field = ".".join(str(part) for part in location[1:]) or str(location[0])
-    return {"field": field, "detail": str(item["msg"])}
+    # What can't be read has no fields: the place in its text is part of the detail.
+    field = "" if item["type"] == "json_invalid" else ".".join(str(part) for part in location[1:])
+    return {"field": field or str(location[0]), "detail": said_of(item)}
+
+
+def said_of(item: Mapping[str, Any]) -> str:
+    """Return what is wrong with a field, as pydantic found it."""
+    known = _SAID.get(item["type"])
+    return known.format_map(item.get("ctx", {})) if known is not None else str(item["msg"])
 
 
 def problems_router() -> APIRouter:

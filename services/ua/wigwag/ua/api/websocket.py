@@ -137,7 +137,9 @@ class EventSockets:
         except TimeoutError as error:
             raise NotAuthenticatedError("nothing came that says who you are") from error
         credential = frame.get("authenticate")
-        who = await self._authenticator.caller([credential] if isinstance(credential, str) else [])
+        if not isinstance(credential, str):
+            raise NotAuthenticatedError('the first frame has to say who you are: {"authenticate": KEY}')
+        who = await self._authenticator.caller([credential])
         token = frame.get("resume_token", "") or socket.query_params.get("resume_token", "")
         return _Beginning(who, _asked(token, socket.query_params))
 
