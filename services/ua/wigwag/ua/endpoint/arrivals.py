@@ -74,6 +74,7 @@ class Arrivals:
 
     def connection_lost(self, reason: str) -> None:
         """What came of messages in pieces is void: they come again from their beginning."""
+        self.reports.connection_lost()
         for message_id in list(self._streams):
             self._give_up(message_id, reason)
 
