@@ -325,10 +325,12 @@ class UserAgent:
         else:
             problem = ""
         found = await self._ledger.find(row.id)
-        if found is None or found.state is State.ACCEPTED:
-            # Not a word about the message: asking again may help.
-            raise OverloadedError(problem or "the session has no owner at this moment")
-        return same_outcome(found, outcome.state)
+        if found is not None and found.state is not State.ACCEPTED:
+            row = same_outcome(found, outcome.state)
+            if not problem:
+                return row
+        # Whatever the row says, its sender may not have been told: asking again helps.
+        raise OverloadedError(problem or "the message was not settled")
 
     # Files
 
