@@ -26,6 +26,8 @@ def message_readings(pipeline: MessagePipeline, events: EventLog) -> Iterator[Re
         yield UA_MESSAGES.read(pipeline.delivery.counters[name], direction="outbound", outcome=name)
     for name in ("received", "repeated", "refused"):
         yield UA_MESSAGES.read(pipeline.inbox.counters[name], direction="inbound", outcome=name)
+    for name, value in pipeline.settlements.counters.items():
+        yield UA_MESSAGES.read(value, direction="inbound", outcome=name)
     yield UA_MESSAGES_WAITING.read(sum(flow.waiting for flow in pipeline.delivery.flows()))
     yield UA_MESSAGES_IN_FLIGHT.read(pipeline.delivery.flying)
     for name, value in pipeline.notifications.counters.items():

@@ -55,7 +55,7 @@ class Settlements:
         *,
         wall: Callable[[], float],
     ) -> None:
-        self.counters = {"settled": 0, "reports": 0}
+        self.counters = {"settled": 0, "reported": 0}
         self._sessions = sessions
         self._ledger = ledger
         self._edits = edits
@@ -128,7 +128,7 @@ class Settlements:
         asked, succeeded = fields.msrp_reports, _succeeded(row.state)
         if asked is None or not (asked.success if succeeded else asked.failure):
             return
-        self.counters["reports"] += 1
+        self.counters["reported"] += 1
         own.chat.report(
             OutgoingReport(
                 message_id=fields.msrp_message_id,
