@@ -1,8 +1,9 @@
 """What tests of pager mode share: an edge with a ledger, a database that can be away, who answers from where."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.support.sip_edge import TRUSTED, EdgeUnderTest, SipClient
@@ -52,6 +53,7 @@ class PagerEdge(EdgeUnderTest):
         database: Of the ledger.
         pager: Settings of ``relay.sip.pager``.
         routes: More rows.
+        more_sip: More settings of ``relay.sip``.
         more: As ``EdgeUnderTest``.
     """
 
@@ -61,10 +63,15 @@ class PagerEdge(EdgeUnderTest):
         database: Database,
         pager: dict[str, Any],
         routes: Sequence[dict[str, Any]] = (),
+        more_sip: Mapping[str, Any] = MappingProxyType({}),
         **more: Any,
     ) -> None:
         to_services = [{"user": f"{name}*", "action": "service", "service": name} for name in ("desk", "kitchen")]
-        settings = {"pager": {"store": True, "services": ["desk"], **pager}, "routes": [*to_services, *routes]}
+        settings = {
+            "pager": {"store": True, "services": ["desk"], **pager},
+            "routes": [*to_services, *routes],
+            **more_sip,
+        }
         super().__init__(settings, ledger=ledger, **more)
         self.ledger = ledger
         self.database = database

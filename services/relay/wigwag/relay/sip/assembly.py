@@ -19,6 +19,7 @@ from .edge import Edge
 from .flows.flow import DatagramSender, SipAddress
 from .flows.next_hops import NextHops
 from .gateway.calls import GatewayCalls
+from .gateway.probing import Prober
 from .own_names import OwnNames
 from .pager.mode import PagerMode
 from .ports import Neighbours
@@ -129,8 +130,9 @@ def assemble(
         directory: Knows whose sessions and addresses of the user agent are.
     """
     sip = settings.sip
-    edge = _edge(settings, addresses, sockets, runtime, keys, next_hops, pod, directory.domain, clustered=clustered)
-    edge.gateway = GatewayCalls(edge, sip.gateway, devices=edge.devices, source=source, spawn=runtime.spawn)
+    edge = _edge(
+        settings, addresses, sockets, runtime, keys, source, next_hops, pod, directory.domain, clustered=clustered
+    )
     locations = Locations(store, runtime.now, wall, runtime.sleep)
     authenticator = _authenticator(settings, edge, runtime, keys, source, pod)
     registrations = _registrations(sip, edge, store, locations, pod, wall, bus)
@@ -157,6 +159,7 @@ def _edge(
     sockets: Mapping[str, tuple[DatagramSender, SipAddress]],
     runtime: SipRuntime,
     keys: SigningKeys,
+    source: CredentialSource,
     next_hops: NextHops,
     pod: str,
     agents: str,
@@ -192,6 +195,9 @@ def _edge(
     )
     edge.addresses = {address.name: address for address in addresses}
     edge.sockets = dict(sockets)
+    if sip.gateway.probe:
+        edge.devices.ask = Prober(edge, runtime.random).ask
+    edge.gateway = GatewayCalls(edge, sip.gateway, devices=edge.devices, source=source, spawn=runtime.spawn)
     return edge
 
 

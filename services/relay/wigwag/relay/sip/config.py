@@ -131,6 +131,8 @@ class SipGatewaySettings(Section):
     sessions: Literal["off", "absent", "page", "both"] = "off"
     """INVITEs that ask for a session of messages: those for users who are ``absent``, for users whose devices take
     MESSAGE only (``page``), or ``both``. Off unless this process hosts the gateway, which makes it ``both``."""
+    probe: bool = False
+    """Whether devices that do not say what they take are asked with OPTIONS when a message or call for them comes."""
 
 
 class SipLimits(Section):

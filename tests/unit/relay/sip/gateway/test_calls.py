@@ -226,6 +226,46 @@ async def test_caller_who_gives_up_is_not_led_anywhere(edge: EdgeUnderTest) -> N
     assert pod.received() == []
 
 
+async def test_caller_who_gives_up_later_calls_the_pod_off(edge: EdgeUnderTest) -> None:
+    pod, alice, bob = await pod_of(edge), neighbour(edge), SipClient(edge, "bob")
+    await bob.register()
+    request = invite(alice)
+    alice.send(request)
+    await edge.settle()
+    bob.answer(bob.incoming(), 488, "Not Acceptable Here")
+    await edge.settle()
+    rung = pod.incoming()
+    pod.answer(rung, 180, "Ringing")
+    alice.cseq -= 1
+    alice.send(alice.request("CANCEL", BOB, branch=request.via.branch))
+    await edge.settle()
+    assert pod.incoming().method == "CANCEL"
+    pod.answer(rung, 487, "Request Terminated")
+    assert (await statuses(alice))[-1] == 487
+
+
+async def test_refusal_of_everybody_does_not_keep_the_gateway_from_being_asked(edge: EdgeUnderTest) -> None:
+    pod, alice = await pod_of(edge), neighbour(edge)
+    devices = [SipClient(edge, "bob") for _ in range(2)]
+    for device in devices:
+        await device.register()
+    await call(alice)
+    first, second = [device.incoming() for device in devices]
+    devices[0].answer(first, 606, "Not Acceptable")
+    await edge.settle()
+    devices[1].answer(second, 487, "Request Terminated")
+    await edge.settle()
+    assert (await statuses(alice), pod.received()) == ([606], [])
+    await call(alice)
+    for device in devices:
+        rung = next(
+            message for message in device.received() if isinstance(message, Request) and message.method == "INVITE"
+        )
+        device.answer(rung, 606 if device is devices[1] else 488, "Not Acceptable")
+        await edge.settle()
+    assert pod.incoming().get(HEADER) == "gateway"
+
+
 # Rows
 
 

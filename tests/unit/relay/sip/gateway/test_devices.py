@@ -97,3 +97,15 @@ def test_memory_has_a_bound(devices: Devices, monkeypatch: pytest.MonkeyPatch) -
     for device in held:
         devices.refused(PAGE, target(device))
     assert [devices.of(AOR, device).page for device in held] == [None, False, False]
+
+
+def test_devices_are_page_only_when_each_says_so_or_has_refused_sessions(devices: Devices) -> None:
+    page, silent = binding(';methods="MESSAGE"', key="page"), binding(key="silent")
+    telephone, nothing = binding(";audio", key="telephone"), binding(';methods="INVITE";audio', key="nothing")
+    assert devices.are_page_only(registered(page))
+    for other in (silent, telephone, nothing):
+        assert not devices.are_page_only(registered(page, other))
+    devices.refused(SESSION, target(silent))
+    assert devices.are_page_only(registered(page, silent))
+    devices.refused(PAGE, target(silent))
+    assert not devices.are_page_only(registered(page, silent))

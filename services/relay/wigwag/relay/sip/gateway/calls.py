@@ -80,7 +80,7 @@ class GatewayCalls:
         """
         if registration is None or not registration.bindings:
             return self._for_who_is_absent(incoming) if self._for_absent else None
-        if self._for_page and self._devices.modes(registration).page_only:
+        if self._for_page and self._devices.are_page_only(registration):
             self.counters["page_only"] += 1
             return self._groups(incoming)
         return None

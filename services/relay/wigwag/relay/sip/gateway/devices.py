@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from wigwag.relay.sip.incoming import Target
-from wigwag.runtime.capabilities import Capabilities, DeviceModes, capabilities, modes_of
+from wigwag.runtime.capabilities import Capabilities, capabilities
 from wigwag.store import Binding, Registration
 
 LIFETIME: Final = 3_600.0
@@ -24,10 +24,16 @@ class Devices:
 
     Args:
         now: Seconds, monotonic.
+
+    Attributes:
+        ask: Asks a device that does not say, and returns whether it was asked; None: nobody does.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
+        self.ask: Callable[[str, Binding], bool] | None = None
+        self._asked: OrderedDict[tuple[str, str, str], float] = OrderedDict()
+        """By AOR, key and Call-ID of those that were asked: until when they are not asked again."""
         self._refusals: OrderedDict[tuple[str, str, str], tuple[str, float]] = OrderedDict()
         """By method, AOR and key of the binding: Call-ID of its REGISTER, and until when it is believed."""
         self._pages: dict[str, tuple[Registration, Registration | None]] = {}
@@ -50,9 +56,17 @@ class Devices:
         self._pages[registration.aor] = (registration, found)
         return found
 
-    def modes(self, registration: Registration) -> DeviceModes:
-        """Return what a user's devices can do together."""
-        return modes_of(self.of(registration.aor, binding) for binding in registration.bindings)
+    def are_page_only(self, registration: Registration) -> bool:
+        """Tell whether each of a user's devices takes no sessions, but MESSAGE, or may."""
+        self._ask_who_does_not_say(registration)
+        return all(self._is_page_only(registration.aor, binding) for binding in registration.bindings)
+
+    def _is_page_only(self, aor: str, binding: Binding) -> bool:
+        known = self.of(aor, binding)
+        if known.session is not False or known.page is False:
+            return False
+        # Of a telephone it is only a guess that it takes MESSAGE; one that has refused sessions is not rung again.
+        return known.page is True or capabilities(binding.params).session is None
 
     def of(self, aor: str, binding: Binding) -> Capabilities:
         """Return what is known of one device."""
@@ -78,6 +92,7 @@ class Devices:
         self._pages.pop(target.aor, None)
 
     def _for_pages(self, registration: Registration) -> Registration | None:
+        self._ask_who_does_not_say(registration)
         aor, bindings = registration.aor, registration.bindings
         kept = tuple(binding for binding in bindings if self.of(aor, binding).page is not False)
         if len(kept) == len(bindings):
@@ -88,3 +103,16 @@ class Devices:
         known = self._refusals.get((method, aor, binding.key))
         # A REGISTER of another Call-ID is that of a device that was started anew (RFC 3261 section 10.2).
         return known is not None and known[0] == binding.call_id and known[1] > self._now()
+
+    def _ask_who_does_not_say(self, registration: Registration) -> None:
+        if self.ask is None:
+            return
+        for binding in registration.bindings:
+            said, name = capabilities(binding.params), (registration.aor, binding.key, binding.call_id)
+            if None not in (said.page, said.session) or self._asked.get(name, 0.0) > self._now():
+                continue
+            if self.ask(registration.aor, binding):
+                self._asked.pop(name, None)
+                if len(self._asked) >= MOST:
+                    self._asked.popitem(last=False)
+                self._asked[name] = self._now() + LIFETIME
