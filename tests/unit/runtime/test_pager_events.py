@@ -7,14 +7,14 @@ import pytest
 
 from tests.support.ledger import ManualClock, new_message
 from wigwag.api.events.v1.envelope_pb2 import Envelope
-from wigwag.api.events.v1.pager_pb2 import PagerOutcome
+from wigwag.api.events.v1.pager_pb2 import PagerOutcome, PagerReason
 from wigwag.bus import Bus, Message, RecordTooLargeError
 from wigwag.database import Database
 from wigwag.database.ledger import Change, Claim, Ledger, State
 from wigwag.runtime.events import MESSAGE_STATES, PAGER_INBOUND, PAGER_RESULTS
 from wigwag.runtime.ledger_events import LedgerEvents
 from wigwag.runtime.ledger_sweeper import LedgerSweeper
-from wigwag.runtime.pager_events import INBOUND, OUTBOUND, attempt_id
+from wigwag.runtime.pager_events import INBOUND, OUTBOUND, REASON, attempt_id
 
 HEADERS = (
     ("Request-URI", "sip:bob@example.com;transport=tcp"),
@@ -118,3 +118,20 @@ async def test_record_that_no_bus_takes_holds_up_nothing(tmp_path: Path) -> None
         assert await sweeper.sweep()
         assert not await ledger.pending_events()
     assert len(bus.of(MESSAGE_STATES.name)) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("route", PagerReason.PAGER_REASON_ROUTE),
+        ("absent", PagerReason.PAGER_REASON_ABSENT),
+        ("session-mode", PagerReason.PAGER_REASON_SESSION_MODE),
+        ("", PagerReason.PAGER_REASON_UNSPECIFIED),
+    ],
+)
+async def test_message_says_why_it_was_kept(tmp_path: Path, reason: str, told: PagerReason) -> None:
+    headers = ((REASON, reason), *HEADERS) if reason else HEADERS
+    bus = await swept(tmp_path, new_message("m-1", direction=INBOUND, headers=headers))
+    (envelope,) = bus.of(PAGER_INBOUND.name)
+    assert envelope.pager_message.reason == told
+    assert REASON not in {header.name for header in envelope.pager_message.headers}
