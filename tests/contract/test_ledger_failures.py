@@ -72,16 +72,18 @@ async def test_nothing_is_acknowledged_on_a_full_disk_and_writing_goes_on_with_r
             assert (await ledger.find(message_id) is not None) == (word == "accepted")
 
 
+async def limit_pages(database: Database, most: int) -> None:
+    await database.run(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {most}"), write=True)
+
+
 async def test_database_that_holds_no_more_pages_refuses(tmp_path: Path) -> None:
     async with Database(f"sqlite:///{tmp_path / 'x.db'}") as database, Ledger(database, clock=ManualClock()) as ledger:
-        async with database.transaction() as connection:
-            pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
-            await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        pages = await database.run(lambda connection: connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+        await limit_pages(database, pages)
         with pytest.raises(DatabaseError, match="full"):
             await ledger.accept_one(new_message("m", body=b"x" * 60_000))
         assert await ledger.find("m") is None
-        async with database.transaction() as connection:
-            await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 1_000}")
+        await limit_pages(database, pages + 1_000)
         assert (await ledger.accept_one(new_message("m", body=b"x" * 60_000))).done
 
 

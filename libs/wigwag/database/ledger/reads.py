@@ -1,9 +1,10 @@
 """Reading the ledger, in bounded pages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from wigwag.database.engine import Database
 from wigwag.database.tables import wigwag_ledger
@@ -72,21 +73,20 @@ async def backlog(database: Database, recipient: str | None, conversation: str |
         if wanted is not None:
             query = query.where(column == wanted)
     found = query.limit(most).subquery()
-    async with database.transaction() as connection:
-        row = (await connection.execute(select(func.count(), func.sum(found.c.octets)).select_from(found))).one()
-        return Backlog(int(row[0]), int(row[1] or 0))
+    counted = select(func.count(), func.sum(found.c.octets)).select_from(found)
+    messages, octets = await database.run(lambda connection: connection.execute(counted).one())
+    return Backlog(int(messages), int(octets or 0))
 
 
 async def outcomes(database: Database, message_ids: Iterable[str]) -> dict[str, Outcome]:
     """Return how those of these messages ended that have, by id; bodies are not read."""
     ids = [message_id for message_id in dict.fromkeys(message_ids) if storable_id(message_id)]
     columns = (_COLUMNS.id, _COLUMNS.state, _COLUMNS.status, _COLUMNS.reason)
+    ended = select(*columns).where(_COLUMNS.state != State.ACCEPTED.value)
     found: dict[str, Outcome] = {}
     for begin in range(0, len(ids), MAX_PAGE):
-        query = select(*columns).where(_COLUMNS.id.in_(ids[begin : begin + MAX_PAGE]))
-        async with database.transaction() as connection:
-            for row in await connection.execute(query.where(_COLUMNS.state != State.ACCEPTED.value)):
-                found[row.id] = Outcome(State(row.state), row.status, row.reason)
+        rows = await database.run(partial(_all, ended.where(_COLUMNS.id.in_(ids[begin : begin + MAX_PAGE]))))
+        found |= {row.id: Outcome(State(row.state), row.status, row.reason) for row in rows}
     return found
 
 
@@ -99,9 +99,8 @@ async def pending(database: Database, limit: int) -> list[LedgerRow]:
 async def overdue_ids(database: Database, now: float, limit: int) -> list[str]:
     """Return messages without an outcome whose time has come, the longest overdue first."""
     query = select(_COLUMNS.id).where(_COLUMNS.state == State.ACCEPTED.value, _COLUMNS.due <= now)
-    async with database.transaction() as connection:
-        found = await connection.execute(query.order_by(_COLUMNS.due).limit(_bounded(limit)))
-        return list(found.scalars())
+    query = query.order_by(_COLUMNS.due).limit(_bounded(limit))
+    return await database.run(lambda connection: list(connection.execute(query).scalars()))
 
 
 async def is_to_be_swept(database: Database, now: float) -> bool:
@@ -110,11 +109,11 @@ async def is_to_be_swept(database: Database, now: float) -> bool:
         select(_COLUMNS.position).where(_COLUMNS.event_pending == True),  # noqa: E712
         select(_COLUMNS.position).where(_COLUMNS.state == State.ACCEPTED.value, _COLUMNS.due <= now),
     )
-    async with database.transaction() as connection:
-        for query in queries:
-            if (await connection.execute(query.limit(1))).first() is not None:
-                return True
-    return False
+
+    def work(connection: Connection) -> bool:
+        return any(connection.execute(query.limit(1)).first() is not None for query in queries)
+
+    return await database.run(work)
 
 
 def events_of(row: LedgerRow) -> list[LedgerEvent]:
@@ -142,8 +141,11 @@ def _bounded(limit: int) -> int:
 
 
 async def _page(database: Database, query: Select[Any]) -> list[LedgerRow]:
-    async with database.transaction() as connection:
-        return [_row(row) for row in (await connection.execute(query)).all()]
+    return [_row(row) for row in await database.run(partial(_all, query))]
+
+
+def _all(query: Select[Any], connection: Connection) -> Sequence[Row[Any]]:
+    return connection.execute(query).all()
 
 
 def _row(row: Row[Any]) -> LedgerRow:

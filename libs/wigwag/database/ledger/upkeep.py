@@ -1,16 +1,17 @@
 """What keeps the ledger in order besides its batches: published marks, the lease of the sweep, purging."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, or_, select, update
 
 from wigwag.database.tables import wigwag_lease, wigwag_ledger
 from wigwag.errors import ConflictError
 
 from .messages import LedgerEvent
 from .states import FINAL
-from .writes import Writer, again_after_deadlock
+from .writes import Writer
 
 PURGE_STEP: Final = 200
 """Rows that one transaction deletes: more would hold the others up."""
@@ -35,13 +36,12 @@ async def mark_published(writer: Writer, events: Iterable[LedgerEvent]) -> None:
     for position, version in sorted(highest.items()):
         rows.setdefault(version, []).append(position)
 
-    async def work() -> None:
-        async with writer.transaction() as connection:
-            for version, positions in rows.items():
-                await connection.execute(_PUBLISHED, {"rows": positions, "sent": version})
+    def work(connection: Connection) -> None:
+        for version, positions in rows.items():
+            connection.execute(_PUBLISHED, {"rows": positions, "sent": version})
 
     if rows:
-        await again_after_deadlock(work)
+        await writer.transaction(work)
 
 
 async def hold_lease(writer: Writer, name: str, holder: str, now: float, seconds: float) -> bool:
@@ -54,17 +54,15 @@ async def hold_lease(writer: Writer, name: str, holder: str, now: float, seconds
     free = or_(lease.holder == holder, lease.until <= now, lease.until > now + 2 * seconds)
     renewal = update(wigwag_lease).where(lease.name == name, free).values(holder=holder, until=now + seconds)
 
-    async def work() -> bool:
-        async with writer.transaction() as connection:
-            await connection.execute(renewal)
-            found = await connection.execute(select(lease.holder).where(lease.name == name))
-            present = found.scalar_one_or_none()
-            if present is None:
-                await connection.execute(insert(wigwag_lease).values(name=name, holder=holder, until=now + seconds))
-            return present in (holder, None)
+    def work(connection: Connection) -> bool:
+        connection.execute(renewal)
+        present = connection.execute(select(lease.holder).where(lease.name == name)).scalar_one_or_none()
+        if present is None:
+            connection.execute(insert(wigwag_lease).values(name=name, holder=holder, until=now + seconds))
+        return present in (holder, None)
 
     try:
-        return await again_after_deadlock(work)
+        return await writer.transaction(work)
     except ConflictError:
         return False  # somebody else made the row at the same moment
 
@@ -79,8 +77,8 @@ async def purge(
     old = (_COLUMNS.due <= before, _COLUMNS.event_pending == False)  # noqa: E712 - IS FALSE uses no index
     for state in sorted(state.value for state in FINAL):
         query = select(_COLUMNS.position, _COLUMNS.blob).where(_COLUMNS.state == state, *old)
-        async with writer.transaction() as connection:
-            rows = (await connection.execute(query.order_by(_COLUMNS.due).limit(PURGE_STEP))).all()
+        query = query.order_by(_COLUMNS.due).limit(PURGE_STEP)
+        rows = await writer.transaction(partial(_all, query))
         if not rows:
             continue
         blobs = [row.blob for row in rows if row.blob is not None]
@@ -98,8 +96,8 @@ async def _delete(writer: Writer, positions: list[int], before: float) -> int:
         _COLUMNS.event_pending == False,  # noqa: E712
     )
 
-    async def work() -> int:
-        async with writer.transaction() as connection:
-            return (await connection.execute(statement)).rowcount
+    return await writer.transaction(lambda connection: connection.execute(statement).rowcount)
 
-    return await again_after_deadlock(work)
+
+def _all(query: Select[Any], connection: Connection) -> Sequence[Row[Any]]:
+    return connection.execute(query).all()

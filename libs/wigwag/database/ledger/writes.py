@@ -1,16 +1,16 @@
 """The ledger's writing transactions: a batch of new messages, a batch of edits."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Column, Row, bindparam, insert, select, update
+from sqlalchemy import Column, Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import DataError, StatementError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wigwag.database.engine import Database
+from wigwag.database.lanes import Work
+from wigwag.database.many import Many
 from wigwag.database.tables import wigwag_ledger
 from wigwag.errors import ConflictError, DatabaseError, WigwagError
 
@@ -28,12 +28,16 @@ _FIND: Final = (
     select(_COLUMNS.id, *_STANDING).where(_COLUMNS.id.in_(bindparam("ids", expanding=True))).order_by(_COLUMNS.position)
 )
 _LOCK: Final = _FIND.with_for_update()
+_LATER: Final = ("position", "settled", "status")
+"""Columns that a new message does not have yet."""
 _EDITED: Final = [(f"new_{name}", name) for name in Standing._fields if name not in ("position", "expires")]
-_UPDATE: Final = (
+_UPDATE: Final = Many(
     update(wigwag_ledger)
     .where(_COLUMNS.position == bindparam("row"))
-    .values({name: bindparam(parameter) for parameter, name in _EDITED})
+    .values({name: bindparam(parameter) for parameter, name in _EDITED}),
+    (),
 )
+_INSERT: Final = Many(insert(wigwag_ledger), (column.name for column in _COLUMNS if column.name not in _LATER))
 
 Result = TypeVar("Result")
 
@@ -51,18 +55,20 @@ class Writer:
         self._database = database
         self._clock = clock
         self._outcome_timeout = outcome_timeout
-        # SQLite has one writer: waiting here is shorter than its sleeping between tries.
-        self._lane = asyncio.Lock() if database.url.get_backend_name() == "sqlite" else None
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Run the block in a writing transaction, as ``Database.transaction`` does."""
-        if self._lane is None:
-            async with self._database.transaction(write=True) as connection:
-                yield connection
-            return
-        async with self._lane, self._database.transaction(write=True) as connection:
-            yield connection
+    async def transaction(self, work: Work[Result]) -> Result:
+        """Run ``work`` in a writing transaction, and again when the database sacrificed it for another one.
+
+        Raises:
+            DatabaseError: As ``Database.run``, or it was sacrificed ``DEADLOCK_TRIES`` times.
+        """
+        for _ in range(DEADLOCK_TRIES - 1):
+            try:
+                return await self._database.run(work, write=True)
+            except DatabaseError as error:
+                if not _is_deadlock(error):
+                    raise
+        return await self._database.run(work, write=True)
 
     async def accept(self, messages: Sequence[NewMessage]) -> list[Verdict | WigwagError]:
         """Write those messages that are not there yet; return what became of each."""
@@ -77,7 +83,9 @@ class Writer:
         if not messages:
             return {}
         try:
-            await again_after_deadlock(lambda: self._insert(messages))
+            now = self._clock()
+            rows = [_values(message, now, self._outcome_timeout) for message in messages]
+            await self.transaction(lambda connection: _INSERT.execute(connection, rows))
         except ConflictError as error:
             return await self._without_duplicates(messages, error)
         except DatabaseError as error:
@@ -86,19 +94,12 @@ class Writer:
             return {message.id: error for message in messages}
         return {message.id: _accepted_verdict(message) for message in messages}
 
-    async def _insert(self, messages: list[NewMessage]) -> None:
-        now = self._clock()
-        async with self.transaction() as connection:
-            await connection.execute(
-                insert(wigwag_ledger), [_values(message, now, self._outcome_timeout) for message in messages]
-            )
-
     async def _without_duplicates(
         self, messages: list[NewMessage], conflict: WigwagError
     ) -> dict[str, Verdict | WigwagError]:
         try:
-            async with self._database.transaction() as connection:
-                known = await _standings(connection, [message.id for message in messages], lock=False)
+            ids = [message.id for message in messages]
+            known = await self._database.run(partial(_standings, ids=ids, lock=False))
         except DatabaseError as error:
             return {message.id: error for message in messages}
         if not known:
@@ -122,25 +123,22 @@ class Writer:
         Raises:
             DatabaseError: Nothing was done.
         """
-        return await again_after_deadlock(lambda: self._edit(edits))
+        return await self.transaction(partial(self._edit, edits)) if edits else []
 
-    async def _edit(self, edits: Sequence[Edit]) -> list[Verdict]:
+    def _edit(self, edits: Sequence[Edit], connection: Connection) -> list[Verdict]:
         now = self._clock()
-        if not edits:
-            return []
-        async with self.transaction() as connection:
-            standings = await _standings(connection, list({edit.id for edit in edits}), lock=True)
-            changed: dict[str, Standing] = {}
-            verdicts = []
-            for edit in edits:
-                row = standings.get(edit.id)
-                after = Refusal.UNKNOWN if row is None else judge(edit, row, now, self._outcome_timeout)
-                if isinstance(after, Standing):
-                    standings[edit.id] = changed[edit.id] = after
-                refusal = after if isinstance(after, Refusal) else None
-                verdicts.append(verdict(edit.id, standings.get(edit.id), refusal))
-            if changed:
-                await connection.execute(_UPDATE, [_new_values(standing) for standing in changed.values()])
+        standings = _standings(connection, list({edit.id for edit in edits}), lock=True)
+        changed: dict[str, Standing] = {}
+        verdicts = []
+        for edit in edits:
+            row = standings.get(edit.id)
+            after = Refusal.UNKNOWN if row is None else judge(edit, row, now, self._outcome_timeout)
+            if isinstance(after, Standing):
+                standings[edit.id] = changed[edit.id] = after
+            refusal = after if isinstance(after, Refusal) else None
+            verdicts.append(verdict(edit.id, standings.get(edit.id), refusal))
+        if changed:
+            _UPDATE.execute(connection, map(_new_values, changed.values()))
         return verdicts
 
 
@@ -157,21 +155,6 @@ def _answers(
         yield result
 
 
-async def again_after_deadlock(work: Callable[[], Awaitable[Result]]) -> Result:
-    """Do a transaction, and again when the database sacrificed it for another one.
-
-    Raises:
-        DatabaseError: As ``work``, or it was sacrificed ``DEADLOCK_TRIES`` times.
-    """
-    for _ in range(DEADLOCK_TRIES - 1):
-        try:
-            return await work()
-        except DatabaseError as error:
-            if not _is_deadlock(error):
-                raise
-    return await work()
-
-
 def _is_deadlock(error: DatabaseError) -> bool:
     vendor = getattr(error.__cause__, "orig", None)
     codes = {getattr(vendor, "sqlstate", None), *getattr(vendor, "args", ())[:1]}
@@ -183,8 +166,8 @@ def _refuses_a_value(error: DatabaseError) -> bool:
     return isinstance(error.__cause__, DataError) or type(error.__cause__) is StatementError
 
 
-async def _standings(connection: AsyncConnection, ids: list[str], *, lock: bool) -> dict[str, Standing]:
-    found = await connection.execute(_LOCK if lock else _FIND, {"ids": ids})
+def _standings(connection: Connection, ids: list[str], *, lock: bool) -> dict[str, Standing]:
+    found = connection.execute(_LOCK if lock else _FIND, {"ids": ids})
     return {row.id: _standing(row) for row in found}
 
 
