@@ -55,7 +55,9 @@ class SweepTimes:
     interval: float = 0.25
     """Between looks for what other processes wrote, and for what is overdue; what this one writes is seen at once."""
     gather: float = 0.01
-    """Between two publications while messages keep coming: each costs several transactions, however few it tells."""
+    """Between two publications while messages keep coming: each costs several transactions, however few it tells. As
+    long as the last one took, if that was longer, up to ``longest_gather``."""
+    longest_gather: float = 0.05
     publish_timeout: float = 30.0
     """For one call of the publisher."""
     longest_pause: float = 5.0
@@ -107,11 +109,12 @@ class LedgerSweeper:
 
     async def run(self) -> None:
         """Sweep for ever: at once after something was written here, else at intervals."""
-        pause = self._times.interval
+        pause, time = self._times.interval, asyncio.get_running_loop().time
         while True:
             self._ledger.written.clear()
+            begun = time()
             try:
-                swept = await self.sweep(ends=asyncio.get_running_loop().time() >= self._next_overdue)
+                swept = await self.sweep(ends=begun >= self._next_overdue)
                 purged = await self._purge()
             except Exception as error:  # noqa: BLE001 - whatever a publisher raises, the next try may work
                 self._failed(error)
@@ -123,7 +126,8 @@ class LedgerSweeper:
             if not (swept or purged):
                 await self._wait(pause)
             elif not self._is_behind:
-                await asyncio.sleep(self._times.gather)
+                times = self._times
+                await asyncio.sleep(min(max(times.gather, time() - begun), times.longest_gather))
 
     async def sweep(self, *, ends: bool = True) -> bool:
         """End some messages that are overdue and publish some events that are pending, if this process has the lease.

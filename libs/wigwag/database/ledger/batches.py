@@ -1,8 +1,8 @@
-"""Work that is done in batches without anybody waiting for a batch to fill.
+"""Work that is done in batches without anybody waiting long for a batch to fill.
 
-Theory of operation. The first job is taken at once. Whatever is handed in while a batch is being written makes the next
-batch: the busier it gets, the larger they are, and an idle writer adds no delay. A future is resolved after the batch
-was written, so what it says is true. What waits is bounded in number and in bytes.
+Theory of operation. The first job is taken at once. Whatever is handed in while a batch is being written, and for about
+as long afterwards, makes the next batch: the busier it gets, the larger they are, and an idle writer adds no delay. A
+future is resolved after the batch was written, so what it says is true. What waits is bounded in number and in bytes.
 """
 
 import asyncio
@@ -19,6 +19,10 @@ Result = TypeVar("Result")
 
 BATCH_BYTES: Final = 4 * 1_024 * 1_024
 """A batch ends when it has so many bytes: servers bound what one transaction's statements may carry."""
+PACE: Final = 0.003
+"""Seconds from the beginning of one batch to that of the next, at least."""
+LONGEST_PAUSE: Final = 0.01
+"""Seconds between two batches, at most."""
 CLOSING_TIMEOUT: Final = 15.0
 """Seconds for writing what waits when the writer ends."""
 
@@ -98,15 +102,23 @@ class Batches(Generic[Job, Result]):
         return futures
 
     async def _run(self) -> None:
+        time = asyncio.get_running_loop().time
         while True:
             await self._filled.wait()
             jobs, futures = self._take()
             if jobs:
+                begun = time()
                 await self._do(jobs, futures)
+                await self._pause(time() - begun)
             elif self._task is None:
                 return
             else:
                 self._filled.clear()
+
+    async def _pause(self, took: float) -> None:
+        """Let more come: a transaction costs as much as many jobs, so at most half of the time is spent in them."""
+        if self._task is not None and len(self._waiting) < self._limits.batch:
+            await asyncio.sleep(min(max(took, PACE - took), LONGEST_PAUSE))
 
     def _take(self) -> tuple[list[Job], list[asyncio.Future[Result]]]:
         jobs: list[Job] = []
