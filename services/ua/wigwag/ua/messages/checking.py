@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
@@ -32,7 +33,10 @@ def message_id_of(session_id: str, key: str) -> str:
 
     It is the Message-ID of MSRP and of IMDN too (4 to 32 characters of RFC 4975 ``ident``).
     """
-    return keyed_id(session_id, key) if key else secrets.token_hex(12)
+    if key:
+        return keyed_id(session_id, key)
+    # Those of one time stand together in the database's index.
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(6)}"
 
 
 def check(message: ua_pb2.OutboundMessage, record: SessionRecord, largest: int) -> None:
