@@ -11,8 +11,8 @@ from itertools import count
 from typing import Any, Final
 
 import grpc.aio
-import httpx
 
+from bench.ua_http import RestClient
 from bench.ua_peer import URI, Peer
 from bench.ua_rows import SIZE, Kind, Row
 from bench.ua_site import APPLICATION, Site
@@ -21,6 +21,8 @@ from wigwag.api.ua.v1 import ua_pb2, ua_pb2_grpc
 PATIENCE: Final = 60.0
 """Seconds until a message, or a session, counts as lost."""
 WARM_UP: Final = 1.0
+TOGETHER: Final = 127
+"""Messages that go with another one in a request of SendMessages."""
 
 
 class BrokenRoundError(Exception):
@@ -55,9 +57,7 @@ class Load:
         rest: Likewise, by HTTP.
     """
 
-    def __init__(
-        self, row: Row, site: Site, peer: Peer, stub: ua_pb2_grpc.UaServiceStub, rest: httpx.AsyncClient
-    ) -> None:
+    def __init__(self, row: Row, site: Site, peer: Peer, stub: ua_pb2_grpc.UaServiceStub, rest: RestClient) -> None:
         self._row = row
         self._site = site
         self._peer = peer
@@ -127,21 +127,26 @@ class Load:
         if number % 5:
             return
         numbers = range(number, min(number + 5, self._row.sessions))
-        requests: asyncio.Queue[ua_pb2.SendMessagesRequest | None] = asyncio.Queue(1)
+        messages: asyncio.Queue[ua_pb2.OutboundMessage | None] = asyncio.Queue()
 
         async def chat(which: int) -> None:
             window = asyncio.Semaphore(self._row.window)
             while time.monotonic() < until:
-                await requests.put(ua_pb2.SendMessagesRequest(message=await self._message(which, window)))
+                messages.put_nowait(await self._message(which, window))
 
         async def chats() -> None:
             async with asyncio.TaskGroup() as group:
                 for which in numbers:
                     group.create_task(chat(which))
-            await requests.put(None)
+            messages.put_nowait(None)
+            messages.put_nowait(None)  # one for whoever gathers, one for whoever waits
 
         async def all_requests() -> AsyncIterator[ua_pb2.SendMessagesRequest]:
-            while (request := await requests.get()) is not None:
+            """What waits goes together, as ``wigwag.client`` does it."""
+            while (message := await messages.get()) is not None:
+                request = ua_pb2.SendMessagesRequest(message=message)
+                while not messages.empty() and len(request.more) < TOGETHER and (last := messages.get_nowait()):
+                    request.more.append(last)
                 yield request
 
         task = asyncio.create_task(chats())
@@ -160,9 +165,9 @@ class Load:
     async def _send_rest(self, number: int, until: float) -> None:
         async def send(message: ua_pb2.OutboundMessage) -> None:
             content = {"content_type": message.content_type, "text": message.body.decode()}
-            response = await self._rest.post(f"/v1/sessions/{message.session_id}/messages", json=content)
-            if response.status_code >= 300:
-                raise BrokenRoundError(response.text)
+            status, answer = await self._rest.post(f"/v1/sessions/{message.session_id}/messages", content)
+            if status >= 300:
+                raise BrokenRoundError(answer.decode())
 
         await self._one_by_one(number, until, send)
 
@@ -209,7 +214,7 @@ async def loaded(row: Row, site: Site) -> AsyncIterator[Load]:
     try:
         async with (
             grpc.aio.insecure_channel(site.rpc) as channel,
-            httpx.AsyncClient(base_url=site.rest, trust_env=False) as rest,
+            RestClient("127.0.0.1", site.rest) as rest,
         ):
             stub: Any = ua_pb2_grpc.UaServiceStub(channel)
             yield Load(row, site, peer, stub, rest)

@@ -28,8 +28,8 @@ class Site:
     pid: int
     rpc: str
     """Address of its gRPC."""
-    rest: str
-    """URL of its REST interface."""
+    rest: int
+    """Port of its REST interface."""
     sip: int
     """Port of its edge, plain TCP."""
     msrp: int
@@ -57,7 +57,7 @@ def running_site(row: Row) -> Iterator[Site]:
         yield Site(
             pid=node.process.pid,
             rpc=f"127.0.0.1:{ports['rpc']}",
-            rest=f"http://127.0.0.1:{ports['rest']}",
+            rest=ports["rest"],
             sip=ports["sip"],
             msrp=ports["msrp"],
             ca_file=str(data.certificates.authority),

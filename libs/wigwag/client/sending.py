@@ -25,12 +25,15 @@ from .session import Sent
 
 WINDOW: Final = 1_000
 """Messages without an acknowledgement; more wait for room."""
+TOGETHER: Final = 65_536
+"""Octets of messages from which on a request takes no more of them."""
 _STATUSES: Final = {status.value[0]: status for status in grpc.StatusCode}
 
 
 @dataclass(slots=True)
 class _Pending:
-    request: ua_pb2.SendMessagesRequest
+    number: int
+    message: ua_pb2.OutboundMessage
     outcome: "asyncio.Future[Sent]"
 
 
@@ -96,7 +99,7 @@ class Sending:
         self._numbers += 1
         number = self._numbers
         outcome: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
-        pending = _Pending(ua_pb2.SendMessagesRequest(sequence=number, message=message), outcome)
+        pending = _Pending(number, message, outcome)
         self._pending[number] = pending
         self._unsent.append(pending)
         self._added.set()
@@ -133,11 +136,29 @@ class Sending:
                 self._added.clear()
                 await self._added.wait()
                 continue
-            pending = self._unsent.popleft()
-            if not pending.outcome.done():
-                yield pending.request
+            request = self._together()
+            if request is not None:
+                yield request
         # gRPC still asks for a lost call, whose successor may wait for the same.
         self._added.set()
+
+    def _together(self) -> ua_pb2.SendMessagesRequest | None:
+        """Return the next of what waits, and what follows it by number; None: nobody waits for it any more."""
+        request: ua_pb2.SendMessagesRequest | None = None
+        octets = 0
+        while self._unsent and octets < TOGETHER:
+            pending = self._unsent[0]
+            if request is not None and pending.number != request.sequence + len(request.more) + 1:
+                break
+            self._unsent.popleft()
+            if pending.outcome.done():
+                continue
+            octets += len(pending.message.body)
+            if request is None:
+                request = ua_pb2.SendMessagesRequest(sequence=pending.number, message=pending.message)
+            else:
+                request.more.append(pending.message)
+        return request
 
     def _acknowledge(self, acknowledgement: ua_pb2.Acknowledgement) -> None:
         pending = self._pending.get(acknowledgement.sequence)

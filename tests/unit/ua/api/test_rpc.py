@@ -187,6 +187,18 @@ async def test_each_message_is_acknowledged_once_and_sessions_keep_their_order()
         assert bodies == [number for number in range(1, 3_001) if number % 5 == index]
 
 
+async def test_messages_of_one_request_have_the_sequences_that_follow_and_keep_their_order() -> None:
+    agent = FakeAgent()
+    session = agent.open()
+    more = [message(session, b"%d" % number) for number in range(1, 200)]
+    request = ua_pb2.SendMessagesRequest(sequence=2**64 - 100, message=message(session, b"0"), more=more)
+    async with rpc_stub(agent) as ua:
+        call = ua.SendMessages(iter([request, numbered(200, session)]))
+        found = [each.sequence async for response in call for each in response.acknowledgements]
+    assert found == [*range(2**64 - 100, 2**64), *range(100), 200]
+    assert [int(each.body) for each in agent.messages.values()] == list(range(201))
+
+
 async def test_one_that_is_refused_does_not_stop_the_others() -> None:
     agent = FakeAgent()
     good, gone = agent.open(), session_pb2.Session(session_id="f" * 32)

@@ -126,12 +126,14 @@ class SendMessageResponse(_message.Message):
     def __init__(self, message_id: _Optional[str] = ..., duplicate: _Optional[bool] = ..., state: _Optional[_Union[_message_pb2.DeliveryState, str]] = ...) -> None: ...
 
 class SendMessagesRequest(_message.Message):
-    __slots__ = ("sequence", "message")
+    __slots__ = ("sequence", "message", "more")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     message: OutboundMessage
-    def __init__(self, sequence: _Optional[int] = ..., message: _Optional[_Union[OutboundMessage, _Mapping]] = ...) -> None: ...
+    more: _containers.RepeatedCompositeFieldContainer[OutboundMessage]
+    def __init__(self, sequence: _Optional[int] = ..., message: _Optional[_Union[OutboundMessage, _Mapping]] = ..., more: _Optional[_Iterable[_Union[OutboundMessage, _Mapping]]] = ...) -> None: ...
 
 class SendMessagesResponse(_message.Message):
     __slots__ = ("acknowledgements",)

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import grpc
 import structlog
@@ -22,9 +22,16 @@ BATCH: Final = 128
 """Messages of a session that are handed in at once."""
 ACKNOWLEDGEMENTS: Final = 512
 """In one response."""
+_SEQUENCES: Final = 2**64
 _INTERNAL: Final = grpc.StatusCode.INTERNAL.value[0]
 
 logger = structlog.get_logger(__name__)
+
+
+class _Numbered(NamedTuple):
+    sequence: int
+    message: ua_pb2.OutboundMessage
+    size: int
 
 
 class Sender(Protocol):
@@ -50,7 +57,7 @@ class SendingStream:
         self._sender = sender
         self._caller = caller
         self._keep = keep
-        self._lanes: dict[str, deque[ua_pb2.SendMessagesRequest]] = {}
+        self._lanes: dict[str, deque[_Numbered]] = {}
         self._acknowledged: list[ua_pb2.Acknowledgement] = []
         self._news = asyncio.Event()
         self._room = asyncio.Event()
@@ -85,20 +92,21 @@ class SendingStream:
 
     async def _read(self, requests: AsyncIterator[ua_pb2.SendMessagesRequest]) -> None:
         async for request in requests:
-            self._messages += 1
-            self._octets += request.ByteSize()
-            self._queue(request)
+            for number, message in enumerate((request.message, *request.more), request.sequence):
+                self._queue(_Numbered(number % _SEQUENCES, message, message.ByteSize()))
             if self._messages >= WINDOW or self._octets >= WINDOW_OCTETS:
                 self._room.clear()
                 await self._room.wait()
 
-    def _queue(self, request: ua_pb2.SendMessagesRequest) -> None:
-        session_id = request.message.session_id
+    def _queue(self, numbered: _Numbered) -> None:
+        self._messages += 1
+        self._octets += numbered.size
+        session_id = numbered.message.session_id
         lane = self._lanes.get(session_id)
         if lane is not None:
-            lane.append(request)
+            lane.append(numbered)
             return
-        self._lanes[session_id] = deque([request])
+        self._lanes[session_id] = deque([numbered])
         self._keep(asyncio.create_task(self._work(session_id)))
 
     async def _work(self, session_id: str) -> None:
@@ -107,18 +115,18 @@ class SendingStream:
         await asyncio.sleep(0)
         while lane and not self._closed:
             batch = [lane.popleft() for _ in range(min(BATCH, len(lane)))]
-            for request, outcome in zip(batch, await self._outcomes(batch), strict=True):
-                self._acknowledged.append(acknowledgement(request.sequence, outcome))
+            for (sequence, _, size), outcome in zip(batch, await self._outcomes(batch), strict=True):
+                self._acknowledged.append(acknowledgement(sequence, outcome))
                 self._messages -= 1
-                self._octets -= request.ByteSize()
+                self._octets -= size
             self._news.set()
             if self._messages < WINDOW and self._octets < WINDOW_OCTETS:
                 self._room.set()
         del self._lanes[session_id]
 
-    async def _outcomes(self, batch: list[ua_pb2.SendMessagesRequest]) -> list[Outcome]:
+    async def _outcomes(self, batch: list[_Numbered]) -> list[Outcome]:
         try:
-            return await self._sender.send_messages(self._caller, [request.message for request in batch])
+            return await self._sender.send_messages(self._caller, [numbered.message for numbered in batch])
         except Exception as error:
             if not isinstance(error, WigwagError):
                 logger.error("messages can't be sent", exc_info=error)
