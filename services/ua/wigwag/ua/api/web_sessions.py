@@ -16,7 +16,7 @@ from .presenting import SESSION_STATES, checked_words, presented
 LARGEST_PAGE = 1_000
 
 
-def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:  # else FastAPI calls it in a thread
     """Return who calls, as the guard has found out."""
     caller: Caller = request.scope["wigwag.caller"]
     return caller
