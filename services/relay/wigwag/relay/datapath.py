@@ -1,4 +1,4 @@
-"""The relay's fast path: complete SENDs over known routes, and the 200s that answer them, in one pass over a read.
+"""The relay's fast path: complete SENDs over known routes, their 200s, and REPORTs, in one pass over a read.
 
 ``forward`` is the narrow function behind which a compiled twin may stand. It takes the bytes of one read and the routes
 that the reading hop has learned, appends whole frames to the hops they go to, and stops at the first frame that is not
@@ -25,7 +25,10 @@ _FRAME = re.compile(
     rb"|Byte-Range: ([1-9][0-9]{0,14})-([0-9]{1,15}|\*)/([0-9]{1,15}|\*)\r\n"
     rb"|Success-Report: (yes|no)\r\n"
     rb"|Failure-Report: (yes|no|partial)\r\n)*"
-    rb"Content-Type: [!-~][ -~]{0,255}\r\n)\r\n)"
+    rb"Content-Type: [!-~][ -~]{0,255}\r\n)\r\n"
+    rb"|REPORT\r\n(To-Path: [^\r]+\r\nFrom-Path: [^\r]+\r\n)"
+    rb"(Message-ID: " + _IDENT + rb"\r\nByte-Range: ([1-9][0-9]{0,14})-([0-9]{1,15})/([0-9]{1,15})\r\n"
+    rb"Status: 000 [1-9][0-9]{2}(?: [!-~][ -~]*)?\r\n)-------\1\$\r\n)"
 )
 _TAILS = (b"$\r\n", b"+\r\n", b"#\r\n")
 
@@ -78,8 +81,13 @@ def forward(data: bytes, position: int, source: "Hop") -> tuple[int, Stop]:
         frame = match(data, position)
         if frame is None:
             return position, Stop.OTHER
-        transaction_id, paths, fields, message_id, start, end, total, success, failure = frame.groups()
+        transaction_id, paths, fields, message_id, start, end, total, success, failure, *report = frame.groups()
         if paths is None:
+            if report[0] is not None:
+                if not _pass_report(source, *report):
+                    return position, Stop.OTHER
+                position = frame.end()
+                continue
             transaction = transactions.pop(transaction_id, None)
             if transaction is None:
                 return position, Stop.OTHER
@@ -156,3 +164,20 @@ def forward(data: bytes, position: int, source: "Hop") -> tuple[int, Stop]:
         route.octets += octets
         position = flag + 3
     return position, Stop.DONE
+
+
+def _pass_report(source: "Hop", paths: bytes, fields: bytes, start: bytes, end: bytes, total: bytes) -> bool:
+    """Pass a REPORT on, ahead of what waits; False: it is the reference path's to judge."""
+    relay, route = source.relay, source.routes_from.get(paths)
+    if route is None or not route.open or route.drained is not None or not int(start) <= int(end) <= int(total):
+        return False
+    destination = route.destination
+    if destination.full:
+        return False
+    onward_id = relay.next_transaction_id()
+    if not destination.outgoing:
+        relay.to_flush.append(destination)
+    destination.outgoing.append(b"MSRP %b REPORT\r\n%b%b-------%b$\r\n" % (onward_id, route.paths, fields, onward_id))
+    route.session.reports += 1
+    relay.counters["reports_forwarded"] += 1
+    return True
