@@ -1,4 +1,4 @@
-"""A script for OpenSIPS at a whole node: its commands over MI, its events over WebSocket, reports as it asks for them."""
+"""A script for OpenSIPS at a whole node: commands over MI, events over WebSocket, reports as it asks for them."""
 
 import asyncio
 import json
