@@ -12,6 +12,7 @@ from tests.support.ledger import START, ManualClock, new_message
 from tests.support.sql import execute
 from wigwag.database import BlobStore, Database
 from wigwag.database.blobs import DELETE_STEP, PIECE, UNFINISHED
+from wigwag.database.file_parts import INBOUND, FilePart, FileParts
 from wigwag.database.ledger import Change, Ledger, State
 from wigwag.errors import ConflictError, NotFoundError
 
@@ -101,8 +102,8 @@ async def test_blob_whose_commit_was_cut_off_is_gone_on_with(blobs: BlobStore, u
     blob_id = await stored(blobs, data)
     await execute(url, f"UPDATE wigwag_blob SET complete = false WHERE id = '{blob_id}'")
     again = await blobs.reopen(blob_id)
-    assert again.size == PIECE
-    await again.append(data[PIECE:])
+    assert again.size == len(data)
+    await again.append(data[again.size :])
     await again.commit(expires=LATER)
     assert await read(blobs, blob_id) == data
 
@@ -175,3 +176,45 @@ async def test_large_blob_takes_little_memory(blobs: BlobStore) -> None:
         tracemalloc.stop()
     assert size == 64 * PIECE
     assert peak < 16 * PIECE
+
+
+async def test_blob_that_was_flushed_is_gone_on_with_to_the_octet(blobs: BlobStore) -> None:
+    data = octets(2 * PIECE + 100_000)
+    writer = await blobs.create()
+    for end in (PIECE + 77, PIECE + 78, 2 * PIECE + 5):
+        await writer.append(data[writer.size : end])
+        await writer.flush()
+        assert await blobs.written(writer.id) == end
+        writer = await blobs.reopen(writer.id)
+        assert writer.size == end
+    await writer.append(data[writer.size :])
+    blob = await writer.commit(expires=LATER)
+    assert blob.sha256 == hashlib.sha256(data).hexdigest()
+    assert await read(blobs, blob.id) == data
+    assert await blobs.written("nothing") == 0
+
+
+async def test_part_of_a_file_is_found_moved_and_goes_with_its_blob(blobs: BlobStore, database: Database) -> None:
+    parts, writer = FileParts(database), await blobs.create()
+    hashes = (("sha-1", b"\x01" * 20), ("sha-256", b"\x02" * 32))
+    part = FilePart(
+        session="s1", application="helpdesk", peer="sip:bob@example.com", direction=INBOUND, blob=writer.id, size=5,
+        name="plan.pdf", content_type="application/pdf", hashes=hashes,
+    )  # fmt: skip
+    await parts.put(part)
+    await parts.put(part)
+    assert await parts.find("s1") == part
+    assert await parts.of_peer("helpdesk", "sip:bob@example.com") == [part]
+    assert await parts.of_peer("helpdesk", "sip:eve@example.com") == []
+    assert await parts.move("s1", "s2")
+    assert not await parts.move("s1", "s3")
+    assert await parts.find("s1") is None
+    await blobs.delete([writer.id])
+    assert await parts.find("s2") is None
+
+
+def test_part_is_of_a_file_when_a_hash_is_equal_and_none_differs() -> None:
+    part = FilePart(session="s", application="a", peer="p", direction=INBOUND, blob="b", hashes=(("sha-1", b"1"),))
+    assert part.is_of([("sha-1", b"1"), ("md5", b"x")])
+    assert not part.is_of([("sha-1", b"2")])
+    assert not part.is_of([("md5", b"1")])

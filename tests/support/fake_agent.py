@@ -320,6 +320,11 @@ class FakeAgent:
         )
         return ua_pb2.SendFileResponse(file=sent)
 
+    async def get_file(self, caller: Caller, request: ua_pb2.GetFileRequest) -> ua_pb2.GetFileResponse:
+        self._come(caller, "messages:read")
+        state = message_pb2.FILE_STATE_UPLOADING if request.idempotency_key else message_pb2.FILE_STATE_RUNNING
+        return ua_pb2.GetFileResponse(file=message_pb2.File(session_id=request.session_id, state=state, transferred=7))
+
     async def fetch_file(self, caller: Caller, request: ua_pb2.FetchFileRequest) -> ua_pb2.FetchFileResponse:
         self._come(caller, "messages:write")
         session = self.open(caller.application or request.application)

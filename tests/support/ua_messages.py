@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from wigwag.api.ua.v1 import event_pb2, ua_pb2
 from wigwag.bus import Bus
-from wigwag.database import BlobStore, Database
+from wigwag.database import BlobStore, Database, FileParts
 from wigwag.database.ledger import Edit, Ledger, LedgerRow, NewMessage, State, Verdict
 from wigwag.errors import ConflictError, DatabaseError, NotFoundError
 from wigwag.protocols.msrp import FailureReport
@@ -55,6 +55,8 @@ class FakeChat:
     """Ids of what the connection does not have: it can be withdrawn."""
     ended: bool = False
     line_is_up: bool = True
+    file: FileTransfer | None = None
+    """What the peer says of a file."""
     reports: list[OutgoingReport] = field(default_factory=list)
 
     def report(self, report: OutgoingReport) -> None:
@@ -88,6 +90,9 @@ class FakeOwned:
     lost: bool = False
     transfer: FileTransfer | None = None
 
+    def change(self, **changes: Any) -> None:
+        self.record = self.record.changed(**changes)
+
     @property
     def wire(self) -> FakeChat:
         return cast(FakeChat, self.chat)
@@ -112,6 +117,9 @@ class FakeSessions:
 
     def owned(self, session_id: str) -> FakeOwned | None:
         return self.mine.get(session_id)
+
+    def is_between(self, session_id: str) -> bool:
+        return False
 
     async def find(self, session_id: str) -> SessionRecord:
         if session_id in self.mine:
@@ -212,6 +220,7 @@ class MessageWorld:
     sessions: FakeSessions
     ledger: BreakableLedger
     blobs: BlobStore
+    parts: FileParts
     events: ToldEvents
     clock: ManualClock
     files: Files
@@ -247,8 +256,12 @@ class MessageWorld:
             local_uri=wanted.from_uri,
             remote_uri=wanted.to_uri,
             file=wanted.file,
+            file_direction=wanted.file_direction,
+            resumes=wanted.resumes,
         )
-        return self.sessions.add(made).record
+        own = self.sessions.add(made)
+        own.transfer = wanted.media.file
+        return own.record
 
     def arrive(
         self,
@@ -339,11 +352,12 @@ async def message_world(
         Database(f"sqlite:///{directory / 'ledger.sqlite3'}") as database,
         BreakableLedger(database, clock=clock) as ledger,
     ):
-        blobs = BlobStore(database, clock=clock)
+        blobs, parts = BlobStore(database, clock=clock), FileParts(database)
         async with MessagePipeline(
             sessions,
             ledger=ledger,
             blobs=blobs,
+            parts=parts,
             events=events,
             settings=settings,
             wall=clock,
@@ -361,6 +375,7 @@ async def message_world(
                 sessions=sessions,
                 ledger=ledger,
                 blobs=blobs,
+                parts=parts,
                 events=events,
                 clock=clock,
                 files=pipeline.with_files(start),
@@ -379,7 +394,9 @@ class FakeStream:
     total: int | None = None
     answer: Answer = field(default_factory=Answer)
     pauses: list[bool] = field(default_factory=list)
+    reports: list[int] = field(default_factory=list)
     sent: int = 0
+    """Octets of the message so far; to begin with, those that came elsewhere."""
 
     def begin(self) -> None:
         self._tell(
@@ -391,6 +408,7 @@ class FakeStream:
                 fields=(),
                 refuse=self.answer.refuse,
                 pause=self.pauses.append,
+                report=self.reports.append,
             )
         )
 
@@ -398,7 +416,7 @@ class FakeStream:
         self._tell(StreamPiece(session=self.own.chat, message_id=self.message_id, offset=self.sent, data=data))
         self.sent += len(data)
 
-    def end(self, *, complete: bool = True) -> None:
+    def end(self, *, complete: bool = True, lost: bool = False) -> None:
         self._tell(
             StreamEnded(
                 session=self.own.chat,
@@ -408,6 +426,7 @@ class FakeStream:
                 reason="",
                 accept=self.answer.accept,
                 refuse=self.answer.refuse,
+                lost=lost,
             )
         )
 

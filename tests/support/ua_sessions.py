@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from wigwag.api.ua.v1 import event_pb2
 from wigwag.errors import ConflictError, StoreError
+from wigwag.protocols.sdp import FileTransfer
 from wigwag.runtime.members import Members
 from wigwag.store import AgentSession, Pod
 from wigwag.store.memory import MemoryStore
@@ -19,6 +20,7 @@ from wigwag.ua.endpoint.states import State
 from wigwag.ua.sessions.life import SessionLife
 from wigwag.ua.sessions.ownership import Ownership
 from wigwag.ua.sessions.ports import OwnedSession
+from wigwag.ua.sessions.record import SessionRecord
 from wigwag.ua.sessions.starting import Start
 
 HELPDESK = "sip:helpdesk@example.com"
@@ -185,6 +187,11 @@ class NotedMessages:
 
     async def ended(self, session: OwnedSession, reason: str) -> None:
         self.ended_ids.append(session.record.id)
+
+    async def leaving(self, session: OwnedSession) -> None: ...
+
+    async def resumable(self, session: SessionRecord, transfer: FileTransfer) -> str | None:
+        return ""
 
 
 class SessionPod:

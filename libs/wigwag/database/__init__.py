@@ -4,6 +4,7 @@ from .applications import ApiKeyRow, ApplicationRow, Applications
 from .blobs import Blob, BlobStore, BlobWriter
 from .blocks import BlockRow, Blocks, normal_pattern
 from .engine import Database
+from .file_parts import FilePart, FileParts
 from .profiles import TcpProfileRow, tcp_profiles
 from .routes import RelayRouteRow, relay_routes
 from .sip_routes import SipPoolMemberRow, SipRouteRow, sip_pool_members, sip_routes
@@ -19,6 +20,8 @@ __all__ = [
     "BlockRow",
     "Blocks",
     "Database",
+    "FilePart",
+    "FileParts",
     "RelayRouteRow",
     "SipPoolMemberRow",
     "SipRouteRow",

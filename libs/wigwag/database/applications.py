@@ -54,6 +54,7 @@ class ApplicationRow:
     reports: str | None = None
     """None: as the setting's default is."""
     way: str = "relay"
+    file_requests: str = "ask"
     webhook_url: str | None = None
     webhook_secret: str | None = field(default=None, repr=False)
 

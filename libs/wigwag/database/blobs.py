@@ -17,7 +17,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from wigwag.errors import ConflictError, NotFoundError
 
 from .engine import Database
-from .tables import wigwag_blob, wigwag_blob_chunk
+from .tables import wigwag_blob, wigwag_blob_chunk, wigwag_file_part
 
 PIECE: Final = 262_144
 """Bytes of all pieces but the last; another number could not read what is there."""
@@ -48,9 +48,16 @@ class BlobWriter:
         self._hash = hashlib.sha256()
         self._pending = bytearray()
         self._pieces = 0
+        self._replaces = False
+        """Whether the next piece stands there already, in part."""
         self.id = blob_id
         self.size = 0
         """Bytes so far."""
+
+    @property
+    def durable(self) -> int:
+        """Bytes that would survive this process."""
+        return self._pieces * PIECE
 
     async def append(self, data: bytes) -> None:
         """Add bytes; returns when all but less than a piece is durable.
@@ -64,6 +71,14 @@ class BlobWriter:
         while len(self._pending) >= PIECE:
             await self._write(bytes(self._pending[:PIECE]))
             del self._pending[:PIECE]
+
+    async def flush(self) -> None:
+        """Make all of it durable, to be gone on with by ``BlobStore.reopen``; errors as ``append``."""
+        await self.append(b"")
+        if self._pending:
+            await self._write(bytes(self._pending))
+            self._pieces -= 1
+            self._replaces = True
 
     async def commit(self, *, expires: float, sha256: str = "") -> Blob:
         """Finish the blob; it can be read from now on.
@@ -93,14 +108,22 @@ class BlobWriter:
     async def _write(self, data: bytes) -> None:
         values = {"blob": self.id, "number": self._pieces, "data": data}
         async with self._database.transaction(write=True) as connection:
+            if self._replaces:
+                partial = (_PIECES.blob == self.id, _PIECES.number == self._pieces)
+                await connection.execute(delete(wigwag_blob_chunk).where(*partial))
             await connection.execute(insert(wigwag_blob_chunk), values)
+        self._replaces = False
         self._pieces += 1
 
     def _go_on(self, data: bytes) -> None:
         """Take note of a piece that is there already."""
         self._hash.update(data)
         self.size += len(data)
-        self._pieces += 1
+        if len(data) == PIECE:
+            self._pieces += 1
+        else:
+            self._pending += data
+            self._replaces = True
 
 
 class BlobStore:
@@ -130,6 +153,8 @@ class BlobStore:
     async def reopen(self, blob_id: str) -> BlobWriter:
         """Go on with a blob that was not committed; the writer's ``size`` says where. Another day begins.
 
+        What is there is read for its hash, a piece at a time.
+
         Raises:
             NotFoundError: There is none.
             ConflictError: It was committed.
@@ -145,9 +170,20 @@ class BlobStore:
         writer = BlobWriter(self._database, blob_id)
         while (piece := await self._piece(blob_id, writer.size // PIECE)) is not None and len(piece) == PIECE:
             writer._go_on(piece)
-        if piece is not None:
-            await self._delete_pieces(blob_id, writer.size // PIECE)
+        if piece:
+            writer._go_on(piece)
         return writer
+
+    async def written(self, blob_id: str) -> int:
+        """Return how many bytes of a blob are durable, committed or not; 0 when there is none.
+
+        Raises:
+            DatabaseError: As ``create``.
+        """
+        last = select(_PIECES.number, func.length(_PIECES.data).label("size")).where(_PIECES.blob == blob_id)
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(last.order_by(_PIECES.number.desc()).limit(1))).one_or_none()
+        return row.number * PIECE + row.size if row is not None else 0
 
     async def info(self, blob_id: str) -> Blob:
         """Return what is known of a blob.
@@ -201,6 +237,7 @@ class BlobStore:
                 await connection.execute(hidden)
             await self._delete_pieces(blob_id)
             async with self._database.transaction(write=True) as connection:
+                await connection.execute(delete(wigwag_file_part).where(wigwag_file_part.c.blob == blob_id))
                 await connection.execute(delete(wigwag_blob).where(_BLOB.id == blob_id))
 
     async def sweep(self, *, limit: int = 100) -> int:

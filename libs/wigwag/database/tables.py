@@ -244,6 +244,7 @@ wigwag_application = Table(
     Column("message_expires", Double, nullable=False, server_default=text("86400.0")),
     Column("outcome_timeout", Double, nullable=False, server_default=text("60.0")),
     Column("way", String(64), nullable=False, server_default="relay"),
+    Column("file_requests", String(16), nullable=False, server_default="ask"),
     Column("webhook_url", String(1024)),
     Column("webhook_secret", String(255)),
     Column("comment", String(255)),
@@ -288,3 +289,20 @@ wigwag_blob_chunk = Table(
     Column("data", LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb"), nullable=False),
 )
 """Their pieces, all but the last of the same size."""
+
+wigwag_file_part = Table(
+    "wigwag_file_part",
+    metadata,
+    Column("session", _exact(64), primary_key=True),
+    Column("application", _exact(63), nullable=False),
+    Column("peer", _exact(255), nullable=False),
+    Column("direction", String(8), nullable=False),
+    Column("blob", _exact(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("content_type", String(255), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("hashes", String(512), nullable=False),
+    Index("wigwag_file_part_peer_idx", "application", "peer"),
+    Index("wigwag_file_part_blob_idx", "blob"),
+)
+"""Files of which the beginning is in a blob that is not committed: they can be gone on with as long as it is there."""

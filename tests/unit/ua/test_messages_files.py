@@ -51,6 +51,11 @@ def states(world: MessageWorld) -> list[int]:
     return [file.state for file in world.events.of("file_changed")]
 
 
+def tick(world: MessageWorld) -> None:
+    assert world.pipeline.telling is not None
+    world.pipeline.telling.tick()
+
+
 async def test_a_file_is_durable_offered_and_sent_as_one_message_from_a_source(world: MessageWorld) -> None:
     file = await world.files.send(HELPDESK, described(), in_pieces())
     assert file.sha256 == hashlib.sha256(DATA).hexdigest()
@@ -81,10 +86,10 @@ async def test_progress_is_told_at_most_once_a_second(world: MessageWorld) -> No
     source = body()
     for octets in (100, 100, 100):
         source.read(octets)
-        world.files.tick()
+        tick(world)
     source.read(1_000)
     world.clock.now += 1.5
-    world.files.tick()
+    tick(world)
     running = [told.transferred for told in world.events.of("file_changed") if told.state == 2]
     assert len(running) == 2
     assert running[-1] == 1_300

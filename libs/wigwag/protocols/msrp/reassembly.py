@@ -138,12 +138,15 @@ class Reassembler:
         start = head.byte_range.start if head.byte_range is not None else 1
         total = head.byte_range.total if head.byte_range is not None else None
         self._check_size(message_id, max(start - 1, total or 0))
+        elsewhere = 0
         if message is None:
             self._check_beginning(message_id, start, known=finished is not None)
             message = self._add(message_id, head, finished, now)
+            elsewhere = start - 1 if self._session.continues else 0
         events: list[Event] = []
-        if message.mode is _Mode.WHOLE and max(start - 1, total or 0) > self._limits.largest_whole:
+        if message.mode is _Mode.WHOLE and (elsewhere or max(start - 1, total or 0) > self._limits.largest_whole):
             events += self._switch_to_pieces(message)
+        message.ranges.add(1, elsewhere)
         return InboundChunk(message, start), events
 
     def _check_beginning(self, message_id: str, start: int, *, known: bool) -> None:

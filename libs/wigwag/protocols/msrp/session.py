@@ -54,6 +54,10 @@ class Session:
     """Whether it goes on over another connection than it began with, perhaps of another process: then a chunk that does
     not begin its message, and follows nothing that came here, is refused with 413. Its beginning was answered elsewhere
     and is lost, so the message can't become complete, and its sender has to know."""
+    continues: bool = False
+    """Whether the beginning of a message may have come over another connection. The octets before the first one that
+    comes here count as received then; the application, which is told from which octet on it hears of the message,
+    refuses it when it does not have them."""
     state: SessionState = SessionState.OPEN
     binding: object | None = field(default=None, repr=False)
     """The connection that the session is bound to; set by ``SessionTable``."""

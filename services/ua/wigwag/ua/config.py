@@ -191,6 +191,8 @@ class ApplicationSettings(Section):
     (``SettleMessage``); until then it stays accepted, at most for ``message_expires``."""
     way: str = "relay"
     """How MSRP goes: ``relay``, ``direct``, or the name of an entry of ``ua.relays``."""
+    file_requests: Annotated[str, Field(pattern="^(ask|reject)$")] = "ask"
+    """What happens to calls that ask for a file of the program (RFC 5547 pull): offered to it, or refused."""
     webhook_url: str | None = None
     webhook_secret: Secret = None
 

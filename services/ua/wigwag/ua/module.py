@@ -16,6 +16,7 @@ from wigwag.database import Database
 from wigwag.database.applications import RESERVED
 from wigwag.database.applications import Applications as ApplicationTable
 from wigwag.database.blobs import BlobStore
+from wigwag.database.file_parts import FileParts
 from wigwag.database.ledger import Ledger
 from wigwag.errors import DatabaseError, StoreError, WigwagError
 from wigwag.runtime.beside import beside
@@ -228,6 +229,7 @@ class UaModule:
             self._life,
             ledger=self._ledger,
             blobs=blobs,
+            parts=FileParts(self._database),
             events=events,
             settings=self._settings,
             wall=self._members.wall,

@@ -88,6 +88,9 @@ class Agent(Protocol):
     ) -> ua_pb2.SendFileResponse:
         """Send a file in a session of its own; returns once it is durable."""
 
+    async def get_file(self, caller: Caller, request: ua_pb2.GetFileRequest) -> ua_pb2.GetFileResponse:
+        """Return how a file stands."""
+
     async def fetch_file(self, caller: Caller, request: ua_pb2.FetchFileRequest) -> ua_pb2.FetchFileResponse:
         """Ask for a file (RFC 5547 pull)."""
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol
 
-from wigwag.api.ua.v1 import owner_pb2, session_pb2, ua_pb2
+from wigwag.api.ua.v1 import message_pb2, owner_pb2, session_pb2, ua_pb2
 from wigwag.database.ledger import Ledger, LedgerRow, State
 from wigwag.errors import (
     ConflictError,
@@ -22,6 +22,7 @@ from wigwag.store import Store
 from .applications.registry import Applications
 from .calls import OK, count_outcomes, counted
 from .config import ApplicationSettings, UaSettings
+from .file_requests import checked_fetch, checked_file
 from .messages.settling import check_settled_by_application, checked_outcome, same_outcome
 from .ports import Caller, Outcome
 from .sessions.life import SessionLife
@@ -341,22 +342,48 @@ class UserAgent:
         """Send a file in a session of its own."""
         _demand(caller, WRITE_MESSAGES)
         application = self._application(caller, file.application)
-        checked_uri("to_uri", file.to_uri)
-        file.from_uri = self._caller_uri(application, file.from_uri)
-        checked_text("name", file.name)
-        checked_labels("labels", dict(file.labels))
-        return ua_pb2.SendFileResponse(file=await self._files.send(application, file, data))
+        checked_file(file)
+        if not file.session_id and not file.resume_session_id:
+            checked_uri("to_uri", file.to_uri)
+            file.from_uri = self._caller_uri(application, file.from_uri)
+        sent = await self._files.send(application, file, data)
+        if file.session_id:
+            await self._answer_with(file.session_id, sent)
+        return ua_pb2.SendFileResponse(file=sent)
+
+    async def _answer_with(self, session_id: str, file: message_pb2.File) -> None:
+        """Have the owner of a session, in which a file is asked for, answer with one that is kept."""
+        record = await self._life.find(session_id)
+        if record.state != "offered" and file.state != message_pb2.FILE_STATE_FAILED:
+            # It was answered before, under the same file.
+            return
+        asked = owner_pb2.AnswerFileRequest(session_id=session_id, ledger_id=record.file)
+        try:
+            await self._at_owner(record, owner_pb2.ControlRequest(answer_file=asked))
+        except WigwagError as error:
+            await self._files.give_up(record.file, str(error))
+            raise
+
+    @counted
+    async def get_file(self, caller: Caller, request: ua_pb2.GetFileRequest) -> ua_pb2.GetFileResponse:
+        """Return how a file stands."""
+        _demand(caller, READ_MESSAGES)
+        if bool(request.session_id) == bool(request.idempotency_key):
+            raise InvalidRequestError("session_id: it or idempotency_key is needed, and one only")
+        application = caller.application
+        if request.idempotency_key:
+            application = self._application(caller, request.application).name
+        return ua_pb2.GetFileResponse(file=await self._files.look(application, request))
 
     @counted
     async def fetch_file(self, caller: Caller, request: ua_pb2.FetchFileRequest) -> ua_pb2.FetchFileResponse:
         """Ask for a file (RFC 5547 pull)."""
         _demand(caller, WRITE_MESSAGES)
         application = self._application(caller, request.application)
-        checked_uri("to_uri", request.to_uri)
+        checked_fetch(request)
+        if not request.resume_session_id:
+            checked_uri("to_uri", request.to_uri)
         request.from_uri = self._caller_uri(application, request.from_uri)
-        checked_text("name", request.name)
-        if not (request.name or request.content_type or request.size or request.sha256):
-            raise InvalidRequestError("name: one of name, content_type, size and sha256 is needed")
         return ua_pb2.FetchFileResponse(file=await self._files.fetch(application, request))
 
     # Events
@@ -427,6 +454,12 @@ class UserAgent:
         if row is not None:
             await self._messages.settle(row, checked_outcome(request.settle_message))
 
+    async def _do_answer_file(self, request: owner_pb2.ControlRequest) -> None:
+        asked = request.answer_file
+        own = self._life.owned(asked.session_id)
+        assert own is not None
+        self._life.answer(asked.session_id, await self._files.wish_to_answer(own, asked.ledger_id), {})
+
     async def _do_take_over(self, request: owner_pb2.ControlRequest) -> None:
         """Nothing more: it is ours by now."""
 
@@ -439,6 +472,7 @@ class UserAgent:
         "mark_displayed": _do_display,
         "settle_message": _do_settle,
         "take_over": _do_take_over,
+        "answer_file": _do_answer_file,
     }
 
     async def _at_owner(self, record: SessionRecord, request: owner_pb2.ControlRequest) -> None:

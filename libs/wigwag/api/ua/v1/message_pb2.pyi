@@ -41,6 +41,8 @@ class FileState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FILE_STATE_COMPLETED: _ClassVar[FileState]
     FILE_STATE_FAILED: _ClassVar[FileState]
     FILE_STATE_DECLINED: _ClassVar[FileState]
+    FILE_STATE_REQUESTED: _ClassVar[FileState]
+    FILE_STATE_UPLOADING: _ClassVar[FileState]
 MESSAGE_DIRECTION_UNSPECIFIED: MessageDirection
 MESSAGE_DIRECTION_OUTBOUND: MessageDirection
 MESSAGE_DIRECTION_INBOUND: MessageDirection
@@ -61,6 +63,8 @@ FILE_STATE_RUNNING: FileState
 FILE_STATE_COMPLETED: FileState
 FILE_STATE_FAILED: FileState
 FILE_STATE_DECLINED: FileState
+FILE_STATE_REQUESTED: FileState
+FILE_STATE_UPLOADING: FileState
 
 class Notifications(_message.Message):
     __slots__ = ("positive_delivery", "negative_delivery", "display", "processing")
@@ -131,7 +135,7 @@ class CpimHeader(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class File(_message.Message):
-    __slots__ = ("session_id", "name", "content_type", "size", "sha256", "state", "transferred", "blob_id", "direction", "reason")
+    __slots__ = ("session_id", "name", "content_type", "size", "sha256", "state", "transferred", "blob_id", "direction", "reason", "sha1")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -142,6 +146,7 @@ class File(_message.Message):
     BLOB_ID_FIELD_NUMBER: _ClassVar[int]
     DIRECTION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    SHA1_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     name: str
     content_type: str
@@ -152,4 +157,5 @@ class File(_message.Message):
     blob_id: str
     direction: MessageDirection
     reason: str
-    def __init__(self, session_id: _Optional[str] = ..., name: _Optional[str] = ..., content_type: _Optional[str] = ..., size: _Optional[int] = ..., sha256: _Optional[str] = ..., state: _Optional[_Union[FileState, str]] = ..., transferred: _Optional[int] = ..., blob_id: _Optional[str] = ..., direction: _Optional[_Union[MessageDirection, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+    sha1: str
+    def __init__(self, session_id: _Optional[str] = ..., name: _Optional[str] = ..., content_type: _Optional[str] = ..., size: _Optional[int] = ..., sha256: _Optional[str] = ..., state: _Optional[_Union[FileState, str]] = ..., transferred: _Optional[int] = ..., blob_id: _Optional[str] = ..., direction: _Optional[_Union[MessageDirection, str]] = ..., reason: _Optional[str] = ..., sha1: _Optional[str] = ...) -> None: ...

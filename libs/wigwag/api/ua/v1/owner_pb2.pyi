@@ -81,7 +81,7 @@ class DeliverResponse(_message.Message):
     def __init__(self, acknowledged: _Optional[int] = ...) -> None: ...
 
 class ControlRequest(_message.Message):
-    __slots__ = ("answer_session", "reject_session", "end_session", "set_composing", "mark_displayed", "hold_session", "take_over", "settle_message")
+    __slots__ = ("answer_session", "reject_session", "end_session", "set_composing", "mark_displayed", "hold_session", "take_over", "settle_message", "answer_file")
     ANSWER_SESSION_FIELD_NUMBER: _ClassVar[int]
     REJECT_SESSION_FIELD_NUMBER: _ClassVar[int]
     END_SESSION_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +90,7 @@ class ControlRequest(_message.Message):
     HOLD_SESSION_FIELD_NUMBER: _ClassVar[int]
     TAKE_OVER_FIELD_NUMBER: _ClassVar[int]
     SETTLE_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FILE_FIELD_NUMBER: _ClassVar[int]
     answer_session: _ua_pb2.AnswerSessionRequest
     reject_session: _ua_pb2.RejectSessionRequest
     end_session: _ua_pb2.EndSessionRequest
@@ -98,7 +99,16 @@ class ControlRequest(_message.Message):
     hold_session: _ua_pb2.HoldSessionRequest
     take_over: TakeOverRequest
     settle_message: _ua_pb2.SettleMessageRequest
-    def __init__(self, answer_session: _Optional[_Union[_ua_pb2.AnswerSessionRequest, _Mapping]] = ..., reject_session: _Optional[_Union[_ua_pb2.RejectSessionRequest, _Mapping]] = ..., end_session: _Optional[_Union[_ua_pb2.EndSessionRequest, _Mapping]] = ..., set_composing: _Optional[_Union[_ua_pb2.SetComposingRequest, _Mapping]] = ..., mark_displayed: _Optional[_Union[_ua_pb2.MarkDisplayedRequest, _Mapping]] = ..., hold_session: _Optional[_Union[_ua_pb2.HoldSessionRequest, _Mapping]] = ..., take_over: _Optional[_Union[TakeOverRequest, _Mapping]] = ..., settle_message: _Optional[_Union[_ua_pb2.SettleMessageRequest, _Mapping]] = ...) -> None: ...
+    answer_file: AnswerFileRequest
+    def __init__(self, answer_session: _Optional[_Union[_ua_pb2.AnswerSessionRequest, _Mapping]] = ..., reject_session: _Optional[_Union[_ua_pb2.RejectSessionRequest, _Mapping]] = ..., end_session: _Optional[_Union[_ua_pb2.EndSessionRequest, _Mapping]] = ..., set_composing: _Optional[_Union[_ua_pb2.SetComposingRequest, _Mapping]] = ..., mark_displayed: _Optional[_Union[_ua_pb2.MarkDisplayedRequest, _Mapping]] = ..., hold_session: _Optional[_Union[_ua_pb2.HoldSessionRequest, _Mapping]] = ..., take_over: _Optional[_Union[TakeOverRequest, _Mapping]] = ..., settle_message: _Optional[_Union[_ua_pb2.SettleMessageRequest, _Mapping]] = ..., answer_file: _Optional[_Union[AnswerFileRequest, _Mapping]] = ...) -> None: ...
+
+class AnswerFileRequest(_message.Message):
+    __slots__ = ("session_id", "ledger_id")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_ID_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    ledger_id: str
+    def __init__(self, session_id: _Optional[str] = ..., ledger_id: _Optional[str] = ...) -> None: ...
 
 class TakeOverRequest(_message.Message):
     __slots__ = ("session_id",)

@@ -164,7 +164,7 @@ class SendFileRequest(_message.Message):
     def __init__(self, file: _Optional[_Union[FileDescription, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class FileDescription(_message.Message):
-    __slots__ = ("application", "to_uri", "from_uri", "name", "content_type", "size", "sha256", "idempotency_key", "labels")
+    __slots__ = ("application", "to_uri", "from_uri", "name", "content_type", "size", "sha256", "idempotency_key", "labels", "session_id", "blob_id", "resume_session_id", "offset")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -181,6 +181,10 @@ class FileDescription(_message.Message):
     SHA256_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    BLOB_ID_FIELD_NUMBER: _ClassVar[int]
+    RESUME_SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
     application: str
     to_uri: str
     from_uri: str
@@ -190,7 +194,27 @@ class FileDescription(_message.Message):
     sha256: str
     idempotency_key: str
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, application: _Optional[str] = ..., to_uri: _Optional[str] = ..., from_uri: _Optional[str] = ..., name: _Optional[str] = ..., content_type: _Optional[str] = ..., size: _Optional[int] = ..., sha256: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    session_id: str
+    blob_id: str
+    resume_session_id: str
+    offset: int
+    def __init__(self, application: _Optional[str] = ..., to_uri: _Optional[str] = ..., from_uri: _Optional[str] = ..., name: _Optional[str] = ..., content_type: _Optional[str] = ..., size: _Optional[int] = ..., sha256: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., session_id: _Optional[str] = ..., blob_id: _Optional[str] = ..., resume_session_id: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
+
+class GetFileRequest(_message.Message):
+    __slots__ = ("session_id", "idempotency_key", "application")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    APPLICATION_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    idempotency_key: str
+    application: str
+    def __init__(self, session_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., application: _Optional[str] = ...) -> None: ...
+
+class GetFileResponse(_message.Message):
+    __slots__ = ("file",)
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    file: _message_pb2.File
+    def __init__(self, file: _Optional[_Union[_message_pb2.File, _Mapping]] = ...) -> None: ...
 
 class SendFileResponse(_message.Message):
     __slots__ = ("file",)
@@ -199,7 +223,7 @@ class SendFileResponse(_message.Message):
     def __init__(self, file: _Optional[_Union[_message_pb2.File, _Mapping]] = ...) -> None: ...
 
 class FetchFileRequest(_message.Message):
-    __slots__ = ("application", "to_uri", "from_uri", "name", "content_type", "size", "sha256", "resume_session_id")
+    __slots__ = ("application", "to_uri", "from_uri", "name", "content_type", "size", "sha256", "resume_session_id", "sha1")
     APPLICATION_FIELD_NUMBER: _ClassVar[int]
     TO_URI_FIELD_NUMBER: _ClassVar[int]
     FROM_URI_FIELD_NUMBER: _ClassVar[int]
@@ -208,6 +232,7 @@ class FetchFileRequest(_message.Message):
     SIZE_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     RESUME_SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    SHA1_FIELD_NUMBER: _ClassVar[int]
     application: str
     to_uri: str
     from_uri: str
@@ -216,7 +241,8 @@ class FetchFileRequest(_message.Message):
     size: int
     sha256: str
     resume_session_id: str
-    def __init__(self, application: _Optional[str] = ..., to_uri: _Optional[str] = ..., from_uri: _Optional[str] = ..., name: _Optional[str] = ..., content_type: _Optional[str] = ..., size: _Optional[int] = ..., sha256: _Optional[str] = ..., resume_session_id: _Optional[str] = ...) -> None: ...
+    sha1: str
+    def __init__(self, application: _Optional[str] = ..., to_uri: _Optional[str] = ..., from_uri: _Optional[str] = ..., name: _Optional[str] = ..., content_type: _Optional[str] = ..., size: _Optional[int] = ..., sha256: _Optional[str] = ..., resume_session_id: _Optional[str] = ..., sha1: _Optional[str] = ...) -> None: ...
 
 class FetchFileResponse(_message.Message):
     __slots__ = ("file",)

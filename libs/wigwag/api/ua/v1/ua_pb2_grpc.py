@@ -66,6 +66,11 @@ class UaServiceStub:
                 request_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.SendFileRequest.SerializeToString,
                 response_deserializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.SendFileResponse.FromString,
                 _registered_method=True)
+        self.GetFile = channel.unary_unary(
+                '/wigwag.api.ua.v1.UaService/GetFile',
+                request_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.GetFileRequest.SerializeToString,
+                response_deserializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.GetFileResponse.FromString,
+                _registered_method=True)
         self.FetchFile = channel.unary_unary(
                 '/wigwag.api.ua.v1.UaService/FetchFile',
                 request_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.FetchFileRequest.SerializeToString,
@@ -171,7 +176,16 @@ class UaServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SendFile(self, request_iterator, context):
-        """Sends a file in a session of its own: the first request describes it, the others carry it in order.
+        """Sends a file in a session of its own: the first request describes it, the others carry it in order. It can be gone
+        on with after either way broke: from the application to here by offset, from here to the SIP user by
+        resume_session_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFile(self, request, context):
+        """How a file transfer stands. NOT_FOUND: there is none of that session or key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -294,6 +308,11 @@ def add_UaServiceServicer_to_server(servicer, server):
                     servicer.SendFile,
                     request_deserializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.SendFileRequest.FromString,
                     response_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.SendFileResponse.SerializeToString,
+            ),
+            'GetFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFile,
+                    request_deserializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.GetFileRequest.FromString,
+                    response_serializer=wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.GetFileResponse.SerializeToString,
             ),
             'FetchFile': grpc.unary_unary_rpc_method_handler(
                     servicer.FetchFile,
@@ -520,6 +539,33 @@ class UaService:
             '/wigwag.api.ua.v1.UaService/SendFile',
             wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.SendFileRequest.SerializeToString,
             wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.SendFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wigwag.api.ua.v1.UaService/GetFile',
+            wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.GetFileRequest.SerializeToString,
+            wigwag_dot_api_dot_ua_dot_v1_dot_ua__pb2.GetFileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -15,6 +15,7 @@ class UaServiceStub:
     SendMessage: grpc.aio.UnaryUnaryMultiCallable[messages.SendMessageRequest, messages.SendMessageResponse]
     SendMessages: grpc.aio.StreamStreamMultiCallable[messages.SendMessagesRequest, messages.SendMessagesResponse]
     SendFile: grpc.aio.StreamUnaryMultiCallable[messages.SendFileRequest, messages.SendFileResponse]
+    GetFile: grpc.aio.UnaryUnaryMultiCallable[messages.GetFileRequest, messages.GetFileResponse]
     FetchFile: grpc.aio.UnaryUnaryMultiCallable[messages.FetchFileRequest, messages.FetchFileResponse]
     SetComposing: grpc.aio.UnaryUnaryMultiCallable[messages.SetComposingRequest, messages.SetComposingResponse]
     MarkDisplayed: grpc.aio.UnaryUnaryMultiCallable[messages.MarkDisplayedRequest, messages.MarkDisplayedResponse]
@@ -47,6 +48,9 @@ class UaServiceServicer:
     async def SendFile(
         self, request_iterator: AsyncIterator[messages.SendFileRequest], context: grpc.aio.ServicerContext[Any, Any]
     ) -> messages.SendFileResponse: ...
+    async def GetFile(
+        self, request: messages.GetFileRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> messages.GetFileResponse: ...
     async def FetchFile(
         self, request: messages.FetchFileRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> messages.FetchFileResponse: ...

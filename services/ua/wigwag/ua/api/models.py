@@ -186,13 +186,15 @@ class File(Told):
     size: int
     sha256: str
     state: str
-    """``offered``, ``running``, ``completed``, ``failed``, ``declined``."""
+    """``offered``, ``running``, ``completed``, ``failed``, ``declined``; ``requested``: the SIP user asks for it;
+    ``uploading``: a part is here, and the rest awaited."""
     transferred: int
-    """Octets that are through."""
+    """Octets that are through; of a transfer that is over: that the receiver has for sure."""
     blob_id: str
     """Where it can be read: ``/v1/blobs/{blob_id}``; empty: nowhere (yet)."""
     direction: str
     reason: str
+    sha1: str
 
 
 class StartSession(Asked):
@@ -282,15 +284,17 @@ class Composing(Asked):
 
 
 class FetchFile(Asked):
-    """A file to ask the SIP user for; at least one of name, content_type, size and sha256."""
+    """A file to ask the SIP user for: by name, content_type, size, sha256 or sha1, or the rest of one."""
 
-    to_uri: Text
+    to_uri: Text = ""
     from_uri: Text = ""
     name: Text = ""
     content_type: Text = ""
     size: Annotated[int, Field(ge=0, lt=2**63)] = 0
     sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
+    sha1: Annotated[str, Field(pattern="^([0-9a-f]{40})?$")] = ""
     resume_session_id: Text = ""
+    """A transfer to the application that broke: only the rest is asked for, of the same user; kept for a day."""
     application: Text = ""
 
 

@@ -184,6 +184,10 @@ class UaServicer(ua_pb2_grpc.UaServiceServicer):
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"no part came for {self._patience:g} s")
 
+    async def GetFile(self, request: ua_pb2.GetFileRequest, context: Context) -> ua_pb2.GetFileResponse:
+        """Return how a file stands."""
+        return await self._agent.get_file(await self._caller(), request)
+
     async def FetchFile(self, request: ua_pb2.FetchFileRequest, context: Context) -> ua_pb2.FetchFileResponse:
         """Ask for a file."""
         return await self._agent.fetch_file(await self._caller(), request)

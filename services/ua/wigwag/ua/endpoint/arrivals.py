@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wigwag.protocols.msrp import (
+    ByteRange,
     DataReceived,
     Event,
     MessageAborted,
@@ -12,6 +13,7 @@ from wigwag.protocols.msrp import (
     MessageStarted,
     ReportReceived,
     SessionFailed,
+    Status,
 )
 
 from .line import MediaLine
@@ -73,14 +75,17 @@ class Arrivals:
         return True
 
     def connection_lost(self, reason: str) -> None:
-        """What came of messages in pieces is void: they come again from their beginning."""
+        """What came of messages in pieces is void: they come again from their beginning, files perhaps from later."""
         self.reports.connection_lost()
-        for message_id in list(self._streams):
-            self._give_up(message_id, reason)
+        self._give_all_up(reason, lost=True)
 
     def end(self, reason: str) -> None:
         """The session is over."""
-        self.connection_lost(reason)
+        self._give_all_up(reason, lost=False)
+
+    def _give_all_up(self, reason: str, *, lost: bool) -> None:
+        for message_id in list(self._streams):
+            self._give_up(message_id, reason, lost=lost)
 
     def _whole(self, event: MessageReceived, line: MediaLine) -> None:
         accept, refuse = _answers(event.message_id, line)
@@ -112,6 +117,7 @@ class Arrivals:
                 pause=lambda on: _pause(line, on),
                 success_report=event.success_report,
                 failure_report=event.failure_report,
+                report=_reports(event, line),
             )
         )
 
@@ -139,7 +145,7 @@ class Arrivals:
             )
         )
 
-    def _give_up(self, message_id: str, reason: str) -> None:
+    def _give_up(self, message_id: str, reason: str, *, lost: bool) -> None:
         octets = self._streams.pop(message_id)
         self._tell(
             StreamEnded(
@@ -150,6 +156,7 @@ class Arrivals:
                 reason=reason,
                 accept=lambda: None,
                 refuse=lambda status, comment: None,
+                lost=lost,
             )
         )
 
@@ -167,6 +174,18 @@ def _answers(message_id: str, line: MediaLine) -> tuple[Callable[[], None], Call
             client.refuse_message(session, message_id, status, comment or None)
 
     return accept, refuse
+
+
+def _reports(event: MessageStarted, line: MediaLine) -> Callable[[int], None]:
+    """Return how octets are reported on before all have come (RFC 4975 section 7.1.2)."""
+    client, session = line.client, line.session
+
+    def report(octets: int) -> None:
+        if client is not None and session is not None and event.success_report:
+            octet_range = ByteRange(1, octets, event.total)
+            client.send_report(session, event.message_id, event.from_path, octet_range, Status(200))
+
+    return report
 
 
 def _pause(line: MediaLine, on: bool) -> None:

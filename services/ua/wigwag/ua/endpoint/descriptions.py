@@ -6,6 +6,7 @@ from typing import Protocol
 from wigwag.protocols.sdp import (
     Agreement,
     Direction,
+    FileSelector,
     Fingerprint,
     MediaTypes,
     MsrpMedia,
@@ -119,11 +120,25 @@ class Descriptions:
             SdpError: Nothing of it can be accepted; ``status`` is 488.
         """
         remote = SessionDescription.parse(offered)
+        self._check_file(remote)
         media = self._media(path, reach)
         said = answer(remote, media, origin=self._origin(media), previous=self._said)
         self._agree(said, remote, Role.ANSWERER)
         self._said = said
         return bytes(said)
+
+    def _check_file(self, remote: SessionDescription) -> None:
+        """Check that it is our file that is spoken of (RFC 5547 section 8.1): a session of ours has one only."""
+        known = self.wish.file
+        if known is None or known.transfer_id is None or not any(each.port for each in remote.media):
+            return
+        offered = first_stream(remote).file
+        if offered is None:
+            return
+        if offered.transfer_id != known.transfer_id:
+            raise refusal("another file transfer needs a session of its own")
+        if not _may_be_same(known.selector, offered.selector):
+            raise refusal("another file under the same a=file-transfer-id")
 
     def restore(self, local: bytes, remote: bytes, *, offerer: bool) -> None:
         """Go on where another was.
@@ -174,6 +189,15 @@ class Descriptions:
 
     def _origin(self, media: MsrpMedia) -> Origin:
         return Origin.at(media.uris[-1].host, self._number)
+
+
+def _may_be_same(first: FileSelector, second: FileSelector) -> bool:
+    """Tell whether two selectors can mean one file: what both say is equal."""
+    pairs = ((first.name, second.name), (first.size, second.size), (first.media_type, second.media_type))
+    if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        return False
+    known = dict(first.hashes)
+    return all(known.get(function, digest) == digest for function, digest in second.hashes)
 
 
 def first_stream(description: SessionDescription) -> MsrpMedia:

@@ -240,6 +240,7 @@ class Endpoint:
                 subject=request.get("subject") or "",
                 accept_types=stream.accept_types.entries if stream is not None else (),
                 file=stream.file if stream is not None else None,
+                pulled=stream is not None and not stream.direction.sends,
                 fields=_foreign_fields(request),
             )
         )

@@ -270,7 +270,9 @@ class MediaLine:
             automatic_reports=self._automatic_reports,
             deferred_acceptance=True,
             resumable=self.relayed,
-            continued=self._met,
+            continued=self._met and self._max_size is not None,
+            # A file goes on where its last connection, or the pod that had it, has left it.
+            continues=self._max_size is None,
         )
 
     def _drop_session(self) -> None:

@@ -140,6 +140,14 @@ class EndpointSession(Protocol):
         """Whether there is an MSRP connection; what is sent waits for one."""
 
     @property
+    def relayed(self) -> bool:
+        """Whether a relay is on the path: its answers tell nothing of what the peer has."""
+
+    @property
+    def file(self) -> FileTransfer | None:
+        """What the peer says of the file that the session is for, which octets of it are agreed on; None: nothing."""
+
+    @property
     def call_id(self) -> str:
         """Of the dialog."""
 
@@ -191,6 +199,8 @@ class CallReceived:
     accept_types: tuple[str, ...]
     """Empty: the INVITE had no offer."""
     file: FileTransfer | None
+    pulled: bool = False
+    """Whether the caller wants the file, instead of sending it (RFC 5547 section 8.2.2)."""
     fields: Fields
     """Header fields of the INVITE."""
 
@@ -262,6 +272,8 @@ class StreamBegan:
     """Stop (True) or go on reading from the peer: back-pressure."""
     success_report: bool = False
     failure_report: FailureReport = FailureReport.YES
+    report: Callable[[int], None] = lambda octets: None
+    """Tell the peer, if he asked for reports, that so many octets from the first on are in good hands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +297,8 @@ class StreamEnded:
     reason: str
     accept: Callable[[], None]
     refuse: Callable[[int, str], None]
+    lost: bool = False
+    """Whether only the connection is gone, over which it came: it may go on over another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ import structlog
 
 from wigwag.errors import ConflictError, LocalProtocolError, WigwagError
 from wigwag.protocols.msrp import Event as MsrpEvent
-from wigwag.protocols.sdp import SdpError
+from wigwag.protocols.sdp import FileTransfer, SdpError
 from wigwag.protocols.sip import Response, SipError
 from wigwag.protocols.sip.dialogs import (
     DialogState,
@@ -126,6 +126,12 @@ class ChatSession:
     def connected(self) -> bool:
         """Whether there is an MSRP connection; what is sent waits for one."""
         return self._line is not None and self._line.is_up
+
+    @property
+    def file(self) -> FileTransfer | None:
+        """What the peer says of the file that the session is for; None: nothing."""
+        agreement = self._descriptions.agreement
+        return agreement.remote.file if agreement is not None else None
 
     @property
     def call_id(self) -> str:

@@ -268,7 +268,7 @@ class Delivery:
 
     async def _stage(self, flow: Flow, message: Outgoing, blob: str) -> None:
         try:
-            staged = await stage(self._blobs, blob)
+            staged = await stage(self._blobs, blob, *octets_of(flow.own, message.id))
         except NotFoundError as error:
             if message.stage is Stage.STAGING:
                 self._outcome(flow, message, State.FAILED, 0, str(error))
@@ -495,6 +495,17 @@ class Delivery:
             flow.forget(message)
         if is_written and not flow.over:
             self.on_homeless(flow.own.record.id, message.id)
+
+
+def octets_of(own: OwnedSession, message_id: str) -> tuple[int, int | None]:
+    """Return which octets of a body are sent: how many are left out, and up to which; None: to the end.
+
+    Of a file it is what was agreed on; without a=file-range in the answer all (RFC 5547 section 8.7).
+    """
+    agreed = own.chat.file if message_id == own.record.file else None
+    if agreed is None or agreed.range is None:
+        return 0, None
+    return agreed.range.start - 1, agreed.range.stop
 
 
 def _left(message: Outgoing) -> None:

@@ -6,13 +6,15 @@ from typing import Any, Final
 
 from wigwag.api.ua.v1 import message_pb2
 from wigwag.database.ledger import LedgerRow
-from wigwag.protocols.sdp import FileSelector, FileTransfer
+from wigwag.protocols.sdp import FileRange, FileSelector, FileTransfer
 from wigwag.ua.sessions.record import SessionRecord
 
 ANY_TYPE: Final = "application/octet-stream"
 NAME: Final = "file-name"
 """Row header: the file's name."""
 SHA256: Final = "file-sha256"
+"""Row header: lower-case hexadecimal."""
+SHA1: Final = "file-sha1"
 """Row header: lower-case hexadecimal."""
 _DIRECTIONS: Final = {
     "outbound": message_pb2.MESSAGE_DIRECTION_OUTBOUND,
@@ -36,6 +38,7 @@ def file_of(record: SessionRecord, transfer: FileTransfer | None, direction: str
         "content_type": selector.media_type or "",
         "size": selector.size or 0,
         "sha256": dict(selector.hashes).get("sha-256", b"").hex(),
+        "sha1": dict(selector.hashes).get("sha-1", b"").hex(),
         "direction": _DIRECTIONS[direction],
     }
     return message_pb2.File(**{**known, **values})
@@ -50,6 +53,7 @@ def file_of_row(row: LedgerRow, session_id: str, **values: Any) -> message_pb2.F
         "content_type": row.content_type,
         "size": int(headers.get("size", "0")) or len(row.body or b""),
         "sha256": headers.get(SHA256, ""),
+        "sha1": headers.get(SHA1, ""),
         "direction": _DIRECTIONS[row.direction],
         "reason": row.reason,
     }
@@ -57,8 +61,29 @@ def file_of_row(row: LedgerRow, session_id: str, **values: Any) -> message_pb2.F
 
 
 def transfer_of(
-    name: str, content_type: str, size: int, hashes: Sequence[tuple[str, bytes]], disposition: str | None = None
+    name: str,
+    content_type: str,
+    size: int,
+    hashes: Sequence[tuple[str, bytes]],
+    disposition: str | None = None,
+    *,
+    start: int = 1,
 ) -> FileTransfer:
-    """Return the description of a file; what is empty, or 0, is not said."""
+    """Return the description of a new transfer; what is empty, or 0, is not said.
+
+    Args:
+        name: Of the file.
+        content_type: Its media type.
+        size: Octets.
+        hashes: Functions and digests.
+        disposition: ``attachment``, or another.
+        start: The first octet that is to be transferred, from 1: above it the transfer goes on with another, under an
+            identifier of its own (RFC 5547 section 8.1).
+    """
     selector = FileSelector(name or None, size or None, content_type or None, tuple(hashes))
-    return FileTransfer(selector=selector, transfer_id=secrets.token_hex(16), disposition=disposition)
+    return FileTransfer(
+        selector=selector,
+        transfer_id=secrets.token_hex(16),
+        disposition=disposition,
+        range=FileRange(start) if start > 1 else None,
+    )

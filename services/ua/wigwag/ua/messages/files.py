@@ -1,64 +1,42 @@
-"""Files in sessions of their own (RFC 5547): sent, fetched, received (``FileSide``).
+"""Files in sessions of their own (RFC 5547): sent, asked for, answered with, gone on with (``FileSide``).
 
 Theory of operation. A file that is sent is a row of the ledger whose body is a blob, in a session that was started for
 it: so whoever goes on with the session sends it again, under the same Message-ID, and its outcome is the row's. A file
 that comes is written to a blob as it comes, checked against what was said of it, and then a message of the session.
+Where a transfer broke, the receiver's part stays for a day, and another session carries the rest (a=file-range): which
+octets it carries is what both sides agreed on in SDP, so it is known to whoever takes the session over.
 """
 
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
-import structlog
-
 from wigwag.api.ua.v1 import message_pb2, ua_pb2
+from wigwag.database.file_parts import UPLOAD, FilePart
 from wigwag.database.ledger import Ledger, LedgerRow, NewMessage, Refusal, State
-from wigwag.errors import ConflictError, InvalidRequestError, WigwagError
-from wigwag.protocols.sdp import Direction
+from wigwag.errors import ConflictError, InvalidRequestError, NotFoundError, WigwagError
+from wigwag.protocols.sdp import Direction, FileTransfer
 from wigwag.runtime.ua_messages import OUTBOUND, SERVICE, SessionFields, conversation_of, headers_of
 from wigwag.ua.config import ApplicationSettings
 from wigwag.ua.endpoint.model import MediaWish
-from wigwag.ua.ports import Events
+from wigwag.ua.sessions.owned import wish_of
 from wigwag.ua.sessions.ports import OwnedSession, Sessions
 from wigwag.ua.sessions.record import SessionRecord
-from wigwag.ua.sessions.starting import Start
+from wigwag.ua.sessions.starting import Start, file_wish
 
-from .checking import is_content_type, message_id_of
+from .checking import message_id_of
 from .delivery import Delivery
-from .file_events import ANY_TYPE, NAME, SHA256, file_of, file_of_row, transfer_of
-from .flow import Outgoing, Stage
-from .inbox import BLOB_SPARE
-from .staging import BlobInfo, Blobs
-from .telling import session_event
+from .file_events import NAME, SHA1, SHA256, file_of, file_of_row, transfer_of
+from .file_keeping import FileKeeping, Kept, digest_of
+from .file_parts import PartKeeper
+from .file_telling import ENDS, WORDS, FileTelling
 
-_PROGRESS: Final = 1.0
-"""Seconds between two events of progress."""
 _LONGEST_ADDRESS: Final = 255
-_ENDS: Final = {
-    State.DELIVERED: message_pb2.FILE_STATE_COMPLETED,
-    State.DISPLAYED: message_pb2.FILE_STATE_COMPLETED,
-}
-
-logger = structlog.get_logger("wigwag.ua")
+_STATES: Final = {word: state for state, word in WORDS.items()}
+_ROWS: Final = 10
 
 StartSession = Callable[[Start], Awaitable[SessionRecord]]
-
-
-@dataclass(slots=True)
-class _Told:
-    at: float
-    octets: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    """A file that is to be sent, in the blob store."""
-
-    blob: BlobInfo
-    sha1: bytes
-    content_type: str
 
 
 class Files:
@@ -68,10 +46,10 @@ class Files:
         sessions: Those of this pod.
         start: Starts a session for a file.
         ledger: Where files that are sent stand.
-        blobs: Where they are.
+        keeping: Takes them from applications.
+        parts: Knows what is there of those that did not come whole.
         delivery: Sends them.
-        events: Hears how they stand.
-        largest: Octets of a file.
+        telling: Tells how they stand.
         wall: Seconds since 1970, by the store's clock.
         spawn: Runs work in the background.
     """
@@ -82,116 +60,99 @@ class Files:
         start: StartSession,
         *,
         ledger: Ledger,
-        blobs: Blobs,
+        keeping: FileKeeping,
+        parts: PartKeeper,
         delivery: Delivery,
-        events: Events,
-        largest: int,
+        telling: FileTelling,
         wall: Callable[[], float],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._sessions = sessions
         self._start = start
         self._ledger = ledger
-        self._blobs = blobs
+        self._keeping = keeping
+        self._parts = parts
         self._delivery = delivery
-        self._events = events
-        self._largest = largest
+        self._telling = telling
         self._wall = wall
         self._spawn = spawn
-        self._told: dict[str, _Told] = {}
-        delivery.on_outcome = self.settled
 
-    # What the use cases ask
+    # Sending
 
     async def send(
         self, application: ApplicationSettings, file: ua_pb2.FileDescription, data: AsyncIterator[bytes]
     ) -> message_pb2.File:
-        """Keep a file and offer it; returns once it is durable and the session is written down.
+        """Keep a file and offer it, or answer with it; returns once it is durable and the session is written down.
 
         Raises:
             InvalidRequestError: The file is not what was said of it, or too large; names the field.
+            NotFoundError: There is no such session or body.
+            ConflictError: The session, or what is here of the file, forbids it.
             OverloadedError: There are too many sessions.
             StoreError, DatabaseError: It may or may not be offered: sending again under the same key tells.
         """
+        if file.session_id:
+            return await self._send_as_answer(application, file, data)
         session_id = _session_id(application.name, file.idempotency_key)
         row_id = message_id_of(session_id, "file")
         known = await self._ledger.find(row_id) if file.idempotency_key else None
         if known is not None:
             return self._known(known, session_id, file)
-        kept = await self._keep(application, file, data)
-        row = self._row(application, file, session_id, row_id, kept)
-        verdict = await self._ledger.accept_one(row)
-        if verdict.refusal is Refusal.DUPLICATE:
-            raise ConflictError("idempotency_key: the same file is being sent at this moment")
-        return await self._offer(application, file, session_id, row_id, kept)
+        start = await self._describe_again(application, file) if file.resume_session_id else 1
+        kept = await self._kept(application, file, data, session_id if file.idempotency_key else "")
+        await self._accept(application, file, session_id, row_id, kept)
+        # All that the receiver has reported is no file to offer.
+        return await self._offer(application, file, session_id, row_id, kept, start if start <= kept.blob.size else 1)
 
-    async def fetch(self, application: ApplicationSettings, request: ua_pb2.FetchFileRequest) -> message_pb2.File:
-        """Ask a SIP user for a file; returns once the session is written down.
+    async def _kept(
+        self, application: ApplicationSettings, file: ua_pb2.FileDescription, data: AsyncIterator[bytes], upload: str
+    ) -> Kept:
+        if file.blob_id:
+            async for piece in data:
+                if piece:
+                    raise InvalidRequestError("data: none follows blob_id or resume_session_id")
+            return await self._keeping.copy(application, file.blob_id, file.content_type)
+        return await self._keeping.keep(application, file, data, upload)
 
-        Raises:
-            InvalidRequestError: A field is malformed, or asks for what is not done; names it.
-            OverloadedError, StoreError: As ``send``.
-        """
-        if request.resume_session_id:
-            raise InvalidRequestError("resume_session_id: fetch the whole file; parts are not kept")
-        hashes = [("sha-256", _digest(request.sha256))] if request.sha256 else []
-        transfer = transfer_of(request.name, request.content_type, request.size, hashes)
-        wish = MediaWish(
-            accept_types=("*",),
-            accept_wrapped_types=(),
-            streams=True,
-            way=application.way,
-            file=transfer,
-            direction=Direction.RECVONLY,
-        )
-        session_id = secrets.token_hex(16)
-        record = await self._start(
-            Start(
-                application=application,
-                session_id=session_id,
-                from_uri=request.from_uri,
-                to_uri=request.to_uri,
-                media=wish,
-                file=secrets.token_hex(12),
-            )
-        )
-        own = self._sessions.owned(session_id)
-        if own is not None:
-            own.transfer = transfer
-        return self._tell(record, file_of(record, transfer, "inbound", state=message_pb2.FILE_STATE_OFFERED))
+    async def _describe_again(self, application: ApplicationSettings, file: ua_pb2.FileDescription) -> int:
+        """Describe a file as an earlier transfer did; returns from which octet on it is to be sent."""
+        record = await self._session(application, "resume_session_id", file.resume_session_id)
+        row = await self._ledger.find(record.file) if record.file_direction == OUTBOUND else None
+        if row is None or row.blob is None:
+            raise ConflictError("resume_session_id: no file was sent in that session, or it is kept no more")
+        if record.state != "ended":
+            raise ConflictError("resume_session_id: the session is not over")
+        if row.state in ENDS or record.file_state == "completed":
+            raise ConflictError("resume_session_id: the SIP user has the file")
+        headers: Mapping[str, str] = dict(row.headers)
+        file.name, file.content_type, file.blob_id = headers.get(NAME, ""), row.content_type, row.blob
+        file.to_uri, file.from_uri = record.remote_uri, record.local_uri
+        for name in record.labels.keys() - file.labels.keys():
+            file.labels[name] = record.labels[name]
+        return record.file_octets + 1
 
-    # Sending
-
-    async def _keep(
+    async def _send_as_answer(
         self, application: ApplicationSettings, file: ua_pb2.FileDescription, data: AsyncIterator[bytes]
-    ) -> _Kept:
-        content_type = file.content_type or ANY_TYPE
-        if not is_content_type(content_type):
-            raise InvalidRequestError("content_type: not a media type such as image/png")
-        if file.sha256:
-            _digest(file.sha256)
-        if file.size > self._largest:
-            raise InvalidRequestError(f"size: more than {self._largest} octets")
-        writer, sha1 = await self._blobs.create(), hashlib.sha1(usedforsecurity=False)
-        async for piece in data:
-            if writer.size + len(piece) > min(self._largest, file.size or self._largest):
-                raise InvalidRequestError(f"size: the file is longer than {file.size or self._largest} octets")
-            sha1.update(piece)
-            await writer.append(piece)
-        if not writer.size or (file.size and writer.size != file.size):
-            raise InvalidRequestError(f"size: the file has {writer.size} octets")
-        expires = self._wall() + application.message_expires + BLOB_SPARE
-        try:
-            blob = await writer.commit(expires=expires, sha256=file.sha256)
-        except ConflictError as error:
-            raise InvalidRequestError(f"sha256: {error}") from error
-        return _Kept(blob=blob, sha1=sha1.digest(), content_type=content_type)
+    ) -> message_pb2.File:
+        record = await self._session(application, "session_id", file.session_id)
+        if record.file_direction != OUTBOUND or record.direction != "inbound":
+            raise ConflictError("session_id: no file is asked for in that session")
+        known = await self._ledger.find(record.file)
+        if known is not None:
+            return self._known(known, record.id, file)
+        if record.state != "offered":
+            raise ConflictError("session_id: no file is asked for any more")
+        file.to_uri, file.from_uri = record.remote_uri, record.local_uri
+        kept = await self._kept(application, file, data, "")
+        await self._accept(application, file, record.id, record.file, kept)
+        described = transfer_of(file.name, kept.content_type, kept.blob.size, kept.hashes)
+        return file_of(record, described, OUTBOUND, state=message_pb2.FILE_STATE_RUNNING)
 
-    def _row(
-        self, application: ApplicationSettings, file: ua_pb2.FileDescription, session_id: str, row_id: str, kept: _Kept
-    ) -> NewMessage:
+    async def _accept(
+        self, application: ApplicationSettings, file: ua_pb2.FileDescription, session_id: str, row_id: str, kept: Kept
+    ) -> None:
         fields = SessionFields(session_id=session_id, application=application.name, size=kept.blob.size)
-        return NewMessage(
+        row = NewMessage(
             id=row_id,
             conversation=conversation_of(session_id),
             service=SERVICE,
@@ -199,17 +160,26 @@ class Files:
             sender=file.from_uri[:_LONGEST_ADDRESS],
             recipient=file.to_uri[:_LONGEST_ADDRESS],
             content_type=kept.content_type,
-            headers=(*headers_of(fields), (NAME, file.name), (SHA256, kept.blob.sha256)),
+            headers=(
+                *headers_of(fields), (NAME, file.name), (SHA256, kept.blob.sha256), (SHA1, kept.sha1.hex()),
+            ),
             blob=kept.blob.id,
             expires=self._wall() + application.message_expires,
-        )
+        )  # fmt: skip
+        verdict = await self._ledger.accept_one(row)
+        if verdict.refusal is Refusal.DUPLICATE:
+            raise ConflictError("idempotency_key: the same file is being sent at this moment")
 
     async def _offer(
-        self, application: ApplicationSettings, file: ua_pb2.FileDescription, session_id: str, row_id: str, kept: _Kept
+        self,
+        application: ApplicationSettings,
+        file: ua_pb2.FileDescription,
+        session_id: str,
+        row_id: str,
+        kept: Kept,
+        start: int,
     ) -> message_pb2.File:
-        blob = kept.blob
-        hashes = [("sha-1", kept.sha1), ("sha-256", bytes.fromhex(blob.sha256))]
-        transfer = transfer_of(file.name, kept.content_type, blob.size, hashes, "attachment")
+        transfer = transfer_of(file.name, kept.content_type, kept.blob.size, kept.hashes, "attachment", start=start)
         wish = MediaWish(
             accept_types=(kept.content_type.partition(";")[0].strip().lower(),),
             accept_wrapped_types=(),
@@ -226,90 +196,175 @@ class Files:
             labels=dict(file.labels),
             media=wish,
             file=row_id,
+            file_direction=OUTBOUND,
         )
         try:
             record = await self._start(wanted)
         except WigwagError:
-            self._spawn(self._give_up(row_id))
+            self._spawn(self.give_up(row_id, "the session could not be started"))
             raise
-        own = self._sessions.owned(session_id)
-        if own is not None:
-            own.transfer = transfer
         self._delivery.take([row for row in [await self._ledger.find(row_id)] if row is not None])
-        return self._tell(record, file_of(record, transfer, "outbound", state=message_pb2.FILE_STATE_OFFERED))
+        return self._telling.tell(record, file_of(record, transfer, OUTBOUND, state=message_pb2.FILE_STATE_OFFERED))
 
-    async def _give_up(self, row_id: str) -> None:
+    async def give_up(self, row_id: str, reason: str) -> None:
+        """Give an outcome to a file whose session will not be."""
         row = await self._ledger.find(row_id)
-        if row is not None:
-            self._delivery.end_row(row, "the session could not be started")
+        if row is not None and row.state is State.ACCEPTED:
+            self._delivery.end_row(row, reason)
 
     def _known(self, row: LedgerRow, session_id: str, file: ua_pb2.FileDescription) -> message_pb2.File:
-        found = file_of_row(row, session_id, state=_ENDS.get(row.state, message_pb2.FILE_STATE_FAILED))
+        found = file_of_row(row, session_id, state=_state_of(row))
         if (file.size and file.size != found.size) or (file.sha256 and file.sha256.lower() != found.sha256):
             raise ConflictError("idempotency_key: it stands for another file")
-        if row.state is State.ACCEPTED:
-            found.state = message_pb2.FILE_STATE_RUNNING
         return found
 
-    # How it goes
+    # Answering who asks for a file
 
-    def settled(self, own: OwnedSession, message: Outgoing, state: State, reason: str) -> None:
-        """Take the outcome of a file that was sent; its session has done its work."""
-        record = own.record
-        if message.id != record.file:
-            return
-        self._told.pop(record.id, None)
-        declined = record.state != "open"
-        failed = message_pb2.FILE_STATE_DECLINED if declined else message_pb2.FILE_STATE_FAILED
-        ended = _ENDS.get(state, failed)
-        transferred = message.size if state is State.DELIVERED else 0
-        file = file_of(
-            record, own.transfer, "outbound", state=ended, size=message.size, transferred=transferred, reason=reason
+    async def wish_to_answer(self, own: OwnedSession, row_id: str) -> MediaWish:
+        """Return what answers a session of this pod, in which a file is asked for, with one that was kept.
+
+        Raises:
+            ConflictError: It is not what was asked for, or not there.
+        """
+        row, asked = await self._ledger.find(row_id), own.transfer
+        if row is None or asked is None or row_id != own.record.file:
+            raise ConflictError("no file is asked for, or it is kept no more")
+        file = file_of_row(row, own.record.id)
+        if asked.range is not None and max(asked.range.start, asked.range.stop or 0) > file.size:
+            raise ConflictError(f"octets {asked.range} are asked for, and the file has {file.size}")
+        hashes = {"sha-1": file.sha1, "sha-256": file.sha256}
+        known = [(function, bytes.fromhex(text)) for function, text in hashes.items() if text]
+        described = transfer_of(file.name, file.content_type, file.size, known)
+        answered = FileTransfer(selector=described.selector, transfer_id=asked.transfer_id, range=asked.range)
+        return file_wish(own.application, answered, Direction.SENDONLY)
+
+    # Asking for a file
+
+    async def fetch(self, application: ApplicationSettings, request: ua_pb2.FetchFileRequest) -> message_pb2.File:
+        """Ask a SIP user for a file, or for the rest of one; returns once the session is written down.
+
+        Raises:
+            InvalidRequestError: A field is malformed; names it.
+            NotFoundError: There is no part of a file to go on with.
+            OverloadedError, StoreError, DatabaseError: As ``send``.
+        """
+        transfer = await self._wanted(application, request)
+        session_id = secrets.token_hex(16)
+        record = await self._start(
+            Start(
+                application=application,
+                session_id=session_id,
+                from_uri=request.from_uri,
+                to_uri=request.to_uri,
+                media=file_wish(application, transfer),
+                file=secrets.token_hex(12),
+                file_direction="inbound",
+                resumes=request.resume_session_id,
+            )
         )
-        self._tell(record, file)
-        if self._sessions.owned(record.id) is own:
-            own.chat.end()
+        return self._telling.tell(record, file_of(record, transfer, "inbound", state=message_pb2.FILE_STATE_OFFERED))
 
-    def tick(self) -> None:
-        """Tell the progress of what is being sent; to be called every second or so."""
-        for flow in self._delivery.flows():
-            record = flow.own.record
-            message = flow.known.get(record.file) if record.file else None
-            if message is None or message.stage is not Stage.SENT or message.staged is None:
-                continue
-            self.progress(flow.own, "outbound", message.staged.read, message.size)
+    async def _wanted(self, application: ApplicationSettings, request: ua_pb2.FetchFileRequest) -> FileTransfer:
+        hashes = [
+            (function, digest_of(field, text))
+            for function, field, text in (("sha-1", "sha1", request.sha1), ("sha-256", "sha256", request.sha256))
+            if text
+        ]
+        if not request.resume_session_id:
+            return transfer_of(request.name, request.content_type, request.size, hashes)
+        part = await self._part(application, request.resume_session_id)
+        request.to_uri = part.peer
+        written = await self._parts.written(part)
+        # Of a file that is all here the last octet is asked for: its sender says once more that this is it.
+        start = min(written, part.size - 1 if part.size else written) + 1
+        return transfer_of(part.name, part.content_type, part.size, part.hashes, start=start)
 
-    def progress(self, own: OwnedSession, direction: str, octets: int, size: int) -> None:
-        """Tell how far a file is, at most once a second."""
-        record, now = own.record, self._wall()
-        told = self._told.get(record.id)
-        if told is not None and (now - told.at < _PROGRESS or told.octets == octets):
-            return
-        self._told[record.id] = _Told(now, octets)
-        running = message_pb2.FILE_STATE_RUNNING
-        self._tell(record, file_of(record, own.transfer, direction, state=running, transferred=octets, size=size))
+    async def _part(self, application: ApplicationSettings, session_id: str) -> FilePart:
+        part = await self._parts.find(session_id)
+        if part is None or part.application != application.name:
+            raise NotFoundError("resume_session_id: no part of a file is kept of that session")
+        if not (part.name or part.content_type or part.size or part.hashes):
+            raise ConflictError("resume_session_id: nothing was said of the file that it could be asked for by")
+        return part
 
-    def told(self, own: OwnedSession, file: message_pb2.File) -> None:
-        """Tell how a file of a session ended."""
-        self._told.pop(own.record.id, None)
-        self._tell(own.record, file)
+    # Looking
 
-    def _tell(self, record: SessionRecord, file: message_pb2.File) -> message_pb2.File:
-        self._events.tell(session_event(record, self._wall(), file_changed=file))
+    async def look(self, application: str, request: ua_pb2.GetFileRequest) -> message_pb2.File:
+        """Return how a file stands.
+
+        Args:
+            application: Whose it has to be; empty: anybody's.
+            request: Which.
+
+        Raises:
+            NotFoundError: There is none.
+            StoreError, DatabaseError: It can't be looked up.
+        """
+        session_id = request.session_id or _session_id(application, request.idempotency_key)
+        part = await self._parts.find(session_id, UPLOAD) if request.idempotency_key else None
+        if part is not None:
+            return message_pb2.File(
+                session_id=session_id,
+                state=message_pb2.FILE_STATE_UPLOADING,
+                transferred=await self._parts.written(part),
+                direction=message_pb2.MESSAGE_DIRECTION_OUTBOUND,
+            )
+        record = await self._sessions.find(session_id)
+        if not record.file_direction or (application and record.application != application):
+            raise NotFoundError(f"there is no file of session {session_id[:64]!r}")
+        return await (self._sent(record) if record.file_direction == OUTBOUND else self._come(record))
+
+    async def _sent(self, record: SessionRecord) -> message_pb2.File:
+        row = await self._ledger.find(record.file)
+        if row is None:
+            return self._without_row(record)
+        state = _STATES.get(record.file_state) or _state_of(row)
+        if state == message_pb2.FILE_STATE_RUNNING and record.state == "starting":
+            state = message_pb2.FILE_STATE_OFFERED
+        file = file_of_row(row, record.id, state=state)
+        file.transferred = file.size if state == message_pb2.FILE_STATE_COMPLETED else record.file_octets
         return file
+
+    async def _come(self, record: SessionRecord) -> message_pb2.File:
+        rows = await self._ledger.conversation(conversation_of(record.id), limit=_ROWS)
+        for row in rows:
+            state = message_pb2.FILE_STATE_COMPLETED
+            file = file_of_row(row, record.id, state=state, blob_id=row.blob or "")
+            file.transferred = file.size
+            return file
+        file = self._without_row(record)
+        file.transferred = await self._parts.octets(record.id)
+        return file
+
+    def _without_row(self, record: SessionRecord) -> message_pb2.File:
+        own = self._sessions.owned(record.id)
+        state = _STATES.get(record.file_state)
+        if state is None:
+            asked = record.direction == "inbound" and record.file_direction == OUTBOUND
+            offered = message_pb2.FILE_STATE_REQUESTED if asked else message_pb2.FILE_STATE_OFFERED
+            failed = message_pb2.FILE_STATE_FAILED if record.opened else message_pb2.FILE_STATE_DECLINED
+            if self._sessions.is_between(record.id):
+                # How much of it is here is being found out.
+                failed = message_pb2.FILE_STATE_RUNNING
+            state = {"open": message_pb2.FILE_STATE_RUNNING, "ended": failed}.get(record.state, offered)
+        transfer = own.transfer if own is not None else wish_of(record.wish).file if record.wish else None
+        return file_of(record, transfer, record.file_direction, state=state)
+
+    async def _session(self, application: ApplicationSettings, field: str, session_id: str) -> SessionRecord:
+        """Return a session of an application; another's is as one that does not exist."""
+        record = await self._sessions.find(session_id)
+        if record.application != application.name:
+            raise NotFoundError(f"{field}: there is no session {session_id[:64]!r}")
+        return record
+
+
+def _state_of(row: LedgerRow) -> "message_pb2.FileState":
+    if row.state is State.ACCEPTED:
+        return message_pb2.FILE_STATE_RUNNING
+    return ENDS.get(row.state, message_pb2.FILE_STATE_FAILED)
 
 
 def _session_id(application: str, key: str) -> str:
     if not key:
         return secrets.token_hex(16)
     return hashlib.blake2s(f"{application}\0file\0{key}".encode(), digest_size=16).hexdigest()
-
-
-def _digest(text: str) -> bytes:
-    try:
-        digest = bytes.fromhex(text)
-    except ValueError:
-        digest = b""
-    if len(digest) != 32:
-        raise InvalidRequestError("sha256: not 64 hexadecimal digits")
-    return digest

@@ -19,10 +19,11 @@ from wigwag.protocols.cpim import CpimMessage
 from wigwag.protocols.imdn import Imdn, NotificationType, Status
 from wigwag.protocols.iscomposing import IsComposing
 from wigwag.protocols.msrp import FailureReport
+from wigwag.protocols.sdp import FileTransfer
 from wigwag.runtime.clock import monotonic
 from wigwag.runtime.events import SESSIONS_OUTBOUND
 from wigwag.runtime.tracing import SILENT, Tracing
-from wigwag.runtime.ua_messages import MsrpReports, fields_of, reports_of
+from wigwag.runtime.ua_messages import INBOUND, MsrpReports, fields_of, reports_of
 from wigwag.ua.config import ApplicationSettings, UaSettings
 from wigwag.ua.endpoint.model import (
     EndpointEvent,
@@ -43,6 +44,9 @@ from .content import RefusedError, check_type, content_of, read, reported_later,
 from .delivery import Delivery
 from .edits import Edits
 from .file_arrivals import FileArrivals
+from .file_keeping import FileKeeping
+from .file_parts import PartKeeper, Parts
+from .file_telling import FileTelling
 from .files import Files, StartSession
 from .forwarding import AcceptThere, Forwarding
 from .handover import GROUP, HandOver, OpenCall
@@ -68,6 +72,7 @@ class MessagePipeline:
         sessions: The life of sessions.
         ledger: Open while this runs.
         blobs: Bodies above 64 KiB.
+        parts: Where parts of files are written down.
         events: Hears what is no state of a message.
         settings: Of the user agent.
         wall: Seconds since 1970, by the store's clock.
@@ -84,6 +89,7 @@ class MessagePipeline:
         *,
         ledger: Ledger,
         blobs: Blobs,
+        parts: Parts,
         events: Events,
         settings: UaSettings,
         wall: Callable[[], float],
@@ -117,10 +123,11 @@ class MessagePipeline:
         self.forwarding = Forwarding(
             sessions, self.outbound.accept, accept_at or _unreachable_accept, spawn=self._spawn
         )
-        self._files: Files | None = None
+        self.telling: FileTelling | None = None
         self._arrivals: FileArrivals | None = None
         self._ledger = ledger
         self._blobs = blobs
+        self._parts = PartKeeper(blobs, parts, largest=limits.file_bytes)
         self._sessions = sessions
         self._events = events
         self._limits = limits
@@ -238,6 +245,8 @@ class MessagePipeline:
 
     def receive(self, session: OwnedSession, event: EndpointEvent) -> None:
         """Take what happens on the wire in a session of this pod."""
+        if session.record.file and isinstance(event, Reported) and self.telling is not None:
+            self.telling.reported(session, event)
         if session.record.file and self._arrivals is not None and not isinstance(event, Settled | Reported):
             if isinstance(event, Received | StreamBegan | StreamPiece | StreamEnded):
                 self._arrivals.receive(session, event)
@@ -264,33 +273,50 @@ class MessagePipeline:
         Args:
             start: Starts a session for a file.
         """
+        largest = self._limits.file_bytes
+        self.telling = FileTelling(self._sessions, delivery=self.delivery, events=self._events, wall=self._wall)
         files = Files(
             self._sessions,
             start,
             ledger=self._ledger,
-            blobs=self._blobs,
+            keeping=FileKeeping(self._blobs, self._parts, largest=largest, wall=self._wall),
+            parts=self._parts,
             delivery=self.delivery,
-            events=self._events,
-            largest=self._limits.file_bytes,
+            telling=self.telling,
             wall=self._wall,
             spawn=self._spawn,
         )
         self._arrivals = FileArrivals(
-            files,
+            self.telling,
+            self._ledger,
             self._blobs,
+            self._parts,
             self.inbox,
-            largest=self._limits.file_bytes,
+            largest=largest,
             expires=self._blob_expires,
             now=self._now,
             spawn=self._spawn,
         )
-        self._files = files
         return files
 
     async def ended(self, session: OwnedSession, reason: str) -> None:
         """Settle what waits: the session is over."""
         self._types.pop(session.record.id, None)
         self.delivery.ended(session, reason)
+        if self.telling is not None and self._arrivals is not None:
+            if session.record.file_direction == INBOUND:
+                await self._arrivals.ended(session, reason)
+            elif session.record.file_direction:
+                self.telling.ended(session, reason)
+
+    async def leaving(self, session: OwnedSession) -> None:
+        """Make durable what came of a file: the session is about to be given back."""
+        if session.record.file and self._arrivals is not None:
+            await self._arrivals.leaving(session)
+
+    async def resumable(self, session: SessionRecord, transfer: FileTransfer) -> str | None:
+        """Find the part of a file that a peer offers to go on with."""
+        return await self._parts.resumable(session, transfer)
 
     # What comes
 
@@ -423,8 +449,8 @@ class MessagePipeline:
             try:
                 self.delivery.tick()
                 self.composing.tick()
-                if self._files is not None:
-                    self._files.tick()
+                if self.telling is not None:
+                    self.telling.tick()
                 if self.outbound.uncertain:
                     await self.outbound.find_out()
             except WigwagError as error:

@@ -13,8 +13,15 @@ class BlobOut(Protocol):
     id: str
     size: int
 
+    @property
+    def durable(self) -> int:
+        """How many of its octets would survive this process."""
+
     async def append(self, data: bytes) -> None:
         """Add bytes; returns when most is durable."""
+
+    async def flush(self) -> None:
+        """Make all of it durable."""
 
     async def commit(self, *, expires: float, sha256: str = "") -> "BlobInfo":
         """Finish it; ConflictError: it has another hash."""
@@ -42,6 +49,12 @@ class Blobs(Protocol):
     async def create(self) -> BlobOut:
         """Begin a blob."""
 
+    async def reopen(self, blob_id: str) -> BlobOut:
+        """Go on with a blob; NotFoundError: there is none; ConflictError: it was finished."""
+
+    async def written(self, blob_id: str) -> int:
+        """Return how many octets of a blob are durable; 0: there is none."""
+
     async def info(self, blob_id: str) -> BlobInfo:
         """Return what is known of a blob; NotFoundError: there is none."""
 
@@ -62,7 +75,7 @@ class Staged:
         """How far it was read."""
 
     def write(self, data: bytes) -> None:
-        """Add bytes."""
+        """Add bytes at the end."""
         self._file.write(data)
         self.size += len(data)
 
@@ -93,8 +106,14 @@ class _Source:
         return data
 
 
-async def stage(blobs: Blobs, blob_id: str, offset: int = 0) -> Staged:
+async def stage(blobs: Blobs, blob_id: str, offset: int = 0, end: int | None = None) -> Staged:
     """Fetch a blob into a file.
+
+    Args:
+        blobs: Where it is.
+        blob_id: Its id.
+        offset: Octets to leave out at the beginning.
+        end: Octets of the blob up to the last one that is wanted; None: all.
 
     Raises:
         NotFoundError: There is none.
@@ -103,7 +122,9 @@ async def stage(blobs: Blobs, blob_id: str, offset: int = 0) -> Staged:
     staged = Staged()
     try:
         async for piece in blobs.read(blob_id, offset):
-            staged.write(piece)
+            staged.write(piece if end is None else piece[: end - offset - staged.size])
+            if end is not None and staged.size >= end - offset:
+                break
     except BaseException:
         staged.close()
         raise

@@ -33,6 +33,7 @@ from wigwag.ua.endpoint.model import (
 )
 from wigwag.ua.endpoint.session import ChatSession
 from wigwag.ua.endpoint.states import State
+from wigwag.ua.messages.checking import message_id_of
 from wigwag.ua.messages.file_events import file_of
 from wigwag.ua.ports import Events
 
@@ -211,6 +212,8 @@ class SessionLife:
             subject=wanted.subject,
             labels=dict(wanted.labels),
             file=wanted.file,
+            file_direction=wanted.file_direction,
+            resumes=wanted.resumes,
             wish=wish_text(wanted.media),
         )
         # Whoever asked may go away: what was written down has to be done all the same.
@@ -224,7 +227,7 @@ class SessionLife:
             await self._take_back(record, created, Cause.POD_LOST)
             raise OverloadedError("this pod is about to end")
         chat = self._endpoint.start(call_of(wanted), token=created.token)
-        self._take(record, created.token, chat, wanted.application)
+        self._take(record, created.token, chat, wanted.application).transfer = wanted.media.file
         self.counters["started"] += 1
         self._tell_changed(self._owned[record.id])
         return record
@@ -244,12 +247,15 @@ class SessionLife:
         own = self._of_ours(session_id)
         if own.record.state != "offered" or own.chat.state is not State.OFFERED:
             raise ConflictError("the session is not offered")
-        if own.transfer is not None:
+        if own.transfer is not None and own.record.file_direction == "inbound":
             wish = file_wish(own.application, own.transfer)
+        elif own.record.file and (wish is None or wish.file is None):
+            raise ConflictError("a file is asked for: the answer is one (SendFile), or a rejection")
         wish = wish or wish_for(own.application, self._settings)
         if own.timer is not None:
             own.timer.cancel()
         own.chat.accept(wish)
+        own.transfer = wish.file if own.record.file_direction == "outbound" else own.transfer
         own.change(labels={**own.record.labels, **labels}, wish=wish_text(wish), answer_by=0.0)
         return own.record
 
@@ -317,7 +323,7 @@ class SessionLife:
             if application is None:
                 chat.reject(404, "Not Found")
                 return
-            if application.answer == "reject":
+            if application.answer == "reject" or (call.pulled and application.file_requests == "reject"):
                 chat.reject(application.reject_status, "Rejected")
                 return
             self._admit()
@@ -329,7 +335,8 @@ class SessionLife:
 
     async def _offer(self, call: CallReceived, chat: ChatSession, application: ApplicationSettings) -> None:
         now = self._wall()
-        asks = application.answer == "ask"
+        asks = application.answer == "ask" or _is_asked_for(call)
+        file_direction = ("outbound" if _is_asked_for(call) else "inbound") if call.file is not None else ""
         record = SessionRecord(
             id=chat.id,
             application=application.name,
@@ -344,8 +351,16 @@ class SessionLife:
             answer_by=now + application.answer_timeout if asks else 0.0,
             accept_types=call.accept_types,
             call_id=chat.call_id,
-            file=secrets.token_hex(12) if call.file is not None else "",
+            file=message_id_of(chat.id, "file") if call.file is not None else "",
+            file_direction=file_direction,
+            wish=wish_text(file_wish(application, call.file)) if call.file is not None else "",
         )
+        if call.file is not None:
+            resumes = await self.messages.resumable(record, call.file)
+            if resumes is None:
+                chat.reject(488, "Not Acceptable Here")
+                return
+            record = record.changed(resumes=resumes)
         created = await self._create(record)
         if created is None:
             raise ConflictError(f"there is a session {record.id} already")
@@ -361,9 +376,8 @@ class SessionLife:
         self.counters["offered"] += 1
         self._tell_changed(own)
         if call.file is not None:
-            self._events.tell(
-                self._event(own, file_changed=file_of(record, call.file, "inbound", state="FILE_STATE_OFFERED"))
-            )
+            state = "FILE_STATE_REQUESTED" if _is_asked_for(call) else "FILE_STATE_OFFERED"
+            self._events.tell(self._event(own, file_changed=file_of(record, call.file, file_direction, state=state)))
         if not asks:
             self.answer(chat.id, None, {})
             return
@@ -373,7 +387,7 @@ class SessionLife:
     def _not_answered(self, own: Owned, call: CallReceived) -> None:
         if own.chat.state is not State.OFFERED:
             return
-        if own.application.fallback == "answer":
+        if own.application.fallback == "answer" and not _is_asked_for(call):
             self.answer(own.record.id, None, {})
         else:
             own.chat.reject(own.application.reject_status, "No Answer")
@@ -410,7 +424,7 @@ class SessionLife:
         )
         self.counters["opened"] += 1
         self._tell_changed(own)
-        if own.application.greeting and own.record.direction == "inbound":
+        if own.application.greeting and own.record.direction == "inbound" and not own.record.file:
             self._greet(own)
         self._spawn(self.messages.opened(own))
 
@@ -598,3 +612,8 @@ class SessionLife:
         if not task.cancelled() and (error := task.exception()) is not None:
             level = logger.warning if isinstance(error, WigwagError) else logger.error
             level("work on a session failed", reason=repr(error))
+
+
+def _is_asked_for(call: CallReceived) -> bool:
+    """Tell whether a caller wants a file."""
+    return call.file is not None and call.pulled

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
 
 from wigwag.errors import StoreError, WigwagError
-from wigwag.protocols.sdp import FileTransfer
+from wigwag.protocols.sdp import Direction, FileRange, FileSelector, FileTransfer, SdpError
 from wigwag.store import AgentSession, FencedError, MissingError, Store
 from wigwag.ua.config import ApplicationSettings
 from wigwag.ua.endpoint.model import MediaWish
@@ -163,7 +163,27 @@ def wish_text(wish: MediaWish) -> str:
             "streams": wish.streams,
             "way": wish.way,
             "automatic_reports": wish.automatic_reports,
+            "direction": wish.direction.value,
+            "file": _transfer_fields(wish.file) if wish.file is not None else None,
         }
+    )
+
+
+def _transfer_fields(transfer: FileTransfer) -> dict[str, str | None]:
+    return {
+        "selector": str(transfer.selector),
+        "id": transfer.transfer_id,
+        "disposition": transfer.disposition,
+        "range": str(transfer.range) if transfer.range is not None else None,
+    }
+
+
+def _transfer(fields: Mapping[str, str | None]) -> FileTransfer:
+    return FileTransfer(
+        selector=FileSelector.parse(fields["selector"] or ""),
+        transfer_id=fields["id"],
+        disposition=fields["disposition"],
+        range=FileRange.parse(fields["range"]) if fields["range"] is not None else None,
     )
 
 
@@ -182,6 +202,8 @@ def wish_of(text: str) -> MediaWish:
             streams=bool(read["streams"]),
             way=str(read["way"]),
             automatic_reports=bool(read.get("automatic_reports", True)),
+            direction=Direction(read.get("direction", Direction.SENDRECV.value)),
+            file=_transfer(read["file"]) if read.get("file") else None,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, SdpError) as error:
         raise ValueError(f"a stored wish is malformed: {error}") from error

@@ -137,6 +137,7 @@ class Ownership:
         except WigwagError as error:
             # It is another's already, or its lease runs out.
             logger.warning("a session is not handed over", session=own.record.id, reason=str(error))
+        await self._messages.leaving(own)
         # First we let go: what comes for it from here on waits at the relay for its next owner.
         self._life.lose(own.record.id, own.token)
         try:
@@ -232,7 +233,8 @@ class Ownership:
             await self._life.announce_lost(record, found, Cause.POD_LOST, "the pod that set it up was lost")
             return None
         try:
-            chat = self._endpoint.restore(record.stored, wish_of(record.wish), token=found.token)
+            wish = wish_of(record.wish)
+            chat = self._endpoint.restore(record.stored, wish, token=found.token)
         except (ValueError, WigwagError) as error:
             logger.error("a session can't be gone on with", session=record.id, reason=str(error))
             await self._life.announce_lost(record, found, Cause.POD_LOST, f"it can't be gone on with: {error}")
@@ -240,6 +242,7 @@ class Ownership:
         # Of one that was deleted meanwhile the sessions go on, as they do at a pod that is not lost.
         application = self._applications.find(record.application) or ApplicationSettings(name=record.application)
         own = self._life.adopt(record, found.token, chat, application)
+        own.transfer = wish.file
         # The dialog's CSeq has jumped: whoever goes on after us has to know.
         own.change(stored=chat.to_state(), last_activity=self._members.wall())
         await self._messages.opened(own)

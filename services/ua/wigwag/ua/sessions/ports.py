@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from wigwag.api.ua.v1 import message_pb2, ua_pb2
 from wigwag.database.ledger import LedgerRow, State
 from wigwag.protocols.sdp import FileTransfer
 from wigwag.ua.config import ApplicationSettings
-from wigwag.ua.endpoint.model import EndpointEvent, OutgoingMessage
+from wigwag.ua.endpoint.model import EndpointEvent, MediaWish, OutgoingMessage
 from wigwag.ua.endpoint.session import ChatSession
 from wigwag.ua.ports import Outcome
 
@@ -26,7 +26,10 @@ class OwnedSession(Protocol):
     lost: bool
     """Whether it is another pod's by now."""
     transfer: FileTransfer | None
-    """What was said of the file that it is for; None: nothing, or not here."""
+    """What was said of the file that it is for; None: nothing."""
+
+    def change(self, **changes: Any) -> None:
+        """Change what is known, and write it soon."""
 
 
 class Sessions(Protocol):
@@ -38,6 +41,9 @@ class Sessions(Protocol):
 
     def owned(self, session_id: str) -> OwnedSession | None:
         """Return a session of this pod; None: it is another's, or nobody's."""
+
+    def is_between(self, session_id: str) -> bool:
+        """Tell whether a session is about to begin, or to end, here."""
 
     async def find(self, session_id: str) -> SessionRecord:
         """Return a session wherever it is.
@@ -80,6 +86,19 @@ class Messages(Protocol):
 
     async def ended(self, session: OwnedSession, reason: str) -> None:
         """Settle what waits: the session is over. Outcomes of what was on its way were told before."""
+
+    async def leaving(self, session: OwnedSession) -> None:
+        """Make durable what came of a file in a session that is about to be given back."""
+
+    async def resumable(self, session: SessionRecord, transfer: FileTransfer) -> str | None:
+        """Find the part of a file that a peer offers to go on with.
+
+        Returns:
+            The session that left it; empty: none is needed; None: it is not here.
+
+        Raises:
+            DatabaseError: The database can't be reached.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +150,19 @@ class FileSide(Protocol):
         self, application: ApplicationSettings, file: ua_pb2.FileDescription, data: AsyncIterator[bytes]
     ) -> message_pb2.File:
         """Keep a file and offer it; returns once it is durable and the session is written down."""
+
+    async def look(self, application: str, request: ua_pb2.GetFileRequest) -> message_pb2.File:
+        """Return how a file stands; NotFoundError: there is no such of the application (empty: of any)."""
+
+    async def wish_to_answer(self, own: OwnedSession, row_id: str) -> MediaWish:
+        """Return what answers a session of this pod, in which a file is asked for, with one that was kept.
+
+        Raises:
+            ConflictError: It is not what was asked for, or not there.
+        """
+
+    async def give_up(self, row_id: str, reason: str) -> None:
+        """Give an outcome to a file whose session will not be."""
 
     async def fetch(self, application: ApplicationSettings, request: ua_pb2.FetchFileRequest) -> message_pb2.File:
         """Ask a SIP user for a file."""

@@ -29,17 +29,26 @@ class Start:
     media: MediaWish = field(default_factory=MediaWish)
     file: str = ""
     """Id of the file transfer that it is for; empty: a chat."""
+    file_direction: str = ""
+    """``outbound`` or ``inbound``: which way the file goes."""
+    resumes: str = ""
+    """Session whose part of the file is gone on with."""
 
 
-def file_wish(application: ApplicationSettings, transfer: FileTransfer) -> MediaWish:
-    """Return what is wanted of MSRP to receive a file that was offered (RFC 5547 section 8.2.2)."""
+def file_wish(
+    application: ApplicationSettings, transfer: FileTransfer, direction: Direction = Direction.RECVONLY
+) -> MediaWish:
+    """Return what is wanted of MSRP to receive, or send, a file that was offered, or asked for (RFC 5547 section 8.3).
+
+    An answer repeats selector, identifier and range; what else was said of the file must not be in it.
+    """
     return MediaWish(
         accept_types=("*",),
         accept_wrapped_types=(),
         streams=True,
         way=application.way,
-        file=transfer,
-        direction=Direction.RECVONLY,
+        file=FileTransfer(selector=transfer.selector, transfer_id=transfer.transfer_id, range=transfer.range),
+        direction=direction,
     )
 
 
