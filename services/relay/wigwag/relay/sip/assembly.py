@@ -130,22 +130,20 @@ def assemble(
         directory: Knows whose sessions and addresses of the user agent are.
     """
     sip = settings.sip
-    edge = _edge(
-        settings, addresses, sockets, runtime, keys, source, next_hops, pod, directory.domain, clustered=clustered
-    )
+    domain = directory.domain
+    edge = _edge(settings, addresses, sockets, runtime, keys, source, next_hops, pod, domain, clustered=clustered)
     locations = Locations(store, runtime.now, wall, runtime.sleep)
     authenticator = _authenticator(settings, edge, runtime, keys, source, pod)
     registrations = _registrations(sip, edge, store, locations, pod, wall, bus)
     registrar = _registrar(edge, registrations, store, locations, pod, wall)
     edge.waker = _waker(sip, edge, runtime, locations, wall, pusher)
     pager = PagerMode(edge, sip.pager, ledger=ledger, source=source, spawn=runtime.spawn, wall=runtime.wall)
-    block_lists = BlockLists()
     edge.neighbours = Neighbours(
         authentication=authenticator,
         registering=registrar,
         locating=locations,
         routing=router,
-        screening=block_lists,
+        screening=(block_lists := BlockLists()),
         services=pager,
         agents=_agents(settings, edge, locations, directory, wall),
     )
