@@ -23,17 +23,20 @@ class Call:
     """One call, as gRPC has it."""
 
     def __init__(self, requests: AsyncIterator[ua_pb2.SendMessagesRequest]) -> None:
-        self.got: list[ua_pb2.SendMessagesRequest] = []
+        self.requests = 0
+        self.got: list[tuple[int, ua_pb2.OutboundMessage]] = []
+        """Numbers and messages."""
         self._responses: asyncio.Queue[Any] = asyncio.Queue()
         self._reading = asyncio.create_task(self._read(requests))
 
     async def _read(self, requests: AsyncIterator[ua_pb2.SendMessagesRequest]) -> None:
         async for request in requests:
-            self.got.append(request)
+            self.requests += 1
+            self.got += enumerate((request.message, *request.more), request.sequence)
 
     @property
     def bodies(self) -> list[str]:
-        return [request.message.body.decode() for request in self.got]
+        return [message.body.decode() for _, message in self.got]
 
     def acknowledge(self, *sequences: int, code: int = 0) -> None:
         acknowledgements = [
@@ -116,7 +119,7 @@ async def test_what_was_not_acknowledged_is_sent_again_in_order_on_the_next_stre
         later = asyncio.create_task(made.send(messages("d")))
         second = await server.call(2, 3)
         assert second.bodies == ["a", "c", "d"]
-        assert [request.sequence for request in second.got] == [1, 3, 4]
+        assert [number for number, _ in second.got] == [1, 3, 4]
         second.acknowledge(1, 3, 4)
         assert [each.message_id for each in (*await sending, *await later)] == ["id-1", "id-2", "id-3", "id-4"]
 
@@ -180,6 +183,16 @@ async def test_more_than_may_wait_is_refused_at_once(monkeypatch: pytest.MonkeyP
         assert isinstance(refused.error, OverloadedError)
         call.acknowledge(1, 2)
         assert [each.error for each in await sending] == [None, None]
+
+
+async def test_messages_travel_together_up_to_a_size() -> None:
+    server = Server()
+    async with stream(server) as made:
+        sending = asyncio.create_task(made.send(messages(*(f"{number:02}" * 5_000 for number in range(20)))))
+        call = await server.call(1, 20)
+        assert call.requests == 5, "four of 20 kB each, with their keys, go together"
+        call.acknowledge(*range(1, 21))
+        assert [each.message_id for each in await sending] == [f"id-{number}" for number in range(1, 21)]
 
 
 async def test_at_the_end_of_what_waits_nobody_knows() -> None:

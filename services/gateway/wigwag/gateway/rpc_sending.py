@@ -25,6 +25,8 @@ from .ports import Handed
 
 MOST_WAITING: Final = 10_000
 """Messages without an acknowledgement; more are refused."""
+TOGETHER: Final = 65_536
+"""Octets of messages from which on a request takes no more of them."""
 _STATUSES: Final = {status.value[0]: status for status in grpc.StatusCode}
 _REFUSED: Final = (
     grpc.StatusCode.UNAUTHENTICATED,
@@ -43,7 +45,7 @@ OpenCall = Callable[[AsyncIterator[ua_pb2.SendMessagesRequest]], Any]
 class _Waiting:
     """A message without an acknowledgement."""
 
-    request: ua_pb2.SendMessagesRequest
+    message: ua_pb2.OutboundMessage
     handed: "asyncio.Future[Handed]"
     written: bool = False
 
@@ -106,8 +108,7 @@ class SendingStream:
 
     def _add(self, message: ua_pb2.OutboundMessage) -> int:
         self._sequence += 1
-        request = ua_pb2.SendMessagesRequest(sequence=self._sequence, message=message)
-        self._waiting[self._sequence] = _Waiting(request, asyncio.get_running_loop().create_future())
+        self._waiting[self._sequence] = _Waiting(message, asyncio.get_running_loop().create_future())
         self._unsent.append(self._sequence)
         return self._sequence
 
@@ -156,25 +157,40 @@ class SendingStream:
     def _lost(self) -> None:
         """Send all that wait again, but what has no key and was written: it might come twice."""
         written_once = [
-            number
-            for number, found in self._waiting.items()
-            if found.written and not found.request.message.idempotency_key
+            number for number, found in self._waiting.items() if found.written and not found.message.idempotency_key
         ]
         self._give_up(written_once, OverloadedError(_UNKNOWN))
         self._unsent = deque(self._waiting)
 
     async def _requests(self, call: int) -> AsyncIterator[ua_pb2.SendMessagesRequest]:
         while call == self._calls:
-            if not self._unsent:
-                self._added.clear()
-                await self._added.wait()
+            request = self._together()
+            if request is not None:
+                yield request
                 continue
-            found = self._waiting.get(self._unsent.popleft())
-            if found is not None:
-                found.written = True
-                yield found.request
+            self._added.clear()
+            await self._added.wait()
         # gRPC still asks for a lost call; what woke it is its successor's.
         self._added.set()
+
+    def _together(self) -> ua_pb2.SendMessagesRequest | None:
+        """Return what is to be written now, as far as its numbers follow each other; None: nothing."""
+        request, octets = None, 0
+        while self._unsent and octets < TOGETHER:
+            number = self._unsent[0]
+            found = self._waiting.get(number)
+            if found is not None and request is not None and number != request.sequence + 1 + len(request.more):
+                break
+            self._unsent.popleft()
+            if found is None:
+                continue
+            found.written = True
+            octets += found.message.ByteSize()
+            if request is None:
+                request = ua_pb2.SendMessagesRequest(sequence=number, message=found.message)
+            else:
+                request.more.append(found.message)
+        return request
 
 
 def _handed(acknowledgement: ua_pb2.Acknowledgement) -> Handed:
