@@ -64,8 +64,10 @@ def _lock(connection: Connection) -> None:
     elif dialect in ("mysql", "mariadb"):
         connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), {"name": _LOCK_NAME, "seconds": LOCK_SECONDS})
     else:
-        # SQLite's lock is that of the transaction in which everything happens.
+        # SQLite's lock is that of the transaction in which everything happens; alembic would end one of its own after
+        # each migration.
         connection.execution_options(wigwag_write=True)
+        connection.begin()
 
 
 def _unlock(connection: Connection) -> None:
