@@ -126,7 +126,7 @@ class FileUser:
             case StreamEnded():
                 event.accept()
             case Opened(session=session) if session.file is not None and self._hands_out(session):
-                self._send(session, session.file, self.size, None)
+                self._send(session, session.file, self.size)
             case _:
                 pass
         self._events.put_nowait(event)
@@ -154,13 +154,21 @@ class FileUser:
             self.hang_up_at = None
             event.session.end()
 
-    def _send(self, session: EndpointSession, file: FileTransfer, size: int, break_at: int | None) -> None:
+    def _send(
+        self,
+        session: EndpointSession,
+        file: FileTransfer,
+        size: int,
+        break_at: int | None = None,
+        on_break: Callable[[], object] | None = None,
+    ) -> None:
         first = file.range.start - 1 if file.range is not None else 0
         loop = asyncio.get_running_loop()
-        body = Octets(first, size, break_at, lambda: loop.call_soon(session.end))
-        session.send(
-            OutgoingMessage(message_id=secrets.token_hex(8), content_type=TYPE, body=lambda: body, total=size - first)
-        )
+
+        def body() -> Octets:
+            return Octets(first, size, break_at, lambda: loop.call_soon(on_break or session.end))
+
+        session.send(OutgoingMessage(message_id=secrets.token_hex(8), content_type=TYPE, body=body, total=size - first))
 
     async def heard(self, kind: type[Any] | tuple[type[Any], ...], session: EndpointSession | None = None) -> Any:
         """Wait for an event, of a session if one is given."""
@@ -184,17 +192,26 @@ class FileUser:
         event = await self.heard((Opened, Ended), session)
         return event if isinstance(event, Ended) else session
 
-    async def send(self, size: int, *, start: int = 1, break_at: int | None = None) -> Settled | Ended:
-        """Send the file, or the rest of it, and hang up in the middle if that is wanted."""
+    async def send(
+        self,
+        size: int,
+        *,
+        start: int = 1,
+        break_at: int | None = None,
+        on_break: Callable[[], object] | None = None,
+        hangs_up: bool = True,
+    ) -> Settled | Ended:
+        """Send the file, or the rest of it, and in the middle hang up, or do something else."""
         selector = FileSelector(name="in.bin", size=size, media_type=TYPE, hashes=hashes(size))
         wanted = FileRange(start) if start > 1 else None
         transfer = FileTransfer(selector=selector, transfer_id=secrets.token_hex(16), range=wanted)
         session = await self.call(transfer, Direction.SENDONLY)
         if isinstance(session, Ended):
             return session
-        self._send(session, transfer, size, break_at)
+        self._send(session, transfer, size, break_at, on_break)
         settled: Settled = await self.heard(Settled, session)
-        session.end()
+        if hangs_up:
+            session.end()
         return settled
 
     async def pull(self, selector: FileSelector, start: int = 1) -> EndpointSession | Ended:

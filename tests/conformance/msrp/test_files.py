@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from tests.support.msrp import Endpoint, exchange, sender
+from tests.support.msrp import Endpoint, exchange, send_frame, sender
 from wigwag.protocols.cpim import CpimAddress, CpimMessage, head_length
 from wigwag.protocols.msrp import (
     BodyPart,
@@ -98,3 +98,23 @@ def test_a_file_within_a_cpim_message_streams_in_and_out() -> None:
     assert length == len(head)
     assert CpimMessage.parse(whole[:length]).sender == ALICE
     assert whole[length:] == FILE
+
+
+def test_message_whose_beginning_came_elsewhere_is_complete_with_its_rest() -> None:
+    endpoint = Endpoint()
+    endpoint.session.continues = True
+    endpoint.receive(send_frame(b"45", byte_range="4-*/8", flag="+"))
+    endpoint.receive(send_frame(b"678", byte_range="6-8/8"))
+    data = [(event.offset, event.data) for event in endpoint.events if isinstance(event, DataReceived)]
+    assert data == [(3, b"45"), (5, b"678")]
+    assert isinstance(endpoint.events[-1], MessageCompleted)
+
+
+def test_message_that_begins_here_is_like_any_other_in_a_session_that_continues() -> None:
+    endpoint = Endpoint()
+    endpoint.session.continues = True
+    endpoint.receive(send_frame(b"123", byte_range="1-*/8", flag="+"))
+    endpoint.receive(send_frame(b"678", byte_range="6-8/8"))
+    assert endpoint.events == []
+    endpoint.receive(send_frame(b"45", byte_range="4-5/8", flag="+"))
+    assert endpoint.bodies() == [b"12345678"]

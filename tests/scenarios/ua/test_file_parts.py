@@ -20,6 +20,7 @@ from wigwag.ua.endpoint.model import Ended, Settled, Settlement
 
 SIZE = 24 * MIB
 BREAK = 14 * MIB + 12_345
+LARGE = 96 * MIB
 
 
 class Desk:
@@ -65,6 +66,16 @@ class Desk:
         await eventually(is_over, PATIENCE)
         self._over.add(session_id)
         return file
+
+    async def goes_on(self, session_id: str, gone: str) -> None:
+        """Wait until a session of a pod that is gone has another owner, or is over."""
+        wanted = ua_pb2.GetSessionRequest(session_id=session_id)
+
+        async def has_gone_on() -> bool:
+            session = (await self.stub.GetSession(wanted)).session
+            return bool(session.ended_at.seconds) or (session.pod not in ("", gone))
+
+        await eventually(has_gone_on, PATIENCE)
 
     async def sessions(self) -> list[str]:
         """Return the ids of the sessions that have not ended."""
@@ -213,3 +224,42 @@ def test_upload_that_broke_is_gone_on_with_under_its_key(agents: Agents, tmp_pat
         assert (await desk.stub.GetFile(wanted)).file.session_id == file.session_id
 
     run(agents, tmp_path, work)
+
+
+@pytest.mark.parametrize("way", ["terminate", "kill"])
+def test_file_that_comes_is_whole_or_truthful_and_gone_on_with_when_its_pod_ends(
+    agents: Agents, tmp_path: Path, way: str
+) -> None:
+    pods = {pod.name: pod for pod in agents.cluster.pods}
+
+    async def work(desk: Desk, user: FileUser) -> None:
+        user.size = LARGE
+        sending = asyncio.create_task(user.send(LARGE, break_at=BREAK, on_break=ending.set, hangs_up=False))
+        session_id = await desk.calls()
+        session = (await desk.stub.GetSession(ua_pb2.GetSessionRequest(session_id=session_id))).session
+        owner = pods[session.pod.partition(".")[0]]
+        await asyncio.wait_for(ending.wait(), PATIENCE)
+        await asyncio.to_thread(getattr(owner, way))
+        other = next(pod for pod in agents.cluster.pods if pod is not owner)
+        async with grpc.aio.insecure_channel(other.target) as channel:
+            after = Desk(ua_pb2_grpc.UaServiceStub(channel), user.address)
+            settled = await sending
+            await after.goes_on(session_id, session.pod)
+            settled.session.end()
+            await _whole_or_gone_on_with(after, session_id)
+        if way == "terminate":
+            await asyncio.to_thread(owner.end)
+        await asyncio.to_thread(owner.start)
+        await asyncio.to_thread(owner.wait_until_ready)
+
+    ending = asyncio.Event()
+    run(agents, tmp_path, work)
+
+
+async def _whole_or_gone_on_with(desk: Desk, session_id: str) -> None:
+    done = await desk.ended(session_id)
+    if done.state != message_pb2.FILE_STATE_COMPLETED:
+        assert 0 < done.transferred < LARGE
+        rest = await desk.fetch(resume_session_id=session_id)
+        done = await desk.ended(rest.session_id)
+    assert (done.state, done.size) == (message_pb2.FILE_STATE_COMPLETED, LARGE)

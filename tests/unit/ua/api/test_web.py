@@ -460,6 +460,16 @@ async def test_a_reference_is_told_again() -> None:
 # Files and bounds
 
 
+async def test_how_a_file_stands_is_asked_by_its_session_or_by_the_key_of_its_upload() -> None:
+    async with web_client(FakeAgent(), *KEYS, token=HELPDESK) as client:
+        by_session = (await client.get("/v1/files/s1")).json()
+        by_key = (await client.get("/v1/files", params={"idempotency_key": "k"})).json()
+        neither = await client.get("/v1/files")
+    assert (by_session["session_id"], by_session["state"]) == ("s1", "running")
+    assert (by_key["state"], by_key["transferred"]) == ("uploading", 7)
+    assert neither.status_code == 422
+
+
 async def test_a_file_is_streamed_up_and_down() -> None:
     agent = FakeAgent()
     content = bytes(range(256)) * 10_000

@@ -4,7 +4,16 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from wigwag.protocols.sdp import Direction, Fingerprint, SdpError, SessionDescription, Setup
+from wigwag.protocols.sdp import (
+    Direction,
+    FileRange,
+    FileSelector,
+    FileTransfer,
+    Fingerprint,
+    SdpError,
+    SessionDescription,
+    Setup,
+)
 from wigwag.ua.endpoint.descriptions import Descriptions
 from wigwag.ua.endpoint.model import MediaWish
 
@@ -170,3 +179,42 @@ def test_cema_and_fingerprints_are_said_and_cema_is_taken_back_when_a_middlebox_
     moved = moved.replace(" 2855 TCP", " 2856 TCP").replace("a=setup:passive", "a=setup:active")
     assert caller.take_answer(moved.encode()).cema_failed
     assert "msrp-cema" not in caller.offer(THEIRS, reach).decode()
+
+
+def file_wish(transfer: FileTransfer, direction: Direction) -> MediaWish:
+    return MediaWish(accept_types=("*",), streams=True, file=transfer, direction=direction)
+
+
+FILE = FileTransfer(selector=FileSelector(size=5, hashes=(("sha-1", b"1"),)), transfer_id="one", range=FileRange(3))
+
+
+def test_both_sides_of_a_file_agree_on_its_range() -> None:
+    caller, callee = pair(file_wish(FILE, Direction.SENDONLY), file_wish(FILE, Direction.RECVONLY))
+    assert caller.agreement is not None
+    assert callee.agreement is not None
+    assert (caller.agreement.remote.file, callee.agreement.remote.file) == (FILE, FILE)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(FILE, transfer_id="two"),
+        replace(FILE, selector=FileSelector(size=6)),
+        replace(FILE, selector=FileSelector(hashes=(("sha-1", b"2"),))),
+    ],
+)
+def test_another_file_in_the_same_session_is_refused_with_488(other: FileTransfer) -> None:
+    caller, callee = pair(file_wish(FILE, Direction.SENDONLY), file_wish(FILE, Direction.RECVONLY))
+    before = callee.agreement
+    caller.wish = file_wish(other, Direction.SENDONLY)
+    with pytest.raises(SdpError) as caught:
+        callee.answer(caller.offer(OURS, REACHED), THEIRS, REACHED)
+    assert caught.value.status == 488
+    assert callee.agreement is before
+
+
+def test_same_file_is_agreed_on_again_with_a_hash_more() -> None:
+    caller, callee = pair(file_wish(FILE, Direction.SENDONLY), file_wish(FILE, Direction.RECVONLY))
+    more = replace(FILE.selector, hashes=(*FILE.selector.hashes, ("sha-256", b"x")))
+    caller.wish = file_wish(replace(FILE, selector=more), Direction.SENDONLY)
+    caller.take_answer(callee.answer(caller.offer(OURS, REACHED), THEIRS, REACHED))

@@ -33,10 +33,10 @@ from wigwag.ua.endpoint.model import (
 )
 from wigwag.ua.endpoint.session import ChatSession
 from wigwag.ua.endpoint.states import State
-from wigwag.ua.messages.checking import message_id_of
 from wigwag.ua.messages.file_events import file_of
 from wigwag.ua.ports import Events
 
+from .offering import is_asked_for, offered_record
 from .owned import Owned, wish_text
 from .ports import Messages
 from .record import SessionRecord, timestamp
@@ -334,27 +334,7 @@ class SessionLife:
                 chat.reject(503, "Service Unavailable")
 
     async def _offer(self, call: CallReceived, chat: ChatSession, application: ApplicationSettings) -> None:
-        now = self._wall()
-        asks = application.answer == "ask" or _is_asked_for(call)
-        file_direction = ("outbound" if _is_asked_for(call) else "inbound") if call.file is not None else ""
-        record = SessionRecord(
-            id=chat.id,
-            application=application.name,
-            direction="inbound",
-            state="offered",
-            local_uri=call.to_uri,
-            remote_uri=call.from_uri,
-            display_name=call.display_name,
-            subject=call.subject,
-            created=now,
-            last_activity=now,
-            answer_by=now + application.answer_timeout if asks else 0.0,
-            accept_types=call.accept_types,
-            call_id=chat.call_id,
-            file=message_id_of(chat.id, "file") if call.file is not None else "",
-            file_direction=file_direction,
-            wish=wish_text(file_wish(application, call.file)) if call.file is not None else "",
-        )
+        record = offered_record(call, application, self._wall())
         if call.file is not None:
             resumes = await self.messages.resumable(record, call.file)
             if resumes is None:
@@ -376,9 +356,10 @@ class SessionLife:
         self.counters["offered"] += 1
         self._tell_changed(own)
         if call.file is not None:
-            state = "FILE_STATE_REQUESTED" if _is_asked_for(call) else "FILE_STATE_OFFERED"
-            self._events.tell(self._event(own, file_changed=file_of(record, call.file, file_direction, state=state)))
-        if not asks:
+            state = "FILE_STATE_REQUESTED" if is_asked_for(call) else "FILE_STATE_OFFERED"
+            file = file_of(record, call.file, record.file_direction, state=state)
+            self._events.tell(self._event(own, file_changed=file))
+        if not record.answer_by:
             self.answer(chat.id, None, {})
             return
         chat.ring()
@@ -387,7 +368,7 @@ class SessionLife:
     def _not_answered(self, own: Owned, call: CallReceived) -> None:
         if own.chat.state is not State.OFFERED:
             return
-        if own.application.fallback == "answer" and not _is_asked_for(call):
+        if own.application.fallback == "answer" and not is_asked_for(call):
             self.answer(own.record.id, None, {})
         else:
             own.chat.reject(own.application.reject_status, "No Answer")
@@ -612,8 +593,3 @@ class SessionLife:
         if not task.cancelled() and (error := task.exception()) is not None:
             level = logger.warning if isinstance(error, WigwagError) else logger.error
             level("work on a session failed", reason=repr(error))
-
-
-def _is_asked_for(call: CallReceived) -> bool:
-    """Tell whether a caller wants a file."""
-    return call.file is not None and call.pulled
