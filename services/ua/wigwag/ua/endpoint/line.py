@@ -7,6 +7,7 @@ for the user to send again, under the same Message-IDs, after ``up``.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, Final, Protocol
 
@@ -438,10 +439,13 @@ class MediaLine:
     async def _keep_trying(self) -> None:
         """Get a connection for the session; tell when there will be none."""
         loop = asyncio.get_running_loop()
-        until, wait = loop.time() + _GIVE_UP, _FIRST_WAIT
+        tried, wait = 0.0, _FIRST_WAIT
         while not self._closed:
             try:
-                await self._connect()
+                async with self._side.getting_back if isinstance(self.way, RelayWay) else contextlib.nullcontext():
+                    began = loop.time()
+                    if not self._closed:
+                        await self._connect()
             except AuthenticationError as error:
                 problem: WigwagError = error
                 if self._is_fenced(error):
@@ -452,7 +456,8 @@ class MediaLine:
             else:
                 self._getting_back = None
                 return
-            if loop.time() >= until:
+            tried += loop.time() - began + wait
+            if tried >= _GIVE_UP:
                 break
             await asyncio.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)

@@ -1,5 +1,6 @@
 """Ways of MSRP: through our relay, through somebody else's, or direct (RFC 4975 section 8.5, RFC 4976)."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
@@ -58,17 +59,26 @@ class RelayWay:
 Way = RelayWay | DirectWay
 
 
+AT_ONCE: Final = 16
+"""Sessions that are got back at the same time: a pod that takes over from another has hundreds. All at once each would
+take as long as all of them, longer than a relay waits for a handshake, and nothing else would have its turn."""
+
+
 class MediaSide:
     """All ways by name.
 
     Args:
         ways: ``relay``, ``direct``, and the names of foreign relays.
         random: Returns so many unpredictable bytes.
+
+    Attributes:
+        getting_back: Held by who gets a lost connection back.
     """
 
     def __init__(self, ways: Mapping[str, Way], random: Callable[[int], bytes]) -> None:
         self.ways = dict(ways)
         self.random = random
+        self.getting_back = asyncio.Semaphore(AT_ONCE)
 
     def way(self, name: str) -> Way:
         """Return a way.
