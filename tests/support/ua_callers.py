@@ -15,7 +15,7 @@ import grpc.aio
 
 from tests.support.ua_plan import UaStatus, body_of, digest_of
 from tests.support.ua_process import UaProcess, main
-from wigwag.api.ua.v1 import ua_pb2, ua_pb2_grpc
+from wigwag.api.ua.v1 import session_pb2, ua_pb2, ua_pb2_grpc
 from wigwag.runtime.ua_recording import MessageAccepted, MessageOffered, SessionStarted
 
 T = TypeVar("T")
@@ -54,8 +54,10 @@ class Chat:
             idempotency_key=f"call-{self.user}",
         )
         response = await world.ask(lambda stub: stub.StartSession(request, timeout=_PATIENCE))
-        self.session_id = response.session.session_id
-        world.record(SessionStarted, session=self.session_id, user=self.user)
+        session_id = response.session.session_id
+        world.record(SessionStarted, session=session_id, user=self.user)
+        await world.wait_until_open(session_id)
+        self.session_id = session_id
 
     async def send(self) -> None:
         """Send one message, however often it takes."""
@@ -110,6 +112,16 @@ class Callers(UaProcess):
                     raise
                 self._avoided[target] = now() + _AVOIDED
             await asyncio.sleep(_PAUSE)
+
+    async def wait_until_open(self, session_id: str) -> None:
+        """Wait until every pod knows that a session is open: then it is stored, and outlives its pod."""
+        request = ua_pb2.GetSessionRequest(session_id=session_id)
+        for stub in self._stubs.values():
+            while True:
+                response = await stub.GetSession(request, timeout=60.0)
+                if response.session.state == session_pb2.SESSION_STATE_OPEN:
+                    break
+                await asyncio.sleep(_PAUSE)
 
     def call(self) -> None:
         """Start a session with every user."""
