@@ -117,11 +117,14 @@ class Callers(UaProcess):
         """Wait until every pod knows that a session is open: then it is stored, and outlives its pod."""
         request = ua_pb2.GetSessionRequest(session_id=session_id)
         for stub in self._stubs.values():
-            while True:
-                response = await stub.GetSession(request, timeout=60.0)
-                if response.session.state == session_pb2.SESSION_STATE_OPEN:
-                    break
-                await asyncio.sleep(_PAUSE)
+            state = session_pb2.SESSION_STATE_UNSPECIFIED
+            while state != session_pb2.SESSION_STATE_OPEN:
+                await asyncio.sleep(5 * _PAUSE)
+                try:
+                    state = (await stub.GetSession(request, timeout=_PATIENCE)).session.state
+                except grpc.aio.AioRpcError as error:
+                    if error.code() not in _AGAIN:
+                        raise
 
     def call(self) -> None:
         """Start a session with every user."""
