@@ -22,3 +22,17 @@ def session_event(record: SessionRecord, at: float, **what: Any) -> event_pb2.Ev
         session_id=record.id,
         **what,
     )
+
+
+def change_event(record: SessionRecord, pod: str, at: float) -> event_pb2.Event:
+    """Return the event of a session's new state; that of the end is known by its id, whoever tells it again.
+
+    Args:
+        record: The session.
+        pod: Who tells it.
+        at: When, seconds since 1970.
+    """
+    event = session_event(record, at, session_changed=record.message(pod))
+    if record.state == "ended":
+        event.event_id = f"{record.id}:ended"
+    return event

@@ -34,12 +34,13 @@ from wigwag.ua.endpoint.model import (
 from wigwag.ua.endpoint.session import ChatSession
 from wigwag.ua.endpoint.states import State
 from wigwag.ua.messages.file_events import file_of
+from wigwag.ua.messages.telling import change_event, session_event
 from wigwag.ua.ports import Events
 
 from .offering import is_asked_for, offered_record
 from .owned import Owned, wish_text
 from .ports import Messages
-from .record import SessionRecord, timestamp
+from .record import SessionRecord
 from .starting import Start, call_of, file_wish, wish_for
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ class SessionLife:
         chat = self._endpoint.start(call_of(wanted), token=created.token)
         self._take(record, created.token, chat, wanted.application).transfer = wanted.media.file
         self.counters["started"] += 1
-        self._tell_changed(self._owned[record.id])
+        self._tell_changed(record)
         return record
 
     async def _take_back(self, record: SessionRecord, created: AgentSession, cause: Cause) -> None:
@@ -303,7 +304,7 @@ class SessionLife:
         match event:
             case Ringing(status=status, reason=reason):
                 progress = event_pb2.Progress(sip_status=status, sip_reason=reason)
-                self._events.tell(self._event(own, progress=progress))
+                self._events.tell(session_event(own.record, self._wall(), progress=progress))
             case Opened():
                 self._opened(own)
             case Changed():
@@ -354,11 +355,11 @@ class SessionLife:
         own = self._take(record, created.token, chat, application)
         own.transfer = call.file
         self.counters["offered"] += 1
-        self._tell_changed(own)
+        self._tell_changed(own.record)
         if call.file is not None:
             state = "FILE_STATE_REQUESTED" if is_asked_for(call) else "FILE_STATE_OFFERED"
             file = file_of(record, call.file, record.file_direction, state=state)
-            self._events.tell(self._event(own, file_changed=file))
+            self._events.tell(session_event(record, self._wall(), file_changed=file))
         if not record.answer_by:
             self.answer(chat.id, None, {})
             return
@@ -404,7 +405,7 @@ class SessionLife:
             answering="",
         )
         self.counters["opened"] += 1
-        self._tell_changed(own)
+        self._tell_changed(own.record)
         if own.application.greeting and own.record.direction == "inbound" and not own.record.file:
             self._greet(own)
         self._spawn(self.messages.opened(own))
@@ -428,7 +429,7 @@ class SessionLife:
             held=chat.held,
             stored=chat.to_state() if chat.state is State.OPEN else own.record.stored,
         )
-        self._tell_changed(own)
+        self._tell_changed(own.record)
 
     def _ended(self, own: Owned, event: Ended) -> None:
         cause, reason = event.cause.value, event.reason
@@ -444,7 +445,7 @@ class SessionLife:
         """Tell that a session is over, then write it down: told twice it is known by its event's id."""
         try:
             await self.messages.ended(own, reason)
-            self._tell_changed(own)
+            self._tell_changed(own.record)
             await own.end()
         finally:
             self._ending.pop(own.record.id, None)
@@ -500,7 +501,7 @@ class SessionLife:
         ended = record.changed(
             state="ended", cause=cause.value, sip_reason=reason, ended=self._wall(), stored="", answering=""
         )
-        self._events.tell(self._change_of(ended))
+        self._tell_changed(ended)
         await self._store.end_agent_session(
             record.id, found.token, ended.to_bytes(), keep=self._settings.ownership.keep_ended
         )
@@ -558,28 +559,8 @@ class SessionLife:
         self._owned[record.id] = own
         return own
 
-    def _tell_changed(self, own: Owned) -> None:
-        self._events.tell(self._change_of(own.record))
-
-    def _change_of(self, record: SessionRecord) -> event_pb2.Event:
-        """Return the event of a change; that of the end is known by its id, whoever tells it again."""
-        event = self.event_of(record, session_changed=record.message(self._pod))
-        if record.state == "ended":
-            event.event_id = f"{record.id}:ended"
-        return event
-
-    def _event(self, own: Owned, **what: Any) -> event_pb2.Event:
-        return self.event_of(own.record, **what)
-
-    def event_of(self, record: SessionRecord, **what: Any) -> event_pb2.Event:
-        """Return an event of a session."""
-        return event_pb2.Event(
-            event_id=secrets.token_hex(12),
-            occurred_at=timestamp(self._wall()),
-            application=record.application,
-            session_id=record.id,
-            **what,
-        )
+    def _tell_changed(self, record: SessionRecord) -> None:
+        self._events.tell(change_event(record, self._pod, self._wall()))
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         task = asyncio.create_task(work)
