@@ -1,5 +1,6 @@
 """Two pods of the user agent's message side over one ledger, which reach each other or not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -37,12 +38,15 @@ class Pods:
         self.worlds: dict[str, MessageWorld] = {}
         self.refused = 0
         self.loses_answers = False
+        self.hangs = False
 
     def open_call(self, pod: str) -> OpenCall:
         world = self._reached(pod)
         return lambda requests: cast(Any, Call(world, requests))
 
     async def accept_at(self, pod: str, batch: owner_pb2.AcceptBatch) -> owner_pb2.AcceptResponse:
+        if self.hangs:
+            await asyncio.Event().wait()
         response = await self._reached(pod).pipeline.forwarding.serve(batch)
         if self.loses_answers:
             self.loses_answers = False

@@ -11,7 +11,7 @@ from tests.support.ua_messages import FakeOwned, MessageWorld, outbound, record
 from tests.support.waiting import until
 from wigwag.database.ledger import State
 from wigwag.errors import InvalidRequestError, OverloadedError
-from wigwag.ua.messages import accepting
+from wigwag.ua.messages import accepting, forwarding
 from wigwag.ua.ports import Outcome
 
 
@@ -194,3 +194,20 @@ async def test_order_holds_whoever_is_asked_and_whoever_has_the_session(
 
         await until(all_shown)
         assert cluster.shown == [body.encode() for body in wanted]
+
+
+async def test_owner_who_never_answers_keeps_no_later_messages_from_him(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwarding, "_ANSWERED_IN", 0.05)
+    async with two_pods(tmp_path) as (first, second, pods):
+        own = await second.open()
+        first.sessions.others["s1"] = (own.record, "pod-2")
+        first.pipeline.forwarding._patience = 0.0
+        pods.hangs = True
+        for _ in range(5):
+            with pytest.raises(OverloadedError):
+                await accept(first, "lost")
+        pods.hangs = False
+        await accept(first, "one")
+        await until(lambda: own.wire.sent)

@@ -33,6 +33,8 @@ _RETRY: Final = 0.2
 _LATER: Final = 1.0
 """Seconds between the first two looks for an owner, and the last: a lost pod may leave thousands of sessions to those
 who have to take them over meanwhile."""
+_ANSWERED_IN: Final = 5.0
+"""Seconds that a pod has for one call: one that hangs must not keep others from it for ever."""
 _LOOK: Final = 1.0
 """Seconds until the owner that has not answered is looked up again: another pod may have taken over."""
 _CALLS: Final = 4
@@ -191,9 +193,10 @@ class Forwarding:
 
     async def _call(self, pod: str, batch: Sequence[_Waiting]) -> None:
         try:
-            response = await self._there(pod, owner_pb2.AcceptBatch(groups=[each.group for each in batch]))
-        except WigwagError as error:
-            _fail(batch, error)
+            async with asyncio.timeout(_ANSWERED_IN):
+                response = await self._there(pod, owner_pb2.AcceptBatch(groups=[each.group for each in batch]))
+        except (WigwagError, TimeoutError) as error:
+            _fail(batch, error if isinstance(error, WigwagError) else OverloadedError("the owner does not answer"))
             return
         except BaseException:
             _fail(batch, OverloadedError("the pod is about to end"))
