@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from wigwag.errors import WigwagError
+from wigwag.errors import ProtocolError, WigwagError
+from wigwag.protocols.cpim import CPIM_TYPE, CpimMessage
 from wigwag.protocols.sip import SipError
 from wigwag.protocols.sip.user_agent import AgentOptions, MessageReceived
 from wigwag.transport.sip_client import Delivery, Sent, SipClientOptions
@@ -162,6 +163,16 @@ def message_as_json(message: MessageReceived) -> str:
 def readable_message(message: MessageReceived) -> str:
     """Return a message as text for people: who it is from, and the text or what it is instead."""
     sender = f"{message.display_name} <{message.from_uri}>" if message.display_name else message.from_uri
-    if not message.media_type or message.media_type.startswith("text/"):
-        return f"{sender}: {message.body.decode(errors='replace')}"
-    return f"{sender}: [{message.content_type}, {len(message.body)} octets]"
+    content_type, body = _said(message)
+    if not content_type or content_type.lower().startswith("text/"):
+        return f"{sender}: {body.decode(errors='replace')}"
+    return f"{sender}: [{content_type}, {len(body)} octets]"
+
+
+def _said(message: MessageReceived) -> tuple[str, bytes]:
+    """Return type and body of what somebody says: of what is inside of message/cpim, if it can be read."""
+    if message.media_type == CPIM_TYPE:
+        with contextlib.suppress(ProtocolError):
+            wrapped = CpimMessage.parse(message.body)
+            return wrapped.content_type, wrapped.content
+    return message.content_type, message.body

@@ -15,6 +15,12 @@ from wigwag.node.sip_account import SipAccount
 from wigwag.protocols.sip.user_agent import MessageReceived
 
 
+WRAPPED = (
+    "From: <sip:bob@example.com>\r\nTo: <sip:alice@example.com>\r\n\r\n"
+    "Content-Type: text/plain;charset=UTF-8\r\n\r\ngrüße"
+).encode()
+
+
 def message(body: bytes = b"hello", content_type: str = "text/plain", name: str = "") -> MessageReceived:
     return MessageReceived(
         from_uri="sip:bob@example.com",
@@ -36,6 +42,8 @@ def message(body: bytes = b"hello", content_type: str = "text/plain", name: str 
         (message(b"\xff"), "sip:bob@example.com: \N{REPLACEMENT CHARACTER}"),
         (message(b"abc", "image/png"), "sip:bob@example.com: [image/png, 3 octets]"),
         (message(b"", ""), "sip:bob@example.com: "),
+        (message(WRAPPED, "message/cpim"), "sip:bob@example.com: grüße"),
+        (message(b"abc", "message/cpim"), "sip:bob@example.com: [message/cpim, 3 octets]"),
     ],
 )
 def test_message_is_shown_as_text_or_as_what_it_is_instead(received: MessageReceived, shown: str) -> None:
