@@ -26,7 +26,6 @@ GENERATIONS = st.tuples(st.integers(0, 3), st.integers(-1, 1) | st.just(0))
 TEXTS = {
     "session_id": st.sampled_from(["", "u1"]),
     "started_by": st.sampled_from(["page", "session"]),
-    "page_uri": st.sampled_from(["", "sip:a@10.0.0.1;transport=tcp"]),
     "failures": st.integers(0, 3),
     "reason": st.sampled_from(["", "BYE", "ü ' \" \\"]),
 }

@@ -44,7 +44,7 @@ async def keys_of(store: Store, address: str = "", *, after: str = "", limit: in
 
 
 async def test_a_conversation_is_kept_as_it_was_opened(store: Store, other: Store, clock: WallClock) -> None:
-    wanted = conversation(started_by="session", page_uri="sip:alice@phone.example;transport=tcp", reason="why not ü")
+    wanted = conversation(started_by="session", reason="why not ü")
     known = await opened(store, wanted)
     assert known == replace(wanted, generation=int(clock.now * 1000), created_at=clock.now)
     assert await other.find_conversations(["unknown", wanted.key]) == {wanted.key: known}
@@ -100,7 +100,7 @@ async def test_of_many_who_open_after_the_same_end_one_succeeds(store: Store, ot
 
 
 async def test_what_is_too_long_is_refused(store: Store) -> None:
-    for wanted in (replace(conversation(), key="k" * 513), conversation(page_uri="sip:" + "x" * 9000)):
+    for wanted in (replace(conversation(), key="k" * 513), conversation(reason="x" * 9000)):
         with pytest.raises(ConflictError):
             await store.open_conversation(wanted, after=0, most=9, keep=KEEP)
         with pytest.raises(ConflictError):
@@ -184,7 +184,7 @@ async def test_a_conversation_with_oneself_has_one_place(store: Store) -> None:
 
 async def test_news_of_this_generation_is_written(store: Store, other: Store) -> None:
     known = await opened(store)
-    now_open = replace(known, state="open", session_id="u1", page_uri="sip:alice@home.example")
+    now_open = replace(known, state="open", session_id="u1")
     assert await other.put_conversation(now_open, keep=KEEP) == now_open
     assert await found(store) == now_open
 
@@ -207,6 +207,13 @@ async def test_what_is_closed_stays_closed_in_its_generation(store: Store, other
     assert await closed(other, known, "another reason") == over
     assert await keys_of(store) == await keys_of(store, BOB) == []
     assert await found(store) == over
+
+
+async def test_how_often_it_failed_is_written_after_it_was_closed(store: Store, other: Store) -> None:
+    over = await closed(store, replace(await opened(store), failures=3))
+    assert await other.put_conversation(replace(over, failures=0), keep=KEEP) == replace(over, failures=0)
+    assert await found(store) == replace(over, failures=0)
+    assert await keys_of(store) == []
 
 
 async def test_a_conversation_expires_unless_it_is_written_again(store: Store, clock: WallClock) -> None:

@@ -134,6 +134,8 @@ class Record:
     headers: Mapping[str, bytes]
     time: float
     """When it was published, wall clock, in seconds since the epoch."""
+    assignment: int = 0
+    """Which time this member was given the partition: between two of them others have handled its records."""
 
     @property
     def position(self) -> Position:

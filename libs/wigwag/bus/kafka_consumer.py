@@ -72,6 +72,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         self._limit = limit
         self._ready = ready
         self._parts: dict[TopicPartition, Partition] = {}
+        self._assignment = 0
         self._consumer: AIOKafkaConsumer | None = None
         self._has_room = asyncio.Event()
         self._has_finished = asyncio.Event()
@@ -160,7 +161,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
                 consumer.seek(where, records[0].offset)
             return
         for record in records:
-            part.begin(as_record(record))
+            part.begin(as_record(record, self._assignment))
 
     # Committing
 
@@ -190,6 +191,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Begin with partitions of ours."""
+        self._assignment += 1
         self._parts = {where: Partition(self._processing, self._limit, self._has_finished.set) for where in assigned}
         self._has_room.set()
 
@@ -220,7 +222,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         return result
 
 
-def as_record(record: ConsumerRecord) -> Record:
+def as_record(record: ConsumerRecord, assignment: int = 0) -> Record:
     """Return a record of Kafka as the port has it; what others than us publish may lack a key or a value."""
     return Record(
         topic=record.topic,
@@ -230,4 +232,5 @@ def as_record(record: ConsumerRecord) -> Record:
         value=record.value or b"",
         headers={name: value or b"" for name, value in record.headers},
         time=record.timestamp / 1000,
+        assignment=assignment,
     )

@@ -65,9 +65,14 @@ def put(kept: Kept | None, conversation: Conversation, keep: float, now: float) 
     if kept is not None:
         known = kept.conversation
         is_over_there = known.generation == conversation.generation and known.state == "closed"
-        if known.generation > conversation.generation or is_over_there:
+        if known.generation > conversation.generation or (is_over_there and _closing(known) != _closing(conversation)):
             return None
     return Kept(conversation, now + keep)
+
+
+def _closing(conversation: Conversation) -> tuple[str, float, str]:
+    """Return by what it is told whether a conversation was closed once: then how often it failed may be written."""
+    return conversation.state, conversation.closed_at, conversation.reason
 
 
 def order(key: str) -> bytes:

@@ -35,8 +35,6 @@ class Conversation:
     """Which side began this generation: ``page`` or ``session``."""
     generation: int = 0
     """Set by ``open_conversation``."""
-    page_uri: str = ""
-    """Where MESSAGEs for the page-mode side go; empty: ``page``."""
     created_at: float = 0.0
     """When this generation began, by the store's clock; set by ``open_conversation``."""
     failures: int = 0

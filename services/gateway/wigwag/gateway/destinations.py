@@ -63,12 +63,14 @@ class Destinations:
         self._source = source
         self._settings = settings
 
-    async def of(self, recipient: str, reason: "PagerReason") -> Destination:
+    async def of(self, recipient: str, reason: "PagerReason", device: str | None = None) -> Destination:
         """Return where a message for somebody goes.
 
         Args:
             recipient: Canonical address.
             reason: Why the edge kept it; ``PAGER_REASON_UNSPECIFIED``: it came in a session.
+            device: Key of the device that has just registered, for what waited; empty: another reason woke it; None:
+                it has not waited.
 
         Raises:
             StoreError, DatabaseError: It can't be known now.
@@ -78,14 +80,14 @@ class Destinations:
             return _STRANGER
         registration = (await self._registrations.find_registrations([recipient])).get(recipient)
         if registration is not None and registration.bindings:
-            return self._of_devices(registration, reason)
+            return self._of_devices(registration, reason, device)
         if await self._source.credentials(normal_user(uri.user), uri.host) is not None:
             return _ABSENT
         if reason in (PagerReason.PAGER_REASON_ROUTE, PagerReason.PAGER_REASON_SESSION_MODE):
             return _STRANGER
         return _UNKNOWN
 
-    def _of_devices(self, registration: Registration, reason: "PagerReason") -> Destination:
+    def _of_devices(self, registration: Registration, reason: "PagerReason", device: str | None) -> Destination:
         if reason == PagerReason.PAGER_REASON_SESSION_MODE:
             # They have refused MESSAGE, whatever they say of themselves.
             return Destination(Way.SESSION)
@@ -98,4 +100,6 @@ class Destinations:
             return Destination(Way.SESSION)
         if self._settings.prefer == "session" and any(can.session for can in found.values()):
             return Destination(Way.SESSION)
+        if device is not None and self._settings.store == "first":
+            return Destination(Way.PAGE, (device,) if device in page else page[:1])
         return Destination(Way.PAGE, page if len(page) < len(found) else ())

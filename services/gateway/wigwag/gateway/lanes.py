@@ -3,7 +3,8 @@
 Theory of operation. The bus hands the records of a conversation to one pod, one after the other. A message that can't
 go on yet stays in the ledger, and what comes after it must not overtake it. So a pod knows of each conversation whether
 something waits there (it is not *clean*); of one that it has not seen yet it does not know, and looks into the ledger.
-A lane is clean only after everything in it went well: any exception leaves it to be looked at.
+A lane is clean only after everything in it went well: any exception leaves it to be looked at, and so does whoever
+gives a message back, and another pod that has had the partition meanwhile. A record that comes twice does so too.
 """
 
 import asyncio
@@ -22,8 +23,12 @@ class Lane:
 
     clean: bool = False
     """Whether nothing waits in it."""
+    assignment: int = 0
+    """By which assignment of its partition this is known (``Record.assignment``)."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     inside: int = 0
+    disturbed: bool = False
+    """Whether something was given back while somebody was inside."""
 
 
 class Lanes:
@@ -31,10 +36,17 @@ class Lanes:
 
     def __init__(self) -> None:
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
+        self._seen: OrderedDict[str, None] = OrderedDict()
 
     @asynccontextmanager
-    async def of(self, key: str) -> AsyncIterator[Lane]:
-        """Enter a lane, one at a time; what the block leaves in ``clean`` counts only if it raised nothing."""
+    async def of(self, key: str, message_id: str = "", assignment: int = 0) -> AsyncIterator[Lane]:
+        """Enter a lane, one at a time; what the block leaves in ``clean`` counts only if it raised nothing.
+
+        Args:
+            key: Of the conversation.
+            message_id: The message that comes; when it has come before, the lane is looked at.
+            assignment: Of the record's partition.
+        """
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane()
@@ -43,13 +55,34 @@ class Lanes:
         lane.inside += 1
         try:
             async with lane.lock:
+                if self._has_come_before(message_id) or lane.assignment != assignment:
+                    lane.clean = False
+                lane.assignment, lane.disturbed = assignment, False
                 try:
                     yield lane
                 except BaseException:
                     lane.clean = False
                     raise
+                if lane.disturbed:
+                    lane.clean = False
         finally:
             lane.inside -= 1
+
+    def disturb(self, key: str) -> None:
+        """Let a lane be looked at: something in it waits again."""
+        lane = self._lanes.get(key)
+        if lane is not None:
+            lane.clean, lane.disturbed = False, True
+
+    def _has_come_before(self, message_id: str) -> bool:
+        if not message_id:
+            return False
+        known = message_id in self._seen
+        self._seen[message_id] = None
+        self._seen.move_to_end(message_id)
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        return known
 
     def _forget_some(self) -> None:
         while len(self._lanes) > _REMEMBERED:

@@ -27,8 +27,10 @@ from .conversations.setup import Setup
 from .destinations import Destinations
 from .flows.consuming import TOPICS, Consuming
 from .flows.into_session import IntoSession
+from .flows.notifications import Notifications
 from .flows.outcomes import Outcomes
 from .flows.page_messages import PageMessages
+from .flows.parts import PartsOfRows
 from .flows.reading import GROUP
 from .flows.session_changes import SessionChanges
 from .flows.session_messages import SessionMessages
@@ -147,7 +149,9 @@ class GatewayModule:
         setup = Setup(book, settings, wall=wall, wake_up=wake_up, spawn=self._spawn)
         waking = Waking(self._ledger, self._bus, book, setup, self._destinations, pod=self._pod)
         to_devices = ToDevices(rows, self._bus, pod=self._pod)
-        into_session = IntoSession(rows, book, agents, settings)
+        notifications = Notifications(rows, agents)
+        parts = PartsOfRows(rows, settings)
+        into_session = IntoSession(rows, book, agents, settings, notifications)
         telling = Telling(self._ledger, rows, book, settings)
         lanes = Lanes()
         consuming = Consuming(
@@ -159,6 +163,7 @@ class GatewayModule:
                 setup=setup,
                 into_session=into_session,
                 to_devices=to_devices,
+                notifications=notifications,
             ),
             SessionMessages(
                 rows,
@@ -169,6 +174,8 @@ class GatewayModule:
                 setup=setup,
                 to_devices=to_devices,
                 settings=settings,
+                parts=parts,
+                notifications=notifications,
             ),
             SessionChanges(
                 rows,
@@ -181,15 +188,14 @@ class GatewayModule:
                 tell_failure=self._tell_failure,
                 tell_end=telling.departed,
             ),
-            Outcomes(rows, agents, waking, settings),
+            Outcomes(rows, lanes, book, agents=agents, waking=waking, parts=parts, settings=settings),
             telling,
             waking,
         )
         return consuming, waking
 
-    async def _tell_failure(self, event: GatewaySetupFailed) -> None:
-        now = wall()
-        value = envelope(event, event_id=f"{event.key}:{now}", at=now, pod=self._pod)
+    async def _tell_failure(self, event: GatewaySetupFailed, session_id: str) -> None:
+        value = envelope(event, event_id=f"{session_id}:failed", at=wall(), pod=self._pod)
         await self._bus.publish(GATEWAY_EVENTS.name, value, key=event.key)
 
     async def _sweep(self, waking: Waking) -> None:

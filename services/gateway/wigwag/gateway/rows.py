@@ -46,20 +46,31 @@ class Rows:
         verdicts: Sequence[Verdict] = await asyncio.gather(*self._ledger.apply(claims))
         return {verdict.id: verdict.attempt for verdict in verdicts if verdict.done}
 
-    async def settle(self, row_id: str, state: State, *, status: int = 0, reason: str = "") -> bool:
-        """Give a row its outcome; returns whether this was it. One that has another already keeps it."""
-        change = Change(id=row_id, version=FIRST_VERSION, state=state, status=status or None, reason=reason)
+    async def settle(
+        self, row_id: str, state: State, *, status: int = 0, reason: str = "", token: int | None = None
+    ) -> bool:
+        """Give a row its outcome; returns whether this was it. One that has another already keeps it.
+
+        Args:
+            row_id: The row.
+            state: The outcome.
+            status: SIP status; 0: none.
+            reason: With it.
+            token: Of the attempt that this is the outcome of: a later one makes it void. None: of whichever.
+        """
+        change = Change(
+            id=row_id, version=FIRST_VERSION, state=state, status=status or None, reason=reason, token=token
+        )
         verdict = await self._ledger.apply_one(change)
         if not verdict.done and state is State.DISPLAYED and verdict.state is State.DELIVERED:
             change = Change(id=row_id, version=verdict.version, state=state)
             verdict = await self._ledger.apply_one(change)
         return verdict.done
 
-    async def give_back(self, row_id: str) -> None:
-        """End an attempt that had no effect: the row waits again."""
-        row = await self._ledger.find(row_id)
-        if row is not None and row.owner and row.state is State.ACCEPTED:
-            await self._ledger.apply_one(Release(id=row_id, token=row.token, attempt=row.attempt))
+    async def give_back(self, row: LedgerRow) -> None:
+        """End an attempt that had no effect, as the row says it: it waits again, unless a later attempt has begun."""
+        if row.owner and row.state is State.ACCEPTED:
+            await self._ledger.apply_one(Release(id=row.id, token=row.token, attempt=row.attempt))
 
     async def find(self, row_id: str) -> LedgerRow | None:
         """Return a row."""
@@ -79,6 +90,10 @@ class Rows:
             if len(page) < _PAGE_ROWS:
                 return found
             after = page[-1].position
+
+    async def waiting_for(self, recipient: str) -> list[LedgerRow]:
+        """Return rows that wait for somebody, tried ones included, in the order of acceptance; not more than a page."""
+        return await self._ledger.undelivered(recipient=recipient, limit=_PAGE_ROWS)
 
     @property
     def now(self) -> float:

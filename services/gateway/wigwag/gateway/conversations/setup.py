@@ -8,6 +8,7 @@ from typing import Final
 from wigwag.api.events.v1.pager_pb2 import PagerMessage
 from wigwag.api.ua.v1 import session_pb2
 from wigwag.database.ledger import LedgerRow
+from wigwag.errors import OverloadedError, ServiceError
 from wigwag.gateway.config import GatewaySettings
 from wigwag.gateway.statuses import setup_of
 from wigwag.store.conversations import Conversation
@@ -28,6 +29,10 @@ class Remedy(enum.Enum):
     BY_PAGE = "by page"
     """They are tried by MESSAGE if he has a device that takes it, else they fail."""
     FAIL = "fail"
+
+
+class TooManyConversationsError(ServiceError):
+    """One of both parties has as many conversations as he may have."""
 
 
 class Setup:
@@ -60,7 +65,7 @@ class Setup:
         """Begin the next generation of a conversation, and call; whoever was first has begun it.
 
         Raises:
-            OverloadedError: One of both parties has too many conversations.
+            TooManyConversationsError: One of both parties has as many as he may have.
         """
         wanted = Conversation(
             key=key,
@@ -69,7 +74,12 @@ class Setup:
             started_by="page",
             failures=before.failures if before is not None else 0,
         )
-        conversation, _ = await self._book.begin(wanted, after=before.generation if before is not None else 0)
+        try:
+            conversation, ours = await self._book.begin(wanted, after=before.generation if before is not None else 0)
+        except OverloadedError as error:
+            raise TooManyConversationsError(str(error)) from error
+        if ours and before is not None:
+            await self._book.replaced(before)
         if conversation.page == message.from_aor and not conversation.session_id:
             conversation = await self.call(conversation, message)
         return conversation

@@ -14,7 +14,7 @@ from wigwag.runtime.events import (
 
 from .outcomes import Outcomes
 from .page_messages import PageMessages
-from .reading import AGAIN, envelope_of
+from .reading import envelope_of
 from .session_changes import SessionChanges
 from .session_messages import SessionMessages
 from .telling import Telling
@@ -71,7 +71,7 @@ class Consuming:
     async def _registration(self, record: Record) -> None:
         registration = envelope_of(record).registration
         if registration.change == RegistrationChange.REGISTRATION_CHANGE_REGISTERED:
-            await self._waking.registered(registration.aor)
+            await self._waking.registered(registration.aor, registration.key)
 
     async def _session_event(self, record: Record) -> None:
         event: event_pb2.Event = envelope_of(record).session_event.event
@@ -80,7 +80,7 @@ class Consuming:
         match event.WhichOneof("what"):
             case "message_received":
                 message = event.message_received
-                await self._session_messages.received(message.session_id, message.message_id, record.headers.get(AGAIN))
+                await self._session_messages.received(message.session_id, message.message_id, record)
             case "message_changed" if event.message_changed.direction == _INBOUND:
                 await self._outcomes.of_session_message_that_came(event.message_changed)
             case "message_changed":

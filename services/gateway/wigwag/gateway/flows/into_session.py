@@ -10,18 +10,31 @@ from wigwag.database.ledger import State
 from wigwag.errors import ConflictError, InvalidRequestError, NotFoundError, ServiceError
 from wigwag.gateway.config import GatewaySettings
 from wigwag.gateway.content import Accepts, to_session
-from wigwag.gateway.conversations.book import Book, Session
-from wigwag.gateway.kinds import RefusedError, read
+from wigwag.gateway.conversations.book import Book, Session, SessionGoneError
+from wigwag.gateway.kinds import Content, RefusedError, composing_lifetime, read
 from wigwag.gateway.ports import Agents, Handed
 from wigwag.gateway.rows import Rows
 from wigwag.gateway.wrapping import PageMessage
+from wigwag.protocols.imdn import message_id_of
 from wigwag.store.conversations import Conversation
 
+from .notifications import Notifications
+
 _UNSUPPORTED = 415
+_UNAVAILABLE = 480
 
 
 class SessionOverError(ServiceError):
-    """The session of the conversation is over."""
+    """The session of the conversation is over.
+
+    Args:
+        reason: How that was found out.
+        unsent: The messages that it did not get.
+    """
+
+    def __init__(self, reason: str, unsent: Sequence[PagerMessage]) -> None:
+        super().__init__(reason)
+        self.unsent = list(unsent)
 
 
 class IntoSession:
@@ -32,13 +45,17 @@ class IntoSession:
         book: Conversations.
         agents: Sends.
         settings: Of the gateway.
+        notifications: Remembers what notifications may refer to.
     """
 
-    def __init__(self, rows: Rows, book: Book, agents: Agents, settings: GatewaySettings) -> None:
+    def __init__(
+        self, rows: Rows, book: Book, agents: Agents, settings: GatewaySettings, notifications: Notifications
+    ) -> None:
         self._rows = rows
         self._book = book
         self._agents = agents
         self._settings = settings
+        self._notifications = notifications
 
     async def send(self, conversation: Conversation, messages: Sequence[PagerMessage]) -> bool:
         """Send messages in order; returns False when the session is not open yet, and they wait.
@@ -47,7 +64,10 @@ class IntoSession:
             SessionOverError: It is over; those that were not sent wait.
             WigwagError: Some may have been handed over: the same again is the same.
         """
-        session = await self._book.talk(conversation)
+        try:
+            session = await self._book.talk(conversation)
+        except SessionGoneError as error:
+            raise SessionOverError(str(error), messages) from error
         if session is None:
             return False
         made = await self._made(session, messages)
@@ -55,7 +75,7 @@ class IntoSession:
         claimed = await self._rows.claim(expiries.items(), session.session_id, conversation.generation)
         ours = [(message, outbound) for message, outbound in made if message.message_id in claimed]
         handed = await self._agents.send([outbound for _, outbound in ours])
-        await self._look_at(session, [message.message_id for message, _ in ours], handed)
+        await self._look_at(session, [message for message, _ in ours], handed)
         return True
 
     async def _made(
@@ -65,6 +85,7 @@ class IntoSession:
         made, refused = [], []
         for message in messages:
             try:
+                check_is_current(message, self._rows.now)
                 made.append((message, self._outbound(session, message)))
             except RefusedError as error:
                 refused.append(
@@ -75,7 +96,11 @@ class IntoSession:
 
     def _outbound(self, session: Session, message: PagerMessage) -> ua_pb2.OutboundMessage:
         peer = Accepts(tuple(session.accept_types), tuple(session.accept_wrapped_types), session.max_size)
-        content = to_session(page_message(message), peer, self._settings)
+        page = page_message(message)
+        content = to_session(page, peer, self._settings)
+        if page.content.message is not None:
+            known_by = message_id_of(page.content.message) or ""
+            self._notifications.sent(message.from_aor, message.to_aor, known_by, message.message_id)
         outbound = ua_pb2.OutboundMessage(
             session_id=session.session_id,
             content_type=content.content_type,
@@ -84,26 +109,50 @@ class IntoSession:
             reference=message.message_id,
         )
         outbound.expires_at.CopyFrom(message.expires_at)
+        if page.content.is_composing:
+            outbound.expires_at.FromMicroseconds(round(1e6 * use_of(message, page.content)))
         return outbound
 
-    async def _look_at(self, session: Session, ids: Sequence[str], handed: Sequence[Handed]) -> None:
+    async def _look_at(self, session: Session, messages: Sequence[PagerMessage], handed: Sequence[Handed]) -> None:
         """Take note of what was refused; what failed for another reason is handed over again."""
-        over, problem = False, None
-        for row_id, each in zip(ids, handed, strict=True):
+        unsent, problem = [], None
+        for message, each in zip(messages, handed, strict=True):
             match each.error:
                 case None:
                     pass
                 case ConflictError() | NotFoundError():
-                    over = True
-                    await self._rows.give_back(row_id)
+                    await self._give_back(session, message.message_id)
+                    unsent.append(message)
                 case InvalidRequestError() as error:
-                    await self._rows.settle(row_id, State.FAILED, status=_UNSUPPORTED, reason=str(error))
+                    await self._rows.settle(message.message_id, State.FAILED, status=_UNSUPPORTED, reason=str(error))
                 case error:
                     problem = error
         if problem is not None:
             raise problem
-        if over:
-            raise SessionOverError(f"the session {session.session_id} is over")
+        if unsent:
+            raise SessionOverError(f"the session {session.session_id} is over", unsent)
+
+    async def _give_back(self, session: Session, row_id: str) -> None:
+        row = await self._rows.find(row_id)
+        if row is not None and row.owner == session.session_id:
+            await self._rows.give_back(row)
+
+
+def check_is_current(message: PagerMessage, now: float) -> None:
+    """Refuse what says that somebody writes when he does no more (RFC 3994 section 3.3).
+
+    Raises:
+        RefusedError: It is that.
+    """
+    content = read(message.content_type, message.body)
+    if content.is_composing and use_of(message, content) < now:
+        raise RefusedError(_UNAVAILABLE, "nobody writes any more")
+
+
+def use_of(message: PagerMessage, content: Content) -> float:
+    """Return until when it is of use that somebody writes, in seconds since 1970."""
+    expires: float = message.expires_at.ToMicroseconds() / 1e6
+    return min(expires, message.received_at.ToMicroseconds() / 1e6 + composing_lifetime(content))
 
 
 def page_message(message: PagerMessage) -> PageMessage:

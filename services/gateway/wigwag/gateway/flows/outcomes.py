@@ -8,8 +8,11 @@ from wigwag.api.ua.v1 import message_pb2
 from wigwag.database.ledger import LedgerRow, State
 from wigwag.errors import ConflictError, NotFoundError
 from wigwag.gateway.config import GatewaySettings
+from wigwag.gateway.conversations.book import CONVERSATION, Book
+from wigwag.gateway.kinds import RefusedError
+from wigwag.gateway.lanes import Lanes
 from wigwag.gateway.ports import Agents
-from wigwag.gateway.rows import Rows
+from wigwag.gateway.rows import PAGE, Rows
 from wigwag.gateway.splitting import part_ids, whole, whole_id
 from wigwag.gateway.statuses import answer_of, report_of
 from wigwag.runtime.conversations import canonical_address
@@ -17,8 +20,8 @@ from wigwag.runtime.pager_events import NOT_SENT, attempt_id
 from wigwag.runtime.ua_messages import SERVICE as UA
 from wigwag.runtime.ua_messages import STATES
 
-from .parts import parts_of_row
-from .reading import NO_PAGE, OTHERWISE
+from .parts import UNSUPPORTED, PartsOfRows, parts_of_row
+from .reading import NO_CPIM, NO_PAGE, OTHERWISE
 from .waking import Waking
 
 _BY_DELIVERY: Final = {value: state for state, value in STATES.items()}
@@ -38,13 +41,29 @@ class Outcomes:
 
     Args:
         rows: Of the ledger.
+        lanes: Keep the order.
+        book: Sessions and their conversations.
         agents: Tells the session-mode side.
         waking: Has what waits again tried again.
+        parts: How messages are sent.
         settings: Of the gateway.
     """
 
-    def __init__(self, rows: Rows, agents: Agents, waking: Waking, settings: GatewaySettings) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        lanes: Lanes,
+        book: Book,
+        *,
+        agents: Agents,
+        waking: Waking,
+        parts: PartsOfRows,
+        settings: GatewaySettings,
+    ) -> None:
         self._rows = rows
+        self._lanes = lanes
+        self._book = book
+        self._parts_of = parts
         self._agents = agents
         self._waking = waking
         self._settings = settings
@@ -57,22 +76,36 @@ class Outcomes:
         if not message.reference or state is None or state is State.ACCEPTED:
             return
         if state is State.FAILED and not message.status:
-            await self._waits_again(message.reference)  # The session was over before it could be sent.
-        else:
-            answer = answer_of(state, message.status, message.reason)
-            await self._rows.settle(message.reference, state, status=answer.status, reason=answer.reason)
+            row = await self._rows.find(message.reference)
+            if row is not None and row.owner in ("", message.session_id):
+                await self._waits_again(row)  # The session was over before it could be sent.
+            return
+        answer = answer_of(state, message.status, message.reason)
+        await self._rows.settle(message.reference, state, status=answer.status, reason=answer.reason)
+        if self._book.is_over(message.session_id):
+            await self._let_pass(message.session_id)
+
+    async def _let_pass(self, session_id: str) -> None:
+        """What waits in a conversation may have waited for the outcome of what was in an earlier session of it."""
+        try:
+            key = (await self._book.session(session_id)).labels.get(CONVERSATION, "")
+        except NotFoundError:
+            return
+        if key:
+            await self._waking.conversation(key)
 
     async def of_session_message_that_came(self, message: message_pb2.Message) -> None:
         """Tell the sender of a message whose time has run out: nobody else has."""
         if message.state in _ENDED_BY_TIME and not message.status:
             await self._tell(message.message_id, message.state, 0, message.reason)
 
-    async def _waits_again(self, row_id: str, why: bytes = OTHERWISE) -> None:
+    async def _waits_again(self, row: LedgerRow, why: bytes = OTHERWISE) -> None:
         """An attempt had no effect: whoever keeps the order of the conversation has to know that something waits."""
-        await self._rows.give_back(row_id)
-        row = await self._rows.find(row_id)
-        if row is not None and row.state is State.ACCEPTED:
-            await self._waking.wake(row, why)
+        if row.state is not State.ACCEPTED:
+            return
+        self._lanes.disturb(row.conversation)
+        await self._rows.give_back(row)
+        await self._waking.wake(row, why)
 
     # By MESSAGE
 
@@ -96,22 +129,35 @@ class Outcomes:
             return  # Else an IMDN is waited for, until it expires.
         state = _BY_OUTCOME.get(result.outcome)
         if state is State.FAILED and not result.sent and result.status in _ABSENT:
-            await self._waits_again(row.id)
+            await self._waits_again(row)
         elif state is State.FAILED and not result.sent and result.status == _NO_PAGE and row.service != UA:
-            await self._waits_again(row.id, NO_PAGE)
+            await self._waits_again(row, NO_PAGE)
+        elif state is State.FAILED and result.status == UNSUPPORTED and await self._may_be_unwrapped(row):
+            await self._waits_again(row, NO_CPIM)
         elif state is not None:
             await self._settle(row, state, result.status, result.reason)
+
+    async def _may_be_unwrapped(self, row: LedgerRow) -> bool:
+        """Tell whether a message that came in a session was sent as message/cpim, and can be sent without."""
+        if row.service != UA or row.owner != PAGE or await self._parts_of.is_unwrapped(row):
+            return False
+        page, session = canonical_address(row.recipient), canonical_address(row.sender)
+        try:
+            wrapped = parts_of_row(row, page=page, session=session, settings=self._settings)
+            return parts_of_row(row, page=page, session=session, settings=self._settings, cpim=False) != wrapped
+        except RefusedError:
+            return False
 
     async def _of_parts(self, row: LedgerRow) -> None:
         """Settle a message that was cut, once all its parts have their outcome."""
         page, session = canonical_address(row.recipient), canonical_address(row.sender)
-        count = len(parts_of_row(row, page=page, session=session, settings=self._settings))
+        count = len(await self._parts_of.between(row, page, session))
         parts = await self._parts(row, count)
         state = whole([part.state for part in parts])
         if len(parts) < count or state is None:
             return
         if all(_reached_nobody(part) for part in parts):
-            await self._waits_again(row.id)
+            await self._waits_again(row)
             return
         status, reason = next(((part.status or 0, part.reason) for part in parts if part.state is state), (0, ""))
         await self._settle(row, state, status, reason)

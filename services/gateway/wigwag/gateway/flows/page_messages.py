@@ -2,31 +2,37 @@
 
 Theory of operation. A record is a message that may be new, have come again, or stand for all that waits in its
 conversation (``Waking`` publishes the first of these again). In a clean lane it goes on alone; else everything that
-waits in the conversation goes on, in the order of acceptance. A message is claimed before it goes anywhere; a claim by
-another session, or by MESSAGE, that has no outcome yet is looked into before anything is done again.
+waits in the conversation goes on, in the order of acceptance. A message is claimed before it goes anywhere. One that
+is claimed and was never handed on, because a pod was killed in between, goes on as it began; one that an earlier
+session has, and whose outcome is not told yet, holds up those behind it: it may have to be sent again, before them.
 """
 
 import asyncio
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Final
 
 from wigwag.api.events.v1.pager_pb2 import PagerMessage, PagerReason
 from wigwag.bus import Record
 from wigwag.database.ledger import LedgerRow, State
-from wigwag.errors import InvalidRequestError, OverloadedError
+from wigwag.errors import InvalidRequestError
 from wigwag.gateway.conversations.book import Book
-from wigwag.gateway.conversations.setup import Setup
+from wigwag.gateway.conversations.setup import Setup, TooManyConversationsError
 from wigwag.gateway.destinations import Destination, Destinations, Way
 from wigwag.gateway.lanes import Lanes
 from wigwag.gateway.rows import PAGE, Rows
 from wigwag.runtime.agents import GATEWAY
-from wigwag.runtime.pager_events import INBOUND, message_of
+from wigwag.runtime.pager_events import INBOUND, attempt_id, message_of
 from wigwag.runtime.ua_messages import keyed_id
 from wigwag.store.conversations import Conversation
 
 from .into_session import IntoSession, SessionOverError
-from .reading import AGAIN, NO_PAGE, REGISTERED, envelope_of
+from .notifications import Notifications
+from .reading import AGAIN, AT_ONCE, BINDING, NO_PAGE, envelope_of
 from .to_devices import ToDevices
+
+_ROUNDS: Final = 3
+"""Sessions that are found to be over while messages are sent, before these wait for the next look."""
 
 
 class PageMessages:
@@ -40,6 +46,7 @@ class PageMessages:
         setup: Sets sessions up.
         into_session: Sends in them.
         to_devices: Sends MESSAGEs.
+        notifications: Takes news from them.
     """
 
     def __init__(
@@ -52,6 +59,7 @@ class PageMessages:
         setup: Setup,
         into_session: IntoSession,
         to_devices: ToDevices,
+        notifications: Notifications,
     ) -> None:
         self._rows = rows
         self._lanes = lanes
@@ -60,6 +68,7 @@ class PageMessages:
         self._setup = setup
         self._into_session = into_session
         self._to_devices = to_devices
+        self._notifications = notifications
 
     async def handle(self, record: Record) -> None:
         """Handle a record; see ``Bus.consume`` for what its exceptions mean."""
@@ -67,53 +76,79 @@ class PageMessages:
         if message.service != GATEWAY:
             return
         again = record.headers.get(AGAIN)
-        async with self._lanes.of(message.conversation) as lane:
+        async with self._lanes.of(message.conversation, message.message_id, record.assignment) as lane:
             if lane.clean and again is None:
-                lane.clean = await self._forward(message.conversation, [message])
+                lane.clean = await self._forward(message.conversation, [message], None)
             else:
-                waiting, rests = await self._waiting(message, rested=again in (REGISTERED, NO_PAGE))
+                waiting, is_held = await self._waiting(message.conversation, rested=again in AT_ONCE)
                 if again == NO_PAGE:
                     for each in waiting:
                         each.reason = PagerReason.PAGER_REASON_SESSION_MODE
-                lane.clean = await self._forward(message.conversation, waiting) and not rests
+                device = None if again is None else record.headers.get(BINDING, b"").decode(errors="replace")
+                lane.clean = await self._forward(message.conversation, waiting, device) and not is_held
 
-    async def _waiting(self, message: PagerMessage, *, rested: bool) -> tuple[list[PagerMessage], bool]:
-        """Return what waits in a message's conversation, and whether more of it does, but not long enough yet."""
+    async def _waiting(self, key: str, *, rested: bool) -> tuple[list[PagerMessage], bool]:
+        """Return what is to be done in a conversation, and whether more of it waits behind what can't be done yet."""
         found: list[PagerMessage] = []
-        for row in await self._rows.waiting(message.conversation, INBOUND):
-            if row.owner:
-                if row.id != message.message_id or not await self._is_to_be_done_again(row):
-                    continue
-            elif not rested and self._setup.rests(row):
-                return found, True
-            found.append(message_of(row))
-        return found, False
+        held: set[str] = set()
+        rows = await self._rows.waiting(key, INBOUND)
+        conversation = await self._book.find(key) if rows else None
+        undone = await self._undone(rows)
+        for row in rows:
+            if row.sender in held or (row.id not in undone and _holds_up(row, conversation)):
+                held.add(row.sender)
+            elif row.id in undone:
+                found += await self._done_again(row, conversation)
+            elif not row.owner and not rested and self._setup.rests(row):
+                held.add(row.sender)
+            elif not row.owner:
+                found.append(message_of(row))
+        return found, bool(held)
 
-    async def _is_to_be_done_again(self, row: LedgerRow) -> bool:
-        """Tell whether a message that was being tried when somebody died goes on as if it were new."""
+    async def _undone(self, rows: Sequence[LedgerRow]) -> set[str]:
+        """Return those that somebody claimed who was gone before he handed them on."""
+        onward = {row.id: _next_hop(row) for row in rows if row.owner}
+        there = await self._rows.find_many(list(onward.values())) if onward else {}
+        return {row_id for row_id, hop in onward.items() if hop not in there}
+
+    async def _done_again(self, row: LedgerRow, conversation: Conversation | None) -> list[PagerMessage]:
+        """Return a message that is to be sent as if it were new; none: the same attempt goes on."""
         if row.owner == PAGE:
             await self._to_devices.repeat(message_of(row), row.attempt)
-            return False
-        conversation = await self._book.find(row.conversation)
-        if conversation is not None and conversation.session_id == row.owner and conversation.state == "open":
-            return True  # The same into the same session is the same message.
-        if await self._rows.find(keyed_id(row.owner, row.id)) is not None:
-            return False  # Its outcome was told, or will be.
-        await self._rows.give_back(row.id)
-        return True
+            return []
+        if conversation is None or conversation.session_id != row.owner or conversation.state != "open":
+            await self._rows.give_back(row)
+        return [message_of(row)]  # The same into the same session is the same message.
 
-    async def _forward(self, key: str, messages: Sequence[PagerMessage]) -> bool:
+    async def _forward(self, key: str, messages: Sequence[PagerMessage], device: str | None) -> bool:
         """Send messages of a conversation on; returns whether none of them waits now."""
         done = True
+        for message in messages:
+            if self._to_devices.is_notification(message):
+                conversation = await self._book.find(key)
+                await self._notifications.by_page(message, conversation.session_id if conversation is not None else "")
         for parties, group in groupby(messages, lambda message: (message.from_aor, message.to_aor)):
-            done &= await self._one_way(key, *parties, list(group))
+            done &= await self._one_way(key, *parties, list(group), device)
         return done
 
-    async def _one_way(self, key: str, sender: str, recipient: str, messages: list[PagerMessage]) -> bool:
+    async def _one_way(
+        self, key: str, sender: str, recipient: str, messages: list[PagerMessage], device: str | None
+    ) -> bool:
+        for _ in range(_ROUNDS):
+            try:
+                return await self._once(key, sender, recipient, messages, device)
+            except SessionOverError as error:
+                # What the others have done meanwhile decides how these go on.
+                messages = error.unsent
+        return False
+
+    async def _once(
+        self, key: str, sender: str, recipient: str, messages: list[PagerMessage], device: str | None
+    ) -> bool:
         conversation = await self._book.find(key)
         if conversation is not None and conversation.state != "closed" and conversation.page == sender:
             return await self._in_conversation(conversation, messages)
-        destination = await self._destinations.of(recipient, messages[-1].reason)
+        destination = await self._destinations.of(recipient, messages[-1].reason, device)
         match destination.way:
             case Way.SESSION:
                 return await self._by_session(key, conversation, messages)
@@ -121,31 +156,54 @@ class PageMessages:
                 return await self._by_page(messages, destination)
             case Way.WAIT:
                 return await self._wait(messages)
+            case Way.NOWHERE if not messages[0].request_uri:
+                return await self._by_page(messages, destination)  # A notice of ours, to who wrote from elsewhere.
             case Way.NOWHERE:
                 return await self._refuse(messages, 404, "Not Found")
 
     async def _in_conversation(self, conversation: Conversation, messages: list[PagerMessage]) -> bool:
-        if not conversation.session_id:
-            # Whoever began it may be gone: the same call once more is the same session.
-            conversation = await self._setup.call(conversation, messages[0])
         try:
+            if not conversation.session_id:
+                # Whoever began it may be gone: the same call once more is the same session.
+                conversation = await self._setup.call(conversation, messages[0])
             return await self._into_session.send(conversation, messages)
         except SessionOverError as error:
-            closed = await self._book.closed(conversation, str(error))
-            return await self._by_session(closed.key, closed, messages)
+            await self._book.closed(conversation, str(error))
+            raise
+        except InvalidRequestError as error:
+            return await self._not_callable(conversation, messages, error)
+
+    async def _not_callable(
+        self, conversation: Conversation, messages: list[PagerMessage], error: InvalidRequestError
+    ) -> bool:
+        """There will never be a session: the next message begins anew, and is told the same."""
+        await self._book.closed(conversation, str(error))
+        return await self._refuse(messages, 400, str(error))
 
     async def _by_session(self, key: str, before: Conversation | None, messages: list[PagerMessage]) -> bool:
+        # Nobody is called for what is only of the moment, nor for what has its outcome already.
+        passing = [message for message in messages if self._to_devices.is_passing(message)]
+        await self._refuse(passing, 480, "Temporarily Unavailable")
+        messages = await self._still_waiting([message for message in messages if message not in passing])
+        if not messages:
+            return True
         if before is not None and self._setup.is_resting(before):
             return False
         try:
             conversation = await self._setup.begin(key, before, messages[0])
-        except OverloadedError as error:
+        except TooManyConversationsError as error:
             return await self._refuse(messages, 480, str(error))
         except InvalidRequestError as error:
-            return await self._refuse(messages, 400, str(error))
-        if conversation.page != messages[0].from_aor:
-            return False  # The other side has begun meanwhile, as the page-mode side.
-        return await self._into_session.send(conversation, messages)
+            begun = await self._book.find(key)
+            return await self._not_callable(begun, messages, error) if begun is not None else False
+        if conversation.page != messages[0].from_aor or conversation.state == "closed":
+            return False  # The other side has begun meanwhile, as the page-mode side; or it has failed already.
+        return await self._in_conversation(conversation, messages)
+
+    async def _still_waiting(self, messages: Sequence[PagerMessage]) -> list[PagerMessage]:
+        found = await self._rows.find_many([message.message_id for message in messages])
+        rows = {row_id: row for row_id, row in found.items() if row.state is State.ACCEPTED}
+        return [each for each in messages if each.message_id in rows and rows[each.message_id].expires > self._rows.now]
 
     async def _by_page(self, messages: list[PagerMessage], destination: Destination) -> bool:
         for message in messages:
@@ -165,3 +223,15 @@ class PageMessages:
             *(self._rows.settle(each.message_id, State.FAILED, status=status, reason=reason) for each in messages)
         )
         return True
+
+
+def _next_hop(row: LedgerRow) -> str:
+    """Return the id of the row that a message which is being tried has been handed on as."""
+    return attempt_id(row.id, row.attempt) if row.owner == PAGE else keyed_id(row.owner, row.id)
+
+
+def _holds_up(row: LedgerRow, conversation: Conversation | None) -> bool:
+    """Tell whether a message may come back from a session that is not the conversation's any more."""
+    if row.owner in ("", PAGE):
+        return False
+    return conversation is None or conversation.session_id != row.owner or conversation.state == "closed"

@@ -5,13 +5,73 @@ from typing import Final
 from wigwag.database.ledger import LedgerRow
 from wigwag.gateway.config import GatewaySettings
 from wigwag.gateway.content import to_page
-from wigwag.gateway.kinds import RefusedError, read
+from wigwag.gateway.conversations.book import Session
+from wigwag.gateway.kinds import RefusedError, bare, composing_lifetime, read
+from wigwag.gateway.rows import Rows
 from wigwag.gateway.splitting import Part, overhead_of, parts_of
+from wigwag.protocols.cpim import CPIM_TYPE
+from wigwag.protocols.iscomposing import IS_COMPOSING_TYPE
+from wigwag.runtime.conversations import canonical_address
+from wigwag.runtime.pager_events import attempt_id
 
 _TOO_LARGE: Final = 413
+_UNAVAILABLE: Final = 480
+UNSUPPORTED: Final = 415
+_LOOKED_AT: Final = 20
+"""Attempts, the last ones."""
 
 
-def parts_of_row(row: LedgerRow, *, page: str, session: str, settings: GatewaySettings) -> list[Part]:
+class PartsOfRows:
+    """Says how messages are sent, by what the ledger knows of earlier attempts.
+
+    Args:
+        rows: Of the ledger.
+        settings: Of the gateway.
+    """
+
+    def __init__(self, rows: Rows, settings: GatewaySettings) -> None:
+        self._rows = rows
+        self._settings = settings
+
+    async def of(self, row: LedgerRow, session: Session) -> list[Part]:
+        """Return a message that came in a session as MESSAGEs carry it.
+
+        Raises:
+            RefusedError: They can't.
+        """
+        return await self.between(row, canonical_address(session.local_uri), canonical_address(session.remote_uri))
+
+    async def between(self, row: LedgerRow, page: str, session: str) -> list[Part]:
+        """Return the same for canonical addresses of both sides."""
+        cpim = not await self.is_unwrapped(row)
+        return parts_of_row(row, page=page, session=session, settings=self._settings, cpim=cpim)
+
+    async def is_unwrapped(self, row: LedgerRow) -> bool:
+        """Tell whether a device has answered 415 to a message/cpim in an attempt before the present one."""
+        tried = row.attempt if not row.owner else row.attempt - 1
+        if bare(row.content_type) != CPIM_TYPE or tried < 1:
+            return False
+        first = max(1, tried - _LOOKED_AT + 1)
+        found = await self._rows.find_many([attempt_id(row.id, number) for number in range(first, tried + 1)])
+        return any(attempt.status == UNSUPPORTED for attempt in found.values())
+
+
+def check_is_current(row: LedgerRow, now: float) -> None:
+    """Refuse what says that somebody writes when he does no more (RFC 3994 section 3.3).
+
+    Raises:
+        RefusedError: It is that.
+    """
+    if bare(row.content_type) not in (CPIM_TYPE, IS_COMPOSING_TYPE):
+        return
+    content = read(row.content_type, row.body or b"")
+    if content.is_composing and row.created + composing_lifetime(content) < now:
+        raise RefusedError(_UNAVAILABLE, "nobody writes any more")
+
+
+def parts_of_row(
+    row: LedgerRow, *, page: str, session: str, settings: GatewaySettings, cpim: bool = True
+) -> list[Part]:
     """Return a message as MESSAGEs carry it.
 
     Args:
@@ -19,11 +79,12 @@ def parts_of_row(row: LedgerRow, *, page: str, session: str, settings: GatewaySe
         page: Canonical address of the page-mode side.
         session: Likewise, of the session-mode side.
         settings: Of the gateway.
+        cpim: Whether the device takes message/cpim, as far as it is known.
 
     Raises:
         RefusedError: They can't.
     """
     if row.blob is not None:
         raise RefusedError(_TOO_LARGE, f"more than {settings.limits.message_bytes} octets for a page-mode recipient")
-    whole = to_page(read(row.content_type, row.body or b""), page=page, session=session, settings=settings)
+    whole = to_page(read(row.content_type, row.body or b""), page=page, session=session, settings=settings, cpim=cpim)
     return parts_of(whole, row.id, settings, overhead=overhead_of(page, session, whole))

@@ -13,6 +13,12 @@ REGISTERED: Final = b"registered"
 """The recipient has just registered: there is no pause to be waited for."""
 NO_PAGE: Final = b"no page mode"
 """All devices of the recipient have refused MESSAGE: a session is to be tried."""
+NO_CPIM: Final = b"no message/cpim"
+"""The recipient's device does not take message/cpim: what is inside is to be tried, at once."""
+BINDING: Final = "wigwag-binding"
+"""Header of a record that was published once more for a registration: key of the binding that was registered."""
+AT_ONCE: Final = frozenset((REGISTERED, NO_PAGE, NO_CPIM))
+"""Reasons for which no pause is kept."""
 OTHERWISE: Final = b"waits"
 
 

@@ -9,8 +9,8 @@ from wigwag.api.events.v1.gateway_pb2 import GatewaySetupFailed
 from wigwag.api.events.v1.pager_pb2 import PagerReason
 from wigwag.api.ua.v1 import session_pb2
 from wigwag.database.ledger import LedgerRow, State
-from wigwag.errors import ConflictError, OverloadedError
-from wigwag.gateway.conversations.book import Book, Session, labels_of
+from wigwag.errors import ConflictError, NotFoundError, OverloadedError, StoreError
+from wigwag.gateway.conversations.book import CONVERSATION, Book, Session, labels_of
 from wigwag.gateway.conversations.setup import Remedy, Setup
 from wigwag.gateway.destinations import Destinations, Way
 from wigwag.gateway.ports import Agents
@@ -44,7 +44,7 @@ class SessionChanges:
         setup: What becomes of messages when there is no session.
         waking: Sends what waited.
         to_devices: Sends by MESSAGE what no session could be had for.
-        tell_failure: Tells those who watch that a session could not be set up.
+        tell_failure: Tells those who watch that a session could not be set up, and which.
         tell_end: Tells the page-mode side that the other has left.
     """
 
@@ -58,7 +58,7 @@ class SessionChanges:
         setup: Setup,
         waking: Waking,
         to_devices: ToDevices,
-        tell_failure: Callable[[GatewaySetupFailed], Awaitable[None]],
+        tell_failure: Callable[[GatewaySetupFailed, str], Awaitable[None]],
         tell_end: Callable[[Session], Awaitable[None]],
     ) -> None:
         self._rows = rows
@@ -84,6 +84,8 @@ class SessionChanges:
     # A session-mode user calls
 
     async def _offered(self, session: Session) -> None:
+        if await self._book.present(session.session_id) != session_pb2.SESSION_STATE_OFFERED:
+            return  # The record came late or twice: it would take the place of a session that is newer.
         try:
             page, peer = canonical_address(session.local_uri), canonical_address(session.remote_uri)
         except (SipError, AddressTooLongError):
@@ -103,10 +105,13 @@ class SessionChanges:
             return
         try:
             await self._agents.answer(session.session_id, labels_of(conversation))
-        except ConflictError as error:
+        except (ConflictError, NotFoundError) as error:
             # Answered already by whoever handled this before, or the caller has gone.
-            if (await self._agents.session(session.session_id)).state == session_pb2.SESSION_STATE_ENDED:
+            state = await self._book.present(session.session_id)
+            if state == session_pb2.SESSION_STATE_ENDED:
                 await self._book.closed(conversation, str(error))
+            elif state == session_pb2.SESSION_STATE_OFFERED:
+                raise StoreError(f"the session {session.session_id} can't be answered now") from error
 
     async def _newest(self, page: str, peer: str, session: Session) -> Conversation:
         """Return the conversation with this session in it; the one that it had is ended."""
@@ -120,17 +125,16 @@ class SessionChanges:
             session=peer,
             session_id=session.session_id,
             started_by="session",
-            page_uri=session.local_uri,
         )
         conversation, ours = await self._book.begin(wanted, after=before.generation if before is not None else 0)
-        if ours and before is not None and before.session_id and before.state != "closed":
-            await self._agents.end(before.session_id)
+        if ours and before is not None:
+            await self._book.replaced(before)
         return conversation
 
     async def _reject(self, session: Session, status: int, reason: str) -> None:
         try:
             await self._agents.reject(session.session_id, status, reason)
-        except ConflictError:
+        except (ConflictError, NotFoundError):
             return  # The caller has gone.
 
     # Open, over
@@ -148,10 +152,14 @@ class SessionChanges:
         is_lost = session.end_cause == session_pb2.END_CAUSE_POD_LOST
         conversation = await self._book.ended(session, session.sip_reason, failed=failed and not is_lost)
         if conversation is None:
+            # It went on with another session: what waits there may have waited for what was in this one.
+            await self._waking.conversation(session.labels.get(CONVERSATION, ""))
             return
         if failed:
             await self._failed(conversation, session)
-        elif was_open and session.end_cause in _BY_PEER:
+        elif not was_open:
+            await self._waking.conversation(conversation.key)  # It had taken the place of one that was being called.
+        elif session.end_cause in _BY_PEER:
             await self._tell_end(session)
 
     async def _failed(self, conversation: Conversation, session: Session) -> None:
@@ -171,7 +179,8 @@ class SessionChanges:
                 reason=session.sip_reason,
                 message_ids=[row.id for row in rows],
                 remedy=remedy.value,
-            )
+            ),
+            session.session_id,
         )
         await self._apply(remedy, conversation, session, rows)
 
@@ -190,4 +199,11 @@ class SessionChanges:
         if remedy is not Remedy.WAIT:
             answer = answer_of_end(session.end_cause, session.sip_status, session.sip_reason)
             for row in rows:
-                await self._rows.settle(row.id, State.FAILED, status=answer.status, reason=answer.reason)
+                await self._rows.settle(
+                    row.id,
+                    State.FAILED,
+                    status=answer.status,
+                    reason=answer.reason,
+                    token=max(row.token, conversation.generation),
+                )
+            await self._book.try_again(conversation)

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from wigwag.api.events.v1.pager_pb2 import PagerReason
-from wigwag.api.ua.v1 import message_pb2
+from wigwag.api.ua.v1 import message_pb2, session_pb2
+from wigwag.bus import Record
 from wigwag.database.ledger import LedgerRow, State
-from wigwag.errors import NotFoundError
+from wigwag.errors import ConflictError, NotFoundError
 from wigwag.gateway.config import GatewaySettings
 from wigwag.gateway.conversations.book import CONVERSATION, Book, Session
 from wigwag.gateway.conversations.setup import Setup
@@ -22,13 +23,16 @@ from wigwag.gateway.ports import Agents
 from wigwag.gateway.rows import PAGE, Rows
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address
+from wigwag.runtime.pager_events import attempt_id
 from wigwag.runtime.ua_messages import INBOUND, conversation_of
 
-from .parts import parts_of_row
-from .reading import REGISTERED
+from .notifications import Notifications
+from .parts import PartsOfRows, check_is_current
+from .reading import AGAIN, AT_ONCE, BINDING
 from .to_devices import ToDevices
 
 _FAILED: Final = message_pb2.DELIVERY_STATE_FAILED
+_OUTBOUND: Final = session_pb2.SESSION_DIRECTION_OUTBOUND
 _ABSENT: Final = 480
 _UNKNOWN: Final = 404
 
@@ -45,6 +49,8 @@ class SessionMessages:
         setup: Wakes absent users.
         to_devices: Sends MESSAGEs.
         settings: Of the gateway.
+        parts: What is sent of a message.
+        notifications: Takes news from them.
     """
 
     def __init__(
@@ -58,6 +64,8 @@ class SessionMessages:
         setup: Setup,
         to_devices: ToDevices,
         settings: GatewaySettings,
+        parts: PartsOfRows,
+        notifications: Notifications,
     ) -> None:
         self._rows = rows
         self._lanes = lanes
@@ -67,63 +75,89 @@ class SessionMessages:
         self._setup = setup
         self._to_devices = to_devices
         self._settings = settings
+        self._parts = parts
+        self._notifications = notifications
 
-    async def received(self, session_id: str, message_id: str, again: bytes | None) -> None:
+    async def received(self, session_id: str, message_id: str, record: Record) -> None:
         """Send a message on, or what waits in its session.
 
         Args:
             session_id: The session.
             message_id: The message: it may be new, or have been tried by somebody who is gone.
-            again: Why its record was published again; None: it was not.
+            record: That says so, published once more or not.
         """
         try:
             session = await self._book.session(session_id)
         except NotFoundError:
             return  # Forgotten, and its rows with it.
-        async with self._lanes.of(conversation_of(session_id)) as lane:
+        again = record.headers.get(AGAIN)
+        async with self._lanes.of(conversation_of(session_id), message_id, record.assignment) as lane:
             if lane.clean and again is None:
                 row = await self._rows.find(message_id)
-                rows, rests = [row] if row is not None and row.state is State.ACCEPTED else [], False
+                rows, rests, device = [row] if row is not None and row.state is State.ACCEPTED else [], False, None
             else:
-                rows, rests = await self._waiting(session_id, message_id, rested=again == REGISTERED)
-            lane.clean = (not rows or await self._forward(session, rows)) and not rests
+                rows, rests = await self._waiting(session_id, rested=again in AT_ONCE)
+                device = None if again is None else record.headers.get(BINDING, b"").decode(errors="replace")
+            lane.clean = (not rows or await self._forward(session, rows, device)) and not rests
 
-    async def _waiting(self, session_id: str, message_id: str, *, rested: bool) -> tuple[list[LedgerRow], bool]:
-        """Return what waits in a session, and whether more of it does, but not long enough yet."""
+    async def _waiting(self, session_id: str, *, rested: bool) -> tuple[list[LedgerRow], bool]:
+        """Return what is to be done in a session, and whether more of it waits, but not long enough yet."""
         found: list[LedgerRow] = []
-        for row in await self._rows.waiting(conversation_of(session_id), INBOUND):
-            if row.owner:
-                if row.id != message_id:
-                    continue
-            elif not rested and self._setup.rests(row):
+        rows = await self._rows.waiting(conversation_of(session_id), INBOUND)
+        session = await self._book.session(session_id)
+        undone = await self._undone(rows, session) if rows else set()
+        for row in rows:
+            if row.owner and row.id not in undone:
+                continue
+            if not row.owner and not rested and self._setup.rests(row):
                 return found, True
             found.append(row)
         return found, False
 
-    async def _forward(self, session: Session, rows: Sequence[LedgerRow]) -> bool:
+    async def _undone(self, rows: Sequence[LedgerRow], session: Session) -> set[str]:
+        """Return those that somebody claimed who was gone before he had asked for all MESSAGEs of them."""
+        wanted = {row.id: await self._attempts(row, session) for row in rows if row.owner}
+        there = await self._rows.find_many([each for ids in wanted.values() for each in ids])
+        return {row_id for row_id, ids in wanted.items() if not all(each in there for each in ids)}
+
+    async def _attempts(self, row: LedgerRow, session: Session) -> list[str]:
+        try:
+            parts = await self._parts.of(row, session)
+        except RefusedError:
+            return [attempt_id(row.id, row.attempt)]
+        return [attempt_id(part.message_id, row.attempt) for part in parts]
+
+    async def _forward(self, session: Session, rows: Sequence[LedgerRow], device: str | None) -> bool:
         """Send rows on, in order; returns whether none of them waits now."""
         try:
             recipient = canonical_address(session.local_uri)
         except (SipError, AddressTooLongError):
             return await self._all_failed(rows, _UNKNOWN, "Not Found")
-        destination = await self._destinations.of(recipient, PagerReason.PAGER_REASON_UNSPECIFIED)
+        destination = await self._destinations.of(recipient, PagerReason.PAGER_REASON_UNSPECIFIED, device)
         match destination.way:
             case Way.PAGE | Way.SESSION:
-                for row in rows:
-                    await self._send(session, recipient, row, destination)
-                return True
+                return await self._send_all(session, recipient, rows, destination)
             case Way.WAIT:
                 return await self._wait(recipient, rows)
+            case Way.NOWHERE if session.direction == _OUTBOUND:
+                return await self._send_all(session, recipient, rows, destination)  # He wrote from elsewhere.
             case Way.NOWHERE:
                 return await self._all_failed(rows, _UNKNOWN, "Not Found")
 
+    async def _send_all(
+        self, session: Session, recipient: str, rows: Sequence[LedgerRow], destination: Destination
+    ) -> bool:
+        for row in rows:
+            await self._notifications.by_session(session, row)
+            await self._send(session, recipient, row, destination)
+        return True
+
     async def _send(self, session: Session, recipient: str, row: LedgerRow, destination: Destination) -> None:
         try:
-            parts = parts_of_row(
-                row, page=recipient, session=canonical_address(session.remote_uri), settings=self._settings
-            )
+            check_is_current(row, self._rows.now)
+            parts = await self._parts.of(row, session)
         except RefusedError as error:
-            await self._agents.settle(row.id, _FAILED, status=error.status, reason=error.reason)
+            await self._failed(row, error.status, error.reason)
             return
         if row.owner == PAGE:
             attempt = row.attempt  # Claimed by somebody who is gone: the same attempt once more.
@@ -132,6 +166,8 @@ class SessionMessages:
             if row.id not in claimed:
                 return
             attempt = claimed[row.id]
+        known_by = parts[0].content.imdn_message_id
+        self._notifications.sent(canonical_address(session.remote_uri), recipient, known_by, row.id)
         await self._to_devices.send_parts(
             parts,
             attempt,
@@ -153,5 +189,11 @@ class SessionMessages:
 
     async def _all_failed(self, rows: Sequence[LedgerRow], status: int, reason: str) -> bool:
         for row in rows:
-            await self._agents.settle(row.id, _FAILED, status=status, reason=reason)
+            await self._failed(row, status, reason)
         return True
+
+    async def _failed(self, row: LedgerRow, status: int, reason: str) -> None:
+        try:
+            await self._agents.settle(row.id, _FAILED, status=status, reason=reason)
+        except (ConflictError, NotFoundError):
+            return  # It has its outcome: its time had run out meanwhile.

@@ -6,11 +6,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from wigwag.api.events.v1.pager_pb2 import PagerHeader, PagerMessage, PagerRequest
 from wigwag.bus import Bus
-from wigwag.gateway.kinds import read
+from wigwag.database.ledger import State
+from wigwag.gateway.kinds import RefusedError, bare, read
 from wigwag.gateway.rows import PAGE, Rows
 from wigwag.gateway.splitting import Part
+from wigwag.gateway.wrapping import uri_of
+from wigwag.protocols.cpim import CPIM_TYPE
+from wigwag.protocols.imdn import IMDN_TYPE
 from wigwag.runtime.events import PAGER_OUTBOUND, envelope
 
+from .into_session import check_is_current
+
+_NOTIFICATIONS = (CPIM_TYPE, IMDN_TYPE)
 _OWN_HEADERS = frozenset(("from", "to", "date", "expires", "call-id", "cseq"))
 
 
@@ -32,6 +39,10 @@ class ToDevices:
         """Tell whether a message is only of the moment, so that it is not kept for an absent user."""
         return read(message.content_type, message.body).is_composing
 
+    def is_notification(self, message: PagerMessage) -> bool:
+        """Tell whether a message says what became of another one."""
+        return bare(message.content_type) in _NOTIFICATIONS and read(message.content_type, message.body).is_notification
+
     async def send(self, message: PagerMessage, bindings: Sequence[str] = ()) -> None:
         """Have a MESSAGE that was kept sent, as it came: with the Call-ID, CSeq and From tag of its sender.
 
@@ -42,18 +53,30 @@ class ToDevices:
         Raises:
             WigwagError: It may be asked for: the same again is the same.
         """
+        if await self._is_outdated(message):
+            return
         wanted = [(message.message_id, message.expires_at.ToMicroseconds() / 1e6)]
         claimed = await self._rows.claim(wanted, PAGE, self._rows.next_token)
         if message.message_id in claimed:
             await self.repeat(message, claimed[message.message_id], bindings)
+
+    async def _is_outdated(self, message: PagerMessage) -> bool:
+        if not self.is_passing(message):
+            return False
+        try:
+            check_is_current(message, self._rows.now)
+        except RefusedError as error:
+            await self._rows.settle(message.message_id, State.FAILED, status=error.status, reason=error.reason)
+            return True
+        return False
 
     async def repeat(self, message: PagerMessage, attempt: int, bindings: Sequence[str] = ()) -> None:
         """Ask for an attempt that was claimed; the same once more is one MESSAGE."""
         request = PagerRequest(
             message_id=message.message_id,
             attempt=attempt,
-            from_uri=message.from_aor,
-            to_uri=message.to_aor,
+            from_uri=uri_of(message.from_aor),
+            to_uri=uri_of(message.to_aor),
             identity=message.identity,
             content_type=message.content_type,
             body=message.body,
@@ -90,7 +113,7 @@ class ToDevices:
                 message_id=part.message_id,
                 attempt=attempt,
                 from_uri=sender,
-                to_uri=recipient,
+                to_uri=uri_of(recipient),
                 content_type=part.content.content_type,
                 body=part.content.body,
                 headers=[PagerHeader(name=name, value=value) for name, value in part.content.headers],

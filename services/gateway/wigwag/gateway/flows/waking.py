@@ -17,7 +17,9 @@ from wigwag.database.ledger.states import FIRST_VERSION
 from wigwag.gateway.conversations.book import Book
 from wigwag.gateway.conversations.setup import Setup
 from wigwag.gateway.destinations import Destinations, Way
+from wigwag.protocols.sip import SipError
 from wigwag.runtime.agents import GATEWAY
+from wigwag.runtime.conversations import AddressTooLongError, canonical_address
 from wigwag.runtime.pager_events import INBOUND as PAGER_INBOUND
 from wigwag.runtime.pager_events import pager_records
 from wigwag.runtime.ua_events import ua_records
@@ -25,7 +27,7 @@ from wigwag.runtime.ua_messages import INBOUND as SESSION_INBOUND
 from wigwag.runtime.ua_messages import SERVICE as UA
 from wigwag.runtime.ua_messages import fields_of
 
-from .reading import AGAIN, OTHERWISE, REGISTERED
+from .reading import AGAIN, BINDING, OTHERWISE, REGISTERED
 
 LEASE: Final = "gateway sweep"
 SETTLED: Final = 10.0
@@ -56,26 +58,34 @@ class Waking:
         self._pod = pod
         self._after = 0
 
-    async def registered(self, aor: str) -> None:
-        """Wake what waits for a user who has registered."""
+    async def registered(self, aor: str, device: str = "") -> None:
+        """Wake what waits for a user who has registered.
+
+        Args:
+            aor: His canonical address.
+            device: Key of the binding; empty: it is not known.
+        """
         async for row in self._unclaimed(recipient=aor):
             conversation = await self._book.find(row.conversation)
             if conversation is not None:
                 await self._book.try_again(conversation)
-            await self.wake(row, REGISTERED)
+            await self.wake(row, REGISTERED, device)
 
     async def conversation(self, key: str) -> None:
-        """Wake what waits in a conversation."""
+        """Wake what waits in a conversation; nothing without a key."""
+        if not key:
+            return
         rows = [row async for row in self._unclaimed(conversation=key)]
         for row in rows[:1]:
             await self.wake(row)
 
-    async def wake(self, row: LedgerRow, why: bytes = OTHERWISE) -> None:
+    async def wake(self, row: LedgerRow, why: bytes = OTHERWISE, device: str = "") -> None:
         """Have a row, and all that waits with it, looked at by whoever handles its conversation."""
         event = LedgerEvent(row.id, FIRST_VERSION, State.ACCEPTED, row.created, row)
         records = ua_records(event, self._pod) if row.service == UA else pager_records(event, self._pod)
+        more = {AGAIN: why, BINDING: device.encode("utf-8", "surrogateescape")} if device else {AGAIN: why}
         for topic, message in records:
-            await self._bus.publish(topic, message.value, key=message.key, headers={**message.headers, AGAIN: why})
+            await self._bus.publish(topic, message.value, key=message.key, headers={**message.headers, **more})
 
     async def sweep(self, now: float) -> None:
         """Look at some of what waits; to be called every few seconds by the pod that holds the lease."""
@@ -92,7 +102,7 @@ class Waking:
                 return not self._setup.is_resting(conversation)
             if conversation is not None and conversation.state != "closed":
                 return True
-        destination = await self._destinations.of(row.recipient, PagerReason.PAGER_REASON_UNSPECIFIED)
+        destination = await self._destinations.of(_canonical(row.recipient), PagerReason.PAGER_REASON_UNSPECIFIED)
         return destination.way is not Way.WAIT
 
     async def _unclaimed(
@@ -121,6 +131,14 @@ def _is_waiting(row: LedgerRow) -> bool:
     if row.service == UA:
         return row.direction == SESSION_INBOUND and fields_of(row.headers).application == GATEWAY
     return row.service == GATEWAY and row.direction == PAGER_INBOUND
+
+
+def _canonical(address: str) -> str:
+    """Return an address as registrations know it: ua's rows have it as the INVITE said it."""
+    try:
+        return canonical_address(address)
+    except (SipError, AddressTooLongError):
+        return address
 
 
 def _oldest(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
