@@ -14,9 +14,8 @@ from typing import Final
 
 from rich.console import Console
 
-from bench import ua_report
 from bench.ua_load import Measured, loaded
-from bench.ua_report import Result
+from bench.ua_report import UA_FIGURES, Result
 from bench.ua_rows import ROWS, SIZE, Kind, Row
 from bench.ua_site import LOAD_CPU, NODE_CPU, running_site
 
@@ -37,9 +36,9 @@ def main() -> int:
     for row in rows:
         with console.status(row.name):
             results.append(_result(row, asyncio.run(_measure(row, options.rounds, options.seconds))))
-    ua_report.print_table(results, console)
+    UA_FIGURES.print_table(results, console)
     if options.rounds >= KEPT_ROUNDS:
-        ua_report.write(results)
+        UA_FIGURES.write(results)
     return 0 if all(result["met"] is not False for result in results) else 1
 
 
@@ -53,7 +52,7 @@ def _options() -> argparse.Namespace:
 
 
 async def _measure(row: Row, rounds: int, seconds: float) -> list[Measured]:
-    with running_site(row) as site:
+    with running_site(row.servers) as site:
         async with loaded(row, site) as load:
             return [await load.run(seconds) for _ in range(rounds)]
 

@@ -2,14 +2,14 @@
 
 import json
 import os
+import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.ua_rows import Row
 from tests.support.cluster import quiet_port
 from tests.support.kafka_broker import running_kafka
 from tests.support.node import WIGWAG, demo_environment, running_node
@@ -44,14 +44,28 @@ class Site:
 
 
 @contextmanager
-def running_site(row: Row) -> Iterator[Site]:
-    """Run a node as the row wants it, with its default settings, until the block ends."""
+def running_site(
+    servers: bool,
+    *,
+    services: Sequence[str] = ("relay", "ua"),
+    settings: Mapping[str, str] | None = None,
+    profile: Path | None = None,
+) -> Iterator[Site]:
+    """Run a node with its default settings until the block ends.
+
+    Args:
+        servers: Whether Kafka and PostgreSQL are behind it; else SQLite in it.
+        services: What it hosts.
+        settings: More of its environment.
+        profile: File for a profile of it (cProfile); None: none is made.
+    """
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wigwag-bench-")))
-        servers = stack.enter_context(_servers()) if row.servers else {}
+        behind = stack.enter_context(_servers()) if servers else {}
         ports = {name: quiet_port() for name in ("rpc", "rest", "sip", "msrp")}
-        environment = {**_environment(directory, ports), **servers}
-        program = ("taskset", "--cpu-list", str(NODE_CPU), WIGWAG, "run", "relay", "ua", "--demo")
+        environment = {**_environment(directory, ports), **behind, **(settings or {})}
+        wigwag = (WIGWAG,) if profile is None else (sys.executable, "-m", "cProfile", "-o", profile, WIGWAG)
+        program = ("taskset", "--cpu-list", str(NODE_CPU), *map(str, wigwag), "run", *services, "--demo")
         node = stack.enter_context(running_node(environment, directory, program=program))
         data = ensure_demo_data(directory)
         yield Site(

@@ -39,6 +39,10 @@ class GatewayLimits(Section):
 class GatewaySettings(Section):
     """SIP MESSAGE <-> MSRP."""
 
+    ua: tuple[str, ...] = ()
+    """Where the gRPC of the user agent is, ``host:port``, when another process hosts it: one name, of one address or
+    many, or the numeric addresses of several pods; the first that answers is used until it does not. Empty: it is in
+    the same process."""
     idle_timeout: Seconds = 7_200.0
     """Without a message either way, after which a conversation's session is ended; 0: never."""
     max_duration: Seconds = 43_200.0

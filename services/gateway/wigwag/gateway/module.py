@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
@@ -60,7 +60,7 @@ class GatewayModule:
 
     Args:
         settings: Its settings.
-        agents: The user agent.
+        agents: The user agent; opened and closed here if it is to be.
         store: Conversations, and who is registered.
         bus: What there is to do.
         ledger: Where messages are.
@@ -132,6 +132,8 @@ class GatewayModule:
         return tuple
 
     async def _open(self, stack: AsyncExitStack) -> None:
+        if isinstance(self._agents, AbstractAsyncContextManager):
+            await stack.enter_async_context(self._agents)
         self._bus.declare(*TOPICS, PAGER_OUTBOUND, GATEWAY_EVENTS)
         consuming, waking = self._flows(await self._wake_up(stack))
         await stack.enter_async_context(beside(self._sweep(waking)))
