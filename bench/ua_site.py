@@ -17,6 +17,7 @@ from tests.support.postgresql import running_postgresql
 from wigwag.node.demo_data import ensure_demo_data
 
 NODE_CPU, LOAD_CPU = 0, 1
+END_SECONDS: Final = 60.0
 APPLICATION: Final = "bench"
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
@@ -77,6 +78,9 @@ def running_site(
             ca_file=str(data.certificates.authority),
             passwords=data.passwords,
         )
+        if profile is not None:  # It is written when the node ends by itself.
+            node.process.terminate()
+            node.process.wait(END_SECONDS)
 
 
 def _environment(directory: Path, ports: Mapping[str, int]) -> dict[str, str]:

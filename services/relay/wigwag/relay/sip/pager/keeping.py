@@ -1,6 +1,15 @@
-"""Writes MESSAGEs into the ledger, as many as may wait: no more for one recipient, or of one conversation."""
+"""Writes MESSAGEs into the ledger, as many as may wait: no more for one recipient, or of one conversation.
 
-from collections import Counter
+Theory of operation. How many wait only the ledger knows, and counting them for each message would cost more than
+to write it. So of what a look finds free, a part is taken for the messages that come next, without another; the nearer
+the limit, the fewer, and at the limit each message is counted. What other pods take meanwhile is not seen: as many as
+``_PODS`` of them stay within the limit all the same.
+"""
+
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from wigwag.database.ledger import Ledger, NewMessage
@@ -9,6 +18,19 @@ from wigwag.protocols.sip import SipError
 from wigwag.relay.sip.config import PagerSettings
 
 _LATER: Final = (("Retry-After", "60"),)
+_LOOK: Final = 5.0
+"""Seconds after which a look says no more."""
+_PODS: Final = 8
+_REMEMBERED: Final = 10_000
+
+
+@dataclass(slots=True)
+class _Free:
+    """What may be taken without another look."""
+
+    messages: int
+    octets: int
+    until: float
 
 
 class Keeping:
@@ -17,11 +39,14 @@ class Keeping:
     Args:
         ledger: Where.
         settings: Settings of pager mode.
+        now: Seconds of a clock that never goes back.
     """
 
-    def __init__(self, ledger: Ledger, settings: PagerSettings) -> None:
+    def __init__(self, ledger: Ledger, settings: PagerSettings, *, now: Callable[[], float] = time.monotonic) -> None:
         self._ledger = ledger
         self._settings = settings
+        self._now = now
+        self._free: OrderedDict[str, _Free] = OrderedDict()
         self._messages: Counter[str] = Counter()
         """Messages that are being written, by whose they are: they count too, or a burst would get in as a whole."""
         self._octets: Counter[str] = Counter()
@@ -44,7 +69,9 @@ class Keeping:
         self._messages[whose] += 1
         self._octets[whose] += octets
         try:
-            is_full = await self._is_full(messages, written + octets, recipient, conversation)
+            is_full = not self._takes_place(whose, octets) and await self._is_full(
+                messages, written + octets, recipient, conversation
+            )
             if is_full and await self._ledger.find(message.id) is None:
                 raise SipError("Temporarily Unavailable: too many messages wait", status=480, headers=_LATER)
             await self._ledger.accept_one(message)
@@ -59,7 +86,26 @@ class Keeping:
         if room <= 0:
             return True
         found = await self._ledger.backlog(recipient=recipient, conversation=conversation, most=room)
-        return found.messages >= room or found.octets + octets > settings.per_user_bytes
+        left = settings.per_user_bytes - found.octets - octets
+        if found.messages >= room or left < 0:
+            return True
+        free = _Free((room - found.messages - 1) // _PODS, left // _PODS, self._now() + _LOOK)
+        self._remember(recipient or conversation or "", free)
+        return False
+
+    def _takes_place(self, whose: str, octets: int) -> bool:
+        free = self._free.get(whose)
+        if free is None or free.messages < 1 or free.octets < octets or free.until < self._now():
+            return False
+        free.messages -= 1
+        free.octets -= octets
+        return True
+
+    def _remember(self, whose: str, free: _Free) -> None:
+        self._free[whose] = free
+        self._free.move_to_end(whose)
+        if len(self._free) > _REMEMBERED:
+            self._free.popitem(last=False)
 
     def _written(self, whose: str, octets: int) -> None:
         self._messages[whose] -= 1
