@@ -19,6 +19,7 @@ from wigwag.ua.endpoint.model import CallReceived, Cause, Ended, MediaWish, Open
 from wigwag.ua.endpoint.states import State
 from wigwag.ua.sessions.life import SessionLife
 from wigwag.ua.sessions.ownership import Ownership
+from wigwag.ua.sessions.pod_sessions import PodSessions
 from wigwag.ua.sessions.ports import OwnedSession
 from wigwag.ua.sessions.record import SessionRecord
 from wigwag.ua.sessions.starting import Start
@@ -209,12 +210,19 @@ class SessionPod:
         self.told = told
         self.members = Members(store, Pod(id=name, address="", rpc=""), clock, clock)
         endpoint = cast(Endpoint, self.endpoint)
+        self.sessions = PodSessions(settings, pod=name, store=store, applications=applications, wall=clock)
         self.life = SessionLife(
-            settings, pod=name, store=store, endpoint=endpoint, applications=applications, events=self, wall=clock
+            settings,
+            sessions=self.sessions,
+            endpoint=endpoint,
+            applications=applications,
+            events=self,
+            wall=clock,
         )
         self.life.messages = self.messages
         self.endpoint.tell = self.life.happened
-        self.ownership = self.life.ownership = Ownership(
+        self.ownership = self.sessions.ownership = Ownership(
+            self.sessions,
             self.life,
             store=store,
             members=self.members,
@@ -241,7 +249,7 @@ class SessionPod:
         """Have an open session that is written down."""
         call = await self.start(session_id)
         call.opens()
-        await self.life.all_owned[session_id].written()
+        await self.sessions.all_owned[session_id].written()
         return call
 
     async def step(self) -> None:

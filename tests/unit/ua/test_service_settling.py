@@ -43,6 +43,7 @@ def user_agent(world: MessageWorld, others: Others) -> UserAgent:
     nothing: Any = None
     return UserAgent(
         UaSettings(),
+        sessions=sessions,
         life=sessions,
         ownership=sessions,
         store=nothing,

@@ -54,8 +54,8 @@ async def test_paused_pod_that_wakes_lets_go_without_a_word(pods: Two) -> None:
     await pods.lost()
     await pods.one.step()
     assert call.done == ["let go"]
-    assert pods.one.life.owned("s1") is None
-    assert pods.two.life.owned("s1") is not None
+    assert pods.one.sessions.owned("s1") is None
+    assert pods.two.sessions.owned("s1") is not None
     assert pods.one.messages.ended_ids == []
 
 
@@ -63,23 +63,23 @@ async def test_pod_whose_auth_is_fenced_lets_go_without_a_word(pods: Two) -> Non
     call = await pods.one.open()
     pods.one.endpoint.tell(Superseded(session=call, reason="fenced"))  # type: ignore[arg-type]
     assert call.done == ["let go"]
-    assert pods.one.life.owned("s1") is None
+    assert pods.one.sessions.owned("s1") is None
     assert not any(event.session_changed.end_cause for event in pods.told)
 
 
 async def test_write_that_is_refused_does_not_cost_a_session_that_came_back(pods: Two) -> None:
     await pods.one.open()
-    old = pods.one.life.all_owned["s1"]
+    old = pods.one.sessions.all_owned["s1"]
     await pods.lost()
     pods.one.life.lose("s1", old.token)
     pods.clock.now += LEASE + 1
     await pods.one.step()
-    again = pods.one.life.owned("s1")
+    again = pods.one.sessions.owned("s1")
     assert again is not None
     old.change(held=True)
     pods.one.life.lose("s1", old.token)
     await until(lambda: old._writer is None)
-    assert pods.one.life.owned("s1") is again
+    assert pods.one.sessions.owned("s1") is again
 
 
 async def test_session_in_set_up_is_over_when_its_pod_is_lost_and_told_once(pods: Two) -> None:
@@ -97,7 +97,7 @@ async def test_session_in_set_up_is_over_when_its_pod_is_lost_and_told_once(pods
 
 async def test_caller_of_a_session_that_was_lost_while_it_was_offered_gets_an_answer(pods: Two) -> None:
     call = pods.one.endpoint.called("s2")
-    await until(lambda: "s2" in pods.one.life.all_owned)
+    await until(lambda: "s2" in pods.one.sessions.all_owned)
     await pods.lost()
     await pods.one.step()
     assert call.done[-1] == "end pod_lost"
@@ -105,7 +105,7 @@ async def test_caller_of_a_session_that_was_lost_while_it_was_offered_gets_an_an
 
 async def test_call_whose_pod_was_lost_between_its_200_and_the_ack_is_ended_by_bye(pods: Two) -> None:
     call = pods.one.endpoint.called("s2")
-    await until(lambda: "s2" in pods.one.life.all_owned)
+    await until(lambda: "s2" in pods.one.sessions.all_owned)
     await pods.one.endpoint.before_answer(call, "the dialog")
     await pods.lost()
     assert pods.two.endpoint.hung_up == ["the dialog"]
@@ -114,14 +114,14 @@ async def test_call_whose_pod_was_lost_between_its_200_and_the_ack_is_ended_by_b
 
 async def test_call_that_was_not_answered_by_a_lost_pod_gets_no_bye(pods: Two) -> None:
     pods.one.endpoint.called("s2")
-    await until(lambda: "s2" in pods.one.life.all_owned)
+    await until(lambda: "s2" in pods.one.sessions.all_owned)
     await pods.lost()
     assert pods.two.endpoint.hung_up == []
 
 
 async def test_call_is_answered_while_the_store_is_away(pods: Two) -> None:
     call = pods.one.endpoint.called("s2")
-    await until(lambda: "s2" in pods.one.life.all_owned)
+    await until(lambda: "s2" in pods.one.sessions.all_owned)
     pods.store.is_away = True
     await pods.one.endpoint.before_answer(call, "the dialog")
     assert call.done == ["ring"]
@@ -130,10 +130,10 @@ async def test_call_is_answered_while_the_store_is_away(pods: Two) -> None:
 
 async def test_open_session_of_a_call_is_stored_without_the_dialog_that_its_200_was_to_make(pods: Two) -> None:
     call = pods.one.endpoint.called("s2")
-    await until(lambda: "s2" in pods.one.life.all_owned)
+    await until(lambda: "s2" in pods.one.sessions.all_owned)
     await pods.one.endpoint.before_answer(call, "the dialog")
     call.opens()
-    await pods.one.life.all_owned["s2"].written()
+    await pods.one.sessions.all_owned["s2"].written()
     assert SessionRecord.from_bytes((await pods.one.held("s2")).content).answering == ""
 
 
@@ -141,14 +141,14 @@ async def test_thousands_that_a_pod_leaves_behind_are_taken_in_one_go(pods: Two)
     for number in range(350):
         await pods.one.open(f"s{number}")
     await pods.lost()
-    assert len(pods.two.life.all_owned) == 350
+    assert len(pods.two.sessions.all_owned) == 350
 
 
 async def test_process_that_comes_again_under_its_name_goes_on_with_its_sessions_at_once(pods: Two) -> None:
     await pods.one.open()
     again = SessionPod("one", pods.store, pods.clock, pods.told)
     await again.step()
-    assert "s1" in again.life.all_owned
+    assert "s1" in again.sessions.all_owned
 
 
 async def test_process_that_comes_again_waits_for_the_edge_before_it_goes_on(pods: Two) -> None:
@@ -156,10 +156,10 @@ async def test_process_that_comes_again_waits_for_the_edge_before_it_goes_on(pod
     again = SessionPod("one", pods.store, pods.clock, pods.told)
     again.is_ready = False
     await again.step()
-    assert "s1" not in again.life.all_owned
+    assert "s1" not in again.sessions.all_owned
     again.is_ready = True
     await again.step()
-    assert "s1" in again.life.all_owned
+    assert "s1" in again.sessions.all_owned
 
 
 async def test_two_pods_that_claim_at_once_share_what_is_free(pods: Two) -> None:
@@ -169,8 +169,8 @@ async def test_two_pods_that_claim_at_once_share_what_is_free(pods: Two) -> None
         await pods.one.open(f"s{number}")
     pods.clock.now += LEASE + 1
     await asyncio.gather(pods.two.step(), third.step())
-    assert pods.two.life.all_owned.keys().isdisjoint(third.life.all_owned)
-    assert len(pods.two.life.all_owned) + len(third.life.all_owned) == 50
+    assert pods.two.sessions.all_owned.keys().isdisjoint(third.sessions.all_owned)
+    assert len(pods.two.sessions.all_owned) + len(third.sessions.all_owned) == 50
     await third.close()
 
 
@@ -188,18 +188,18 @@ async def test_store_that_came_back_empty_is_filled_even_when_the_first_attempt_
 async def test_write_into_a_store_that_came_back_empty_costs_no_session(pods: Two) -> None:
     await pods.one.open()
     pods.store.lose_everything(pods.clock)
-    own = pods.one.life.all_owned["s1"]
+    own = pods.one.sessions.all_owned["s1"]
     own.change(held=True)
     await until(lambda: own._writer is not None and not own._dirty.is_set())
     await asyncio.sleep(0)
-    assert pods.one.life.owned("s1") is own
+    assert pods.one.sessions.owned("s1") is own
 
 
 async def test_end_is_kept_by_a_store_that_came_back_empty(pods: Two) -> None:
     call = await pods.one.open()
     pods.store.lose_everything(pods.clock)
     call.over()
-    await until(lambda: not pods.one.life.is_between("s1"))
+    await until(lambda: not pods.one.sessions.is_between("s1"))
     held = await pods.one.held()
     assert held.ended
     assert SessionRecord.from_bytes(held.content).state == "ended"
@@ -210,41 +210,41 @@ async def test_session_that_is_ending_is_not_taken_over_by_its_own_pod(pods: Two
     pods.store.is_away = True
     call.over()
     await until(lambda: pods.one.messages.ended_ids == ["s1"])
-    assert (await pods.one.life.find("s1")).state == "ended"
+    assert (await pods.one.sessions.find("s1")).state == "ended"
     assert await pods.one.ownership.take_over("s1") is None
-    assert await pods.one.life.owner_of("s1") == ""
+    assert await pods.one.sessions.owner_of("s1") == ""
     assert pods.one.endpoint.sessions == {}
     pods.store.is_away = False
-    await until(lambda: not pods.one.life.is_between("s1"))
+    await until(lambda: not pods.one.sessions.is_between("s1"))
 
 
 async def test_session_that_is_being_written_down_is_not_taken_over_by_its_own_pod(pods: Two) -> None:
     pods.store.gate = asyncio.Event()
     starting = asyncio.create_task(pods.one.start())
-    await until(lambda: pods.one.life.is_between("s1"))
+    await until(lambda: pods.one.sessions.is_between("s1"))
     assert await pods.one.ownership.take_over("s1") is None
     pods.store.gate.set()
     await starting
-    assert pods.one.life.owned("s1") is not None
-    assert not pods.one.life.is_between("s1")
+    assert pods.one.sessions.owned("s1") is not None
+    assert not pods.one.sessions.is_between("s1")
 
 
 async def test_call_goes_on_when_who_asked_for_it_has_gone_away(pods: Two) -> None:
     pods.store.gate = asyncio.Event()
     starting = asyncio.create_task(pods.one.start())
-    await until(lambda: pods.one.life.is_between("s1"))
+    await until(lambda: pods.one.sessions.is_between("s1"))
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     pods.store.gate.set()
     await until(lambda: "s1" in pods.one.endpoint.sessions)
-    assert pods.one.life.owned("s1") is not None
+    assert pods.one.sessions.owned("s1") is not None
 
 
 async def test_drain_begins_while_a_session_is_written_down(pods: Two) -> None:
     pods.store.gate = asyncio.Event()
     starting = asyncio.create_task(pods.one.start())
-    await until(lambda: pods.one.life.is_between("s1"))
-    pods.one.life.draining = True
+    await until(lambda: pods.one.sessions.is_between("s1"))
+    pods.one.sessions.draining = True
     pods.store.gate.set()
     with pytest.raises(OverloadedError):
         await starting
@@ -255,14 +255,14 @@ async def test_drain_begins_while_a_session_is_written_down(pods: Two) -> None:
 async def test_sessions_that_are_handed_over_can_be_taken_at_once(pods: Two) -> None:
     calls = [await pods.one.open(f"s{number}") for number in range(120)]
     in_set_up = await pods.one.start("s-new")
-    pods.one.life.draining = True
+    pods.one.sessions.draining = True
     await pods.one.ownership.hand_over()
     assert {tuple(call.done) for call in calls} == {("let go",)}
     assert in_set_up.done == ["end ended_here"]
     await pods.two.step()
-    assert pods.two.life.all_owned.keys() == {call.id for call in calls}
+    assert pods.two.sessions.all_owned.keys() == {call.id for call in calls}
     await pods.one.step()
-    assert not pods.one.life.all_owned
+    assert not pods.one.sessions.all_owned
 
 
 async def test_session_that_cannot_be_restored_is_over_instead_of_claimed_for_ever(pods: Two) -> None:
@@ -277,7 +277,7 @@ async def test_session_that_cannot_be_restored_is_over_instead_of_claimed_for_ev
 
 async def test_session_of_an_application_that_was_deleted_goes_on(pods: Two) -> None:
     await pods.one.open()
-    own = pods.one.life.all_owned["s1"]
+    own = pods.one.sessions.all_owned["s1"]
     own.record = replace(own.record, application="gone")
     await own.written()
     await pods.lost()
@@ -288,10 +288,10 @@ async def test_pod_that_does_not_reach_the_edge_takes_nothing(pods: Two) -> None
     await pods.one.open()
     pods.two.is_ready = False
     await pods.lost()
-    assert not pods.two.life.all_owned
+    assert not pods.two.sessions.all_owned
     pods.two.is_ready = True
     await pods.two.step()
-    assert "s1" in pods.two.life.all_owned
+    assert "s1" in pods.two.sessions.all_owned
 
 
 async def test_end_is_told_again_under_the_same_id_by_a_pod_that_goes_on_after_a_kill(pods: Two) -> None:
@@ -303,15 +303,15 @@ async def test_end_is_told_again_under_the_same_id_by_a_pod_that_goes_on_after_a
     pods.store.is_away = False
     await pods.lost()
     pods.two.endpoint.sessions["s1"].over(Cause.PEER_LOST)
-    await until(lambda: not pods.two.life.is_between("s1"))
+    await until(lambda: not pods.two.sessions.is_between("s1"))
     ids = [event.event_id for event in pods.told if event.session_changed.end_cause]
     assert ids == ["s1:ended"] * 2
 
 
 async def test_pod_that_slept_asks_what_is_its_own_before_it_takes_anything_for_it(pods: Two) -> None:
     await pods.one.open()
-    own = pods.one.life.all_owned["s1"]
+    own = pods.one.sessions.all_owned["s1"]
     await pods.lost()
     await pods.one.ownership.confirm()
     assert own.lost
-    assert pods.one.life.owned("s1") is None
+    assert pods.one.sessions.owned("s1") is None

@@ -42,6 +42,7 @@ from .service import UserAgent
 from .sessions.life import SessionLife
 from .sessions.ownership import Ownership
 from .sessions.peers import PodChannels
+from .sessions.pod_sessions import PodSessions
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -140,18 +141,22 @@ class UaModule:
 
     def ready(self) -> tuple[bool, Mapping[str, Any]]:
         """Whether sessions can be had, and details for an operator."""
-        details = {"edge": self._is_up, "sessions": len(self._life.all_owned), "applications": len(self.applications)}
+        details = {
+            "edge": self._is_up,
+            "sessions": len(self._sessions.all_owned),
+            "applications": len(self.applications),
+        }
         return self._is_up, details
 
     def readings(self) -> Iterable[Reading]:
         """Yield its metrics."""
-        yield from session_readings(self._life)
+        yield from session_readings(self._sessions, self._life)
         yield from message_readings(self._messages, self._events)
         yield from call_readings(self.agent.calls)
 
     async def drain(self, grace: float) -> None:
         """Take nothing new; hand sessions over, or end them where nobody could go on with them."""
-        self._life.draining = True
+        self._sessions.draining = True
         self._main.set(ModuleStatus.NOT_READY, "draining: nothing new is accepted")
         loop = asyncio.get_running_loop()
         until = loop.time() + grace / 2
@@ -161,7 +166,7 @@ class UaModule:
             await self._life.all_ended(grace / 4)
             return
         self._ownership.stopped = True
-        for own in list(self._life.all_owned.values()):
+        for own in list(self._sessions.all_owned.values()):
             own.chat.end("the user agent is about to end")
         await self._life.all_ended(grace / 4)
 
@@ -197,10 +202,12 @@ class UaModule:
         )
         events = self._events = EventLog(self._bus, self._pod)
         await stack.enter_async_context(beside(events.run()))
+        self._sessions = PodSessions(
+            settings, pod=self._pod, store=self._store, applications=self.applications, wall=self._members.wall
+        )
         self._life = SessionLife(
             settings,
-            pod=self._pod,
-            store=self._store,
+            sessions=self._sessions,
             endpoint=self._endpoint,
             applications=self.applications,
             events=events,
@@ -226,7 +233,7 @@ class UaModule:
         )
         channels = await stack.enter_async_context(PodChannels(self._members.rpc, self._pods))
         self._messages = MessagePipeline(
-            self._life,
+            self._sessions,
             ledger=self._ledger,
             blobs=blobs,
             parts=FileParts(self._database),
@@ -240,7 +247,8 @@ class UaModule:
         )
         files = self._messages.with_files(self._life.start)
         self._life.messages = self._messages
-        self._ownership = self._life.ownership = Ownership(
+        self._ownership = self._sessions.ownership = Ownership(
+            self._sessions,
             self._life,
             store=self._store,
             members=self._members,
@@ -253,6 +261,7 @@ class UaModule:
         await stack.enter_async_context(self._messages)
         self.agent = UserAgent(
             self._settings,
+            sessions=self._sessions,
             life=self._life,
             ownership=self._ownership,
             store=self._store,

@@ -28,6 +28,7 @@ from .ports import Caller, Outcome
 from .sessions.life import SessionLife
 from .sessions.listing import SessionFilter
 from .sessions.ownership import Ownership
+from .sessions.pod_sessions import PodSessions
 from .sessions.ports import FileSide, FinalState, MessageSide
 from .sessions.record import SessionRecord
 from .sessions.starting import DEFAULT_RINGING, LONGEST_RINGING, Start, wish_for
@@ -65,7 +66,8 @@ class UserAgent:
 
     Args:
         settings: Of the user agent.
-        life: The sessions of this pod.
+        sessions: Those of this pod.
+        life: What becomes of them.
         ownership: Takes sessions over.
         store: Where all sessions are.
         ledger: Where messages are.
@@ -84,6 +86,7 @@ class UserAgent:
         self,
         settings: UaSettings,
         *,
+        sessions: PodSessions,
         life: SessionLife,
         ownership: Ownership,
         store: Store,
@@ -96,6 +99,7 @@ class UserAgent:
         watch: Callable[[str, ua_pb2.WatchRequest], AsyncIterator[ua_pb2.WatchResponse]],
     ) -> None:
         self._settings = settings
+        self._sessions = sessions
         self._life = life
         self._ownership = ownership
         self._store = store
@@ -133,10 +137,10 @@ class UserAgent:
         except ConflictError:
             if not request.idempotency_key:
                 raise
-            record = await self._life.find(session_id)
+            record = await self._sessions.find(session_id)
             if record.remote_uri != wanted.to_uri:
                 raise ConflictError("idempotency_key: it started a session with somebody else") from None
-        return ua_pb2.StartSessionResponse(session=record.message(self._life.pod))
+        return ua_pb2.StartSessionResponse(session=record.message(self._sessions.pod))
 
     @counted
     async def answer_session(
@@ -244,7 +248,7 @@ class UserAgent:
         """Return a message and where it is."""
         _demand(caller, READ_MESSAGES)
         row = await self._message(caller, request.message_id)
-        owner = await self._life.owner_of(fields_of(row.headers).session_id)
+        owner = await self._sessions.owner_of(fields_of(row.headers).session_id)
         return ua_pb2.GetMessageResponse(message=message_of(row), pod=owner, attempts=row.attempt)
 
     @counted
@@ -286,7 +290,7 @@ class UserAgent:
         row = await self._message(caller, request.message_id)
         if row.direction != "inbound":
             raise ConflictError("the message is the application's own")
-        record = await self._life.find(fields_of(row.headers).session_id)
+        record = await self._sessions.find(fields_of(row.headers).session_id)
         await self._at_owner(record, owner_pb2.ControlRequest(mark_displayed=request))
 
     @counted
@@ -299,7 +303,7 @@ class UserAgent:
         row = await self._message(caller, request.message_id)
         check_settled_by_application(row)
         session_id = fields_of(row.headers).session_id
-        if self._life.owned(session_id) is not None or await self._is_over(session_id):
+        if self._sessions.owned(session_id) is not None or await self._is_over(session_id):
             row = await self._messages.settle(row, outcome)
         else:
             row = await self._settled_elsewhere(row, outcome, request)
@@ -308,7 +312,7 @@ class UserAgent:
     async def _is_over(self, session_id: str) -> bool:
         """Tell whether nobody is there to be told: a session is forgotten before its messages are."""
         try:
-            return (await self._life.find(session_id)).state == "ended"
+            return (await self._sessions.find(session_id)).state == "ended"
         except NotFoundError:
             return True
 
@@ -317,7 +321,7 @@ class UserAgent:
     ) -> LedgerRow:
         session_id = fields_of(row.headers).session_id
         try:
-            record = await self._life.find(session_id)
+            record = await self._sessions.find(session_id)
             await self._at_owner(record, owner_pb2.ControlRequest(settle_message=request))
         except (ConflictError, NotFoundError) as error:
             if await self._is_over(session_id):
@@ -353,7 +357,7 @@ class UserAgent:
 
     async def _answer_with(self, session_id: str, file: message_pb2.File) -> None:
         """Have the owner of a session, in which a file is asked for, answer with one that is kept."""
-        record = await self._life.find(session_id)
+        record = await self._sessions.find(session_id)
         if record.state != "offered" and file.state != message_pb2.FILE_STATE_FAILED:
             # It was answered before, under the same file.
             return
@@ -408,7 +412,7 @@ class UserAgent:
         if which is None:
             raise InvalidRequestError("call: missing")
         session_id = await self._session_of(request)
-        if self._life.owned(session_id) is None and await self._ownership.take_over(session_id) is None:
+        if self._sessions.owned(session_id) is None and await self._ownership.take_over(session_id) is None:
             raise ConflictError(f"session {session_id} is not owned here")
         await self._controls[which](self, request)
 
@@ -421,16 +425,16 @@ class UserAgent:
 
     async def _do_answer(self, request: owner_pb2.ControlRequest) -> None:
         asked = request.answer_session
-        own = self._life.owned(asked.session_id)
+        own = self._sessions.owned(asked.session_id)
         assert own is not None
         types = tuple(asked.accept_types)
         wish = wish_for(own.application, self._settings, types) if types else None
-        self._life.answer(asked.session_id, wish, dict(asked.labels))
+        self._life.calls.answer(asked.session_id, wish, dict(asked.labels))
 
     async def _do_reject(self, request: owner_pb2.ControlRequest) -> None:
         asked = request.reject_session
         status = asked.sip_status or _DEFAULT_REJECTION
-        self._life.reject(asked.session_id, status, asked.sip_reason or "Decline")
+        self._life.calls.reject(asked.session_id, status, asked.sip_reason or "Decline")
 
     async def _do_end(self, request: owner_pb2.ControlRequest) -> None:
         self._life.end(request.end_session.session_id)
@@ -440,7 +444,7 @@ class UserAgent:
 
     async def _do_compose(self, request: owner_pb2.ControlRequest) -> None:
         asked = request.set_composing
-        own = self._life.owned(asked.session_id)
+        own = self._sessions.owned(asked.session_id)
         assert own is not None
         self._messages.set_composing(own, active=asked.active, content_type=asked.content_type)
 
@@ -456,9 +460,9 @@ class UserAgent:
 
     async def _do_answer_file(self, request: owner_pb2.ControlRequest) -> None:
         asked = request.answer_file
-        own = self._life.owned(asked.session_id)
+        own = self._sessions.owned(asked.session_id)
         assert own is not None
-        self._life.answer(asked.session_id, await self._files.wish_to_answer(own, asked.ledger_id), {})
+        self._life.calls.answer(asked.session_id, await self._files.wish_to_answer(own, asked.ledger_id), {})
 
     async def _do_take_over(self, request: owner_pb2.ControlRequest) -> None:
         """Nothing more: it is ours by now."""
@@ -478,14 +482,14 @@ class UserAgent:
     async def _at_owner(self, record: SessionRecord, request: owner_pb2.ControlRequest) -> None:
         if record.state == "ended":
             raise ConflictError("the session is over")
-        if self._life.owned(record.id) is not None:
+        if self._sessions.owned(record.id) is not None:
             await self.control(request)
             return
-        pod = await self._life.owner_of(record.id)
-        own = await self._ownership.take_over(record.id) if not pod or pod == self._life.pod else None
+        pod = await self._sessions.owner_of(record.id)
+        own = await self._ownership.take_over(record.id) if not pod or pod == self._sessions.pod else None
         if own is not None:
             await self.control(request)
-        elif pod and pod != self._life.pod:
+        elif pod and pod != self._sessions.pod:
             await self._elsewhere.control(pod, request)
         else:
             raise ConflictError("the session has no owner at this moment")
@@ -509,20 +513,20 @@ class UserAgent:
         """Return a session that the caller may know of; another's is as one that does not exist."""
         if not session_id or not session_id.isascii() or not session_id.isalnum():
             raise NotFoundError(f"there is no session {session_id[:64]!r}")
-        record = await self._life.find(session_id)
+        record = await self._sessions.find(session_id)
         if caller.application and record.application != caller.application:
             raise NotFoundError(f"there is no session {session_id!r}")
         return record
 
     async def _seen(self, session_id: str) -> tuple[SessionRecord, str]:
-        here = self._life.record_here(session_id)
+        here = self._sessions.record_here(session_id)
         if here is not None:
-            return here, self._life.pod if here.state != "ended" else ""
-        record, session = await self._life.stored(session_id)
+            return here, self._sessions.pod if here.state != "ended" else ""
+        record, session = await self._sessions.stored(session_id)
         return record, session.pod
 
     def _freshest(self, record: SessionRecord) -> SessionRecord:
-        here = self._life.record_here(record.id)
+        here = self._sessions.record_here(record.id)
         return here if here is not None else record
 
     async def _message(self, caller: Caller, message_id: str) -> LedgerRow:

@@ -24,6 +24,7 @@ from wigwag.ua.endpoint.model import Cause
 
 from .life import SessionLife
 from .owned import Owned, wish_of
+from .pod_sessions import PodSessions
 from .ports import Messages
 from .record import SessionRecord
 from .surety import Surety
@@ -43,7 +44,8 @@ class Ownership:
     """Keeps what this pod owns, and takes what nobody owns any more.
 
     Args:
-        life: The sessions of this pod.
+        sessions: Those of this pod.
+        life: What becomes of them.
         store: Where all are.
         members: Which pods there are; beats from here.
         endpoint: Goes on with sessions.
@@ -56,6 +58,7 @@ class Ownership:
 
     def __init__(
         self,
+        sessions: PodSessions,
         life: SessionLife,
         *,
         store: Store,
@@ -67,6 +70,7 @@ class Ownership:
         is_ready: Callable[[], bool],
         now: Callable[[], float] = monotonic,
     ) -> None:
+        self._sessions = sessions
         self._life = life
         self._store = store
         self._members = members
@@ -95,8 +99,8 @@ class Ownership:
 
     async def take_over(self, session_id: str) -> Owned | None:
         """Become the owner of a session whose owner is gone; None: it has one, or has ended."""
-        own = self._life.owned(session_id)
-        if own is not None or self._life.is_between(session_id):
+        own = self._sessions.owned(session_id)
+        if own is not None or self._sessions.is_between(session_id):
             return own
         task = self._claiming.get(session_id)
         if task is None:
@@ -124,7 +128,7 @@ class Ownership:
         """Give all sessions back, so that other pods go on with them; those being set up end."""
         self.stopped = True
         await asyncio.gather(*self._claiming.values(), return_exceptions=True)
-        sessions = list(self._life.all_owned.values())
+        sessions = list(self._sessions.all_owned.values())
         for first in range(0, len(sessions), _AT_ONCE):
             await asyncio.gather(*map(self._give_back, sessions[first : first + _AT_ONCE]))
 
@@ -163,17 +167,17 @@ class Ownership:
     async def _put_again(self) -> None:
         """Write what is ours again: the store came back empty."""
         wall = self._members.wall()
-        tokens = {own.record.id: own.token for own in self._life.all_owned.values()}
+        tokens = {own.record.id: own.token for own in self._sessions.all_owned.values()}
         sessions = [
             AgentSession(
                 session_id=own.record.id,
                 application=own.record.application,
                 content=own.record.to_bytes(),
-                pod=self._life.pod,
+                pod=self._sessions.pod,
                 token=own.token,
                 expires_at=wall + own.keep,
             )
-            for own in self._life.all_owned.values()
+            for own in self._sessions.all_owned.values()
         ]
         for session_id in await self._store.put_agent_sessions(sessions, lease=self._lease):
             self._life.lose(session_id, tokens[session_id])
@@ -181,9 +185,9 @@ class Ownership:
     async def renew(self) -> None:
         """Renew the leases of our sessions, and let go of what is another's by now; StoreError as ``beat``."""
         began = self._now()
-        tokens = {own.record.id: own.token for own in self._life.all_owned.values()}
+        tokens = {own.record.id: own.token for own in self._sessions.all_owned.values()}
         if tokens:
-            for session_id in await self._store.renew_agent_sessions(self._life.pod, tokens, lease=self._lease):
+            for session_id in await self._store.renew_agent_sessions(self._sessions.pod, tokens, lease=self._lease):
                 self._life.lose(session_id, tokens[session_id])
         self._surety.renewed(began)
 
@@ -202,19 +206,19 @@ class Ownership:
         free = list(await self._store.ownerless_agent_sessions(limit=_PAGE))
         gone = [] if self._members.stale else list(self._members.dead())
         if self._has_predecessor:
-            gone.append(self._life.pod)
+            gone.append(self._sessions.pod)
         if gone:
             free += await self._store.agent_sessions_of(gone)
         # Pods that begin at the same end would be in each other's way.
         random.shuffle(free)
-        return [session_id for session_id in dict.fromkeys(free) if self._life.owned(session_id) is None]
+        return [session_id for session_id in dict.fromkeys(free) if self._sessions.owned(session_id) is None]
 
     async def _claim(self, session_id: str) -> Owned | None:
         if self.stopped or not self._is_ready():
             return None
         dead = () if self._members.stale else tuple(self._members.dead())
-        found = await self._store.claim_agent_session(session_id, self._life.pod, lease=self._lease, dead=dead)
-        if found is None or found.ended or found.pod != self._life.pod:
+        found = await self._store.claim_agent_session(session_id, self._sessions.pod, lease=self._lease, dead=dead)
+        if found is None or found.ended or found.pod != self._sessions.pod:
             return None
         if self.stopped:
             await self._store.release_agent_session(session_id, found.token)

@@ -8,6 +8,9 @@ from wigwag.protocols.sdp import Direction, FileTransfer
 from wigwag.ua.config import ApplicationSettings, BuiltInApplication, UaSettings
 from wigwag.ua.endpoint.model import MediaWish, OutgoingCall
 
+from .owned import wish_text
+from .record import SessionRecord
+
 DEFAULT_RINGING: Final = 60.0
 LONGEST_RINGING: Final = 180.0
 """Seconds."""
@@ -33,6 +36,31 @@ class Start:
     """``outbound`` or ``inbound``: which way the file goes."""
     resumes: str = ""
     """Session whose part of the file is gone on with."""
+
+
+def started_record(wanted: Start, now: float) -> SessionRecord:
+    """Return the record of a session that is about to begin.
+
+    Args:
+        wanted: As it is wanted.
+        now: Seconds since 1970.
+    """
+    return SessionRecord(
+        id=wanted.session_id,
+        application=wanted.application.name,
+        direction="outbound",
+        state="starting",
+        local_uri=wanted.from_uri,
+        remote_uri=wanted.to_uri,
+        created=now,
+        last_activity=now,
+        subject=wanted.subject,
+        labels=dict(wanted.labels),
+        file=wanted.file,
+        file_direction=wanted.file_direction,
+        resumes=wanted.resumes,
+        wish=wish_text(wanted.media),
+    )
 
 
 def file_wish(
