@@ -14,7 +14,6 @@ from wigwag.node.pager import Receiving, Report, message_as_json, readable_messa
 from wigwag.node.sip_account import SipAccount
 from wigwag.protocols.sip.user_agent import MessageReceived
 
-
 WRAPPED = (
     "From: <sip:bob@example.com>\r\nTo: <sip:alice@example.com>\r\n\r\n"
     "Content-Type: text/plain;charset=UTF-8\r\n\r\ngrüße"
