@@ -12,6 +12,7 @@ from tests.support.waiting import until
 from wigwag.api.ua.v1 import message_pb2, owner_pb2, ua_pb2
 from wigwag.database.ledger import State
 from wigwag.errors import ConflictError, NotAuthorizedError, NotFoundError, OverloadedError
+from wigwag.ua.at_owner import AtOwner
 from wigwag.ua.config import UaSettings
 from wigwag.ua.ports import Caller
 from wigwag.ua.service import UserAgent
@@ -27,7 +28,7 @@ class Others:
     """The other pods: one, or nobody is reached."""
 
     def __init__(self) -> None:
-        self.owner: UserAgent | None = None
+        self.owner: AtOwner | None = None
         self.loses_answers = False
 
     async def control(self, pod: str, request: owner_pb2.ControlRequest) -> None:
@@ -38,21 +39,35 @@ class Others:
             raise OverloadedError(f"pod {pod} does not answer")
 
 
-def user_agent(world: MessageWorld, others: Others) -> UserAgent:
+def owner_side(world: MessageWorld, others: Others) -> AtOwner:
+    sessions: Any = world.sessions
+    nothing: Any = None
+    return AtOwner(
+        UaSettings(),
+        sessions=sessions,
+        life=sessions,
+        ownership=sessions,
+        ledger=world.ledger,
+        messages=world.pipeline,
+        files=nothing,
+        elsewhere=others,
+    )
+
+
+def user_agent(world: MessageWorld, owner: AtOwner) -> UserAgent:
     sessions: Any = world.sessions
     nothing: Any = None
     return UserAgent(
         UaSettings(),
         sessions=sessions,
         life=sessions,
-        ownership=sessions,
         store=nothing,
         ledger=world.ledger,
         messages=world.pipeline,
         files=nothing,
         bodies=nothing,
         applications=nothing,
-        elsewhere=others,
+        owner=owner,
         watch=nothing,
     )
 
@@ -81,9 +96,10 @@ async def pods(tmp_path: Path) -> AsyncIterator[Pods]:
         await until(lambda: answer.given)
         asked.sessions.others["s1"] = (record(), "pod-1")
         others = Others()
-        others.owner = at_owner = user_agent(owner, others)
+        others.owner = owner_side(owner, others)
+        at_owner = user_agent(owner, others.owner)
         (row,) = await owner.rows()
-        yield Pods(owner, asked, own, others, at_owner, user_agent(asked, others), row.id)
+        yield Pods(owner, asked, own, others, at_owner, user_agent(asked, owner_side(asked, others)), row.id)
 
 
 async def test_the_owner_tells_the_sender_whichever_pod_is_asked(pods: Pods) -> None:

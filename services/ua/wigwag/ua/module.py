@@ -30,6 +30,7 @@ from wigwag.store import Pod, Store
 
 from .api.interfaces import Interfaces
 from .applications.registry import Applications
+from .at_owner import AtOwner
 from .attachment import listen_direct, media_side, sip_side
 from .config import ApplicationSettings, EdgeAddresses, PodAccess, UaSettings
 from .endpoint.endpoint import Endpoint
@@ -259,21 +260,30 @@ class UaModule:
             is_ready=lambda: self._is_up and self.applications.is_complete,
         )
         await stack.enter_async_context(self._messages)
-        self.agent = UserAgent(
+        owner = AtOwner(
             self._settings,
             sessions=self._sessions,
             life=self._life,
             ownership=self._ownership,
+            ledger=self._ledger,
+            messages=self._messages,
+            files=files,
+            elsewhere=channels,
+        )
+        self.agent = UserAgent(
+            self._settings,
+            sessions=self._sessions,
+            life=self._life,
             store=self._store,
             ledger=self._ledger,
             messages=self._messages,
             files=files,
             bodies=blobs,
             applications=self.applications,
-            elsewhere=channels,
+            owner=owner,
             watch=interfaces.watch,
         )
-        await interfaces.serve(self.agent, self._messages.forwarding.serve, self._messages.handover.serve)
+        await interfaces.serve(self.agent, owner, self._messages.forwarding.serve, self._messages.handover.serve)
         self.rpc_services, self.commands, self.url = interfaces.rpc_services, interfaces.commands, interfaces.url
 
     async def _close(self) -> None:

@@ -36,10 +36,6 @@ class InterfaceApplications(KnownApplications, Owners, Protocol):
     """The applications that are known."""
 
 
-class OwningAgent(Agent, Owner, Protocol):
-    """The use cases, and what other pods ask."""
-
-
 class Interfaces:
     """Opens the interfaces in two steps: events first, which the use cases need, then ``serve``; ``async with`` closes.
 
@@ -107,11 +103,12 @@ class Interfaces:
         self._authenticator.forget()
         self._webhooks.look()
 
-    async def serve(self, agent: OwningAgent, accept: Accept, deliver: Deliver) -> None:
+    async def serve(self, agent: Agent, owner: Owner, accept: Accept, deliver: Deliver) -> None:
         """Open what applications and other pods come to.
 
         Args:
             agent: The use cases.
+            owner: What other pods ask.
             accept: Accepts messages that came to other pods.
             deliver: Takes messages that other pods accepted.
 
@@ -120,7 +117,7 @@ class Interfaces:
         """
         self.rpc_services = (
             UaServicer(agent, self._authenticator).served(self._ready),
-            PodServicer(agent, accept, deliver, largest=self._settings.limits.message_bytes).served(self._ready),
+            PodServicer(owner, accept, deliver, largest=self._settings.limits.message_bytes).served(self._ready),
         )
         self.commands = agent_commands(agent, self._applications, wall)
         await self._serve_http(agent)

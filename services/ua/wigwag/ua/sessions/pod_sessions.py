@@ -140,6 +140,19 @@ class PodSessions:
         found = (await self._store.find_agent_sessions([session_id])).get(session_id)
         return found.pod if found is not None and not found.ended else ""
 
+    async def seen(self, session_id: str) -> tuple[SessionRecord, str]:
+        """Return a session and the pod that has it (empty: none), as fresh as this pod knows; errors as ``find``."""
+        here = self.record_here(session_id)
+        if here is not None:
+            return here, self.pod if here.state != "ended" else ""
+        record, session = await self.stored(session_id)
+        return record, session.pod
+
+    def freshest(self, record: SessionRecord) -> SessionRecord:
+        """Return a stored session as this pod knows it, if it is one of its own."""
+        here = self.record_here(record.id)
+        return here if here is not None else record
+
     async def take_over(self, session_id: str) -> Owned | None:
         """Become the owner of a session whose owner is gone; None: it has one, or has ended."""
         return await self.ownership.take_over(session_id)
