@@ -234,8 +234,8 @@ async def test_whoever_knows_the_dialog_of_a_200_can_end_it_where_nobody_has_the
     assert "200 INVITE" in rig.world.sent("alice")
     # As if the pod were killed.
     session.let_go()
-    assert session.invite is not None
-    session.invite.session.let_go(rig.world.now)
+    assert session.answering is not None
+    session.answering.invite.session.let_go(rig.world.now)
     rig.world.lost = lambda message: False
     rig.endpoint.hang_up(noted[0])
     await rig.settle()

@@ -213,3 +213,8 @@ def first_stream(description: SessionDescription) -> MsrpMedia:
         except SdpError as error:
             problem = error
     raise problem
+
+
+def warning(error: SdpError) -> tuple[tuple[str, str], ...]:
+    """Return the Warning of a response that refuses a session description (RFC 3261 section 20.43)."""
+    return (("Warning", error.warning.header("wigwag")),)

@@ -34,13 +34,13 @@ from wigwag.protocols.sip.dialogs import (
 from wigwag.protocols.sip.dialogs import Event as DialogEvent
 from wigwag.protocols.sip.dialogs import Session as Dialog
 
+from .calling import Calling
 from .causes import status_of_end
-from .descriptions import first_stream
+from .descriptions import first_stream, warning
 from .media import MediaSide
 from .model import CallReceived, EndpointEvent, MediaWish, OutgoingCall
 from .session import ChatSession
 from .sip_side import SipSide
-from .states import warning
 
 _OWN_FIELDS: Final = frozenset(
     (
@@ -75,8 +75,10 @@ class Endpoint:
         self.sessions: dict[str, ChatSession] = {}
         self.before_answer: Callable[[ChatSession, str], Awaitable[None]] = _nothing
         self._random = random
-        self._calls: dict[InviteClient, ChatSession] = {}
-        self._calling: ChatSession | None = None
+        self._calls: dict[InviteClient, Calling] = {}
+        self._calls_by_id: dict[str, Calling] = {}
+        """The same by Call-ID."""
+        self._calling: Calling | None = None
         """Whose INVITE is being sent: it may fail before that returns."""
         self._dialogs: dict[Dialog, ChatSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,15 +136,15 @@ class Endpoint:
 
     # For sessions
 
-    def call(self, session: ChatSession, call: Call) -> InviteClient:
-        """Send an INVITE; what comes of it is the session's."""
-        self._calling = session
+    def call(self, calling: Calling, call: Call) -> InviteClient:
+        """Send an INVITE; what comes of it is told to ``calling``."""
+        self._calling = calling
         try:
             client = self.sip.call(call)
         finally:
             self._calling = None
-        if session.id in self.sessions:
-            self._calls[client] = session
+        if calling.session.id in self.sessions:
+            self._calls[client] = self._calls_by_id[calling.call_id] = calling
         return client
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -155,15 +157,16 @@ class Endpoint:
     def forget(self, session: ChatSession) -> None:
         """Let go of a session that has ended."""
         self.sessions.pop(session.id, None)
-        if session.client is not None:
-            self._calls.pop(session.client, None)
-        for dialog in (session.dialog, session.invite.session if session.invite is not None else None):
-            if dialog is not None:
-                self._dialogs.pop(dialog, None)
+        if session.calling is not None:
+            self.forget_call(session.calling)
+        for dialog in session.dialogs:
+            self._dialogs.pop(dialog, None)
 
-    def forget_call(self, client: InviteClient) -> None:
-        """Let go of an INVITE that came to nothing; another follows."""
-        self._calls.pop(client, None)
+    def forget_call(self, calling: Calling) -> None:
+        """Let go of an INVITE that came to nothing, perhaps because another follows."""
+        self._calls_by_id.pop(calling.call_id, None)
+        if calling.client is not None:
+            self._calls.pop(calling.client, None)
 
     def number(self) -> int:
         """Return a number for ``o=``."""
@@ -194,9 +197,9 @@ class Endpoint:
             case InviteCancelled(invite=invite, status=status):
                 self._on(invite.session, lambda session: session.cancelled(status))
             case ProvisionalReceived(client=client, response=response):
-                self._on_call(client, lambda session: session.provisional(response))
+                self._on_call(client, lambda calling: calling.provisional(response))
             case CallFailed(client=client, response=response):
-                self._on_call(client, lambda session: session.refused(response))
+                self._on_call(client, lambda calling: calling.refused(response))
             case SessionConfirmed(session=dialog):
                 self._confirmed(dialog)
             case AnswerReceived(session=dialog, answer=answer):
@@ -254,17 +257,21 @@ class Endpoint:
         session.confirmed(dialog)
 
     def _caller_of(self, dialog: Dialog) -> ChatSession | None:
-        return next((session for client, session in self._calls.items() if dialog in client.sessions.values()), None)
+        calling = self._calls_by_id.get(dialog.dialog.id[0])
+        # The other end of a call to ourselves has the same Call-ID.
+        if calling is None or calling.client is None or dialog not in calling.client.sessions.values():
+            return None
+        return calling.session
 
     def _on(self, dialog: Dialog, act: Callable[[ChatSession], None]) -> None:
         session = self._dialogs.get(dialog) or self._caller_of(dialog)
         if session is not None:
             act(session)
 
-    def _on_call(self, client: InviteClient, act: Callable[[ChatSession], None]) -> None:
-        session = self._calls.get(client) or self._calling
-        if session is not None:
-            act(session)
+    def _on_call(self, client: InviteClient, act: Callable[[Calling], None]) -> None:
+        calling = self._calls.get(client) or self._calling
+        if calling is not None:
+            act(calling)
 
 
 async def _nothing(session: ChatSession, dialog: str) -> None:
