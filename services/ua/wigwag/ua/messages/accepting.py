@@ -301,7 +301,7 @@ class Outbound:
         if outgoing is None:
             return
         elif flow.over:
-            self._delivery.never_sent(flow, outgoing)
+            self._delivery.outcomes.never_sent(flow, outgoing)
         elif outgoing.stage is not Stage.PENDING or not self._delivery.is_ours(flow):
             self._homeless(session_id, flow, outgoing)
         else:

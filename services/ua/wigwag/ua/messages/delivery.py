@@ -14,37 +14,32 @@ from typing import Any, Final
 import structlog
 
 from wigwag.database.ledger import (
-    OUTCOME_TIMEOUT,
-    Change,
     Claim,
-    Edit,
     Ledger,
     LedgerRow,
-    Postpone,
     Refusal,
     Release,
     State,
     Verdict,
 )
 from wigwag.errors import ConflictError, NotFoundError, ProtocolError, WigwagError
-from wigwag.protocols.cpim import CPIM_TYPE
-from wigwag.runtime.ua_messages import OUTBOUND, conversation_of
-from wigwag.ua.endpoint.model import OutgoingMessage, Settled, Settlement
+from wigwag.runtime.ua_messages import OUTBOUND
+from wigwag.ua.endpoint.model import Settled, Settlement
 from wigwag.ua.sessions.ports import OwnedSession, Sessions
 
+from .backlog import rows_without_outcome
 from .checking import unacceptable
 from .edits import Edits
 from .flow import Flow, Outgoing, Stage
-from .recent import Recent
-from .spans import Journey, Spans
+from .outcomes import Outcomes
+from .overdue import Overdue
+from .spans import Spans
 from .staging import Blobs, stage
-from .wrapping import head_of, is_wrapped
+from .wire import octets_of, wire_of
 
-_PAGE: Final = 500
 _RETRY: Final = 0.5
-_MARGIN: Final = 1.0
-"""Seconds before the ledger would end a message in which we do it: we know whether it has left."""
-_TOO_LATE: Final = "no outcome in time"
+
+
 _STATES: Final = {
     Settlement.DELIVERED: State.DELIVERED,
     Settlement.FAILED: State.FAILED,
@@ -68,9 +63,8 @@ class Delivery:
         spawn: Runs work in the background.
 
     Attributes:
-        recent: Ids of messages that have an outcome.
+        outcomes: What becomes of messages.
         on_sent: Told the session of each message that was sent.
-        on_outcome: Told the session, the message, its state and why.
         on_rows: Told the rows without an outcome of a session that was opened.
         on_homeless: Told session and id of each message without an outcome of a session that is another pod's by now.
     """
@@ -87,11 +81,11 @@ class Delivery:
         spans: Spans,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
-        self.recent = Recent(20_000)
+        self.outcomes = Outcomes(edits)
+        self._overdue = Overdue(edits, self.outcomes)
         self.on_sent: Callable[[OwnedSession], None] = lambda own: None
-        self.on_outcome: Callable[[OwnedSession, Outgoing, State, str], None] = lambda own, message, state, reason: None
         self.on_rows: Callable[[OwnedSession, list[LedgerRow]], None] = lambda own, rows: None
-        self.counters = dict.fromkeys(("sent", "delivered", "failed", "unconfirmed", "expired", "late", "resent"), 0)
+        self.counters = dict.fromkeys(("sent", "resent"), 0)
         self.on_homeless: Callable[[str, str], None] = lambda session_id, message_id: None
         self._sessions = sessions
         self._ledger = ledger
@@ -162,7 +156,8 @@ class Delivery:
             elif message.stage is not Stage.WAITING or (message.claimed and flow.claiming):
                 return
             elif message.expires <= now:
-                self._expired(flow, message)
+                flow.queue.popleft()
+                self.outcomes.expired(flow, message)
             elif message.blob is not None and message.staged is None:
                 message.stage = Stage.STAGING
                 self._spawn(self._stage(flow, message, message.blob))
@@ -191,14 +186,14 @@ class Delivery:
             # It has an outcome, its time has run out (the sweep ends it), or a newer owner has it.
             flow.flying -= 1
             if verdict.refusal is Refusal.TRANSITION:
-                self.recent.add(message.id)
+                self.outcomes.recent.add(message.id)
             _left(message)
             flow.forget(message)
         else:
             message.claimed, message.attempt = self._wall(), verdict.attempt
             if flow.over:
                 flow.flying -= 1
-                self.never_sent(flow, message)
+                self.outcomes.never_sent(flow, message)
             elif not self.is_ours(flow):
                 flow.flying -= 1
                 self.give_back(flow, message)
@@ -218,20 +213,20 @@ class Delivery:
         problem = unacceptable(record, message.content_type, message.size, headers=bool(message.fields.cpim))
         if problem is not None:
             flow.flying -= 1
-            self._outcome(flow, message, State.FAILED, *problem)
+            self.outcomes.give(flow, message, State.FAILED, *problem)
             return True
         # Behind those that were sent before: the order of ``known`` is that of sending.
         flow.known.pop(message.id, None)
         flow.known[message.id] = message
         message.stage = Stage.SENT
         try:
-            self._sessions.send(record.id, self._wire(flow, message))
+            self._sessions.send(record.id, wire_of(record, message))
         except ConflictError:
             # The session is over, which we are about to hear.
             return self._put_back(flow, message)
         except ProtocolError as error:
             flow.flying -= 1
-            self._outcome(flow, message, State.FAILED, 0, str(error))
+            self.outcomes.give(flow, message, State.FAILED, 0, str(error))
             return True
         self.counters["sent"] += 1
         self.on_sent(flow.own)
@@ -243,35 +238,12 @@ class Delivery:
         flow.queue.appendleft(message)
         return False
 
-    def _wire(self, flow: Flow, message: Outgoing) -> OutgoingMessage:
-        record, content_type, head = flow.own.record, message.content_type, b""
-        if is_wrapped(record, message.fields, content_type):
-            head = head_of(record, message.id, message.fields, content_type, message.accepted)
-            content_type = CPIM_TYPE
-        staged = message.staged
-        traceparent = message.journey.sent(message.size) if message.journey is not None else ""
-        if staged is None:
-            body = message.body or b""
-            return OutgoingMessage(
-                message_id=message.id,
-                content_type=content_type,
-                body=head + body if head else body,
-                traceparent=traceparent,
-            )
-        return OutgoingMessage(
-            message_id=message.id,
-            content_type=content_type,
-            body=partial(staged.open, head),
-            total=len(head) + staged.size,
-            traceparent=traceparent,
-        )
-
     async def _stage(self, flow: Flow, message: Outgoing, blob: str) -> None:
         try:
             staged = await stage(self._blobs, blob, *octets_of(flow.own, message.id))
         except NotFoundError as error:
             if message.stage is Stage.STAGING:
-                self._outcome(flow, message, State.FAILED, 0, str(error))
+                self.outcomes.give(flow, message, State.FAILED, 0, str(error))
         except WigwagError:
             await asyncio.sleep(_RETRY)
             if message.stage is Stage.STAGING:
@@ -301,42 +273,9 @@ class Delivery:
         if message.journey is not None:
             problem = "" if event.settlement is Settlement.DELIVERED else event.reason or event.settlement.value
             message.journey.settled(event.status, problem)
-        self._outcome(flow, message, _STATES[event.settlement], event.status, event.reason)
+        self.outcomes.give(flow, message, _STATES[event.settlement], event.status, event.reason)
         self.pump_soon(flow)
 
-    def _outcome(self, flow: Flow, message: Outgoing, state: State, status: int, reason: str) -> None:
-        if state is State.FAILED and message.doubted:
-            # What an owner before us sent may have arrived.
-            state = State.UNCONFIRMED
-        flow.forget(message)
-        self.recent.add(message.id)
-        self._change(flow, message, state, status, reason)
-        self.on_outcome(flow.own, message, state, reason)
-
-    def _change(self, flow: Flow, message: Outgoing, state: State, status: int = 0, reason: str = "") -> None:
-        self.counters[state.value] += 1
-        change = Change(
-            id=message.id, version=1, state=state, token=flow.own.token, status=status or None, reason=reason
-        )
-        self._edits.put(change, partial(self._changed, message.journey) if message.journey is not None else self._told)
-
-    def _changed(self, journey: Journey, verdict: Verdict) -> None:
-        journey.over("" if verdict.state is State.DELIVERED else str(verdict.state))
-        self._told(verdict)
-
-    def _told(self, verdict: Verdict) -> None:
-        if not verdict.done:
-            self.counters["late"] += 1
-
-    def never_sent(self, flow: Flow, message: Outgoing) -> None:
-        """Give an outcome to a message whose session is over before it could be sent."""
-        self._outcome(flow, message, State.FAILED, 0, flow.over)
-
-    def _expired(self, flow: Flow, message: Outgoing) -> None:
-        flow.queue.popleft()
-        flow.forget(message)
-        if message.claimed and not message.doubted:
-            self._change(flow, message, State.EXPIRED)
         # Else the ledger's sweep ends it: expired, or unconfirmed.
 
     # Time
@@ -350,44 +289,8 @@ class Delivery:
                     self._drop(flow)
                 continue
             if flow.known:
-                self._look_at(flow, now)
+                self._overdue.look_at(flow, now)
                 self.pump(flow)
-
-    def _look_at(self, flow: Flow, now: float) -> None:
-        timeout = flow.own.application.outcome_timeout
-        soonest = min(timeout, OUTCOME_TIMEOUT - _MARGIN)
-        overdue = [
-            message for message in flow.known.values() if message.claimed and now - message.claimed >= soonest / 2
-        ]
-        unsent: list[Outgoing] = []
-        for message in overdue:
-            age = now - message.claimed
-            if message.stage is Stage.WAITING:
-                self._unclaim(flow, message)
-            elif message.stage is Stage.SENT and age >= (timeout if message.postponed else soonest):
-                self._end_overdue(flow, message, unsent)
-            elif message.stage is Stage.SENT and timeout > soonest and not message.postponed:
-                message.postponed = True
-                until = message.claimed + timeout + _MARGIN
-                token = flow.own.token
-                self._edits.put(Postpone(id=message.id, token=token, attempt=message.attempt, until=until))
-        flow.to_front(unsent)
-
-    def _unclaim(self, flow: Flow, message: Outgoing) -> None:
-        """Let a message that waits do so without a doubt."""
-        message.claimed = 0.0
-        flow.unclaimed += 1
-        self._edits.put(Release(id=message.id, token=flow.own.token, attempt=message.attempt))
-
-    def _end_overdue(self, flow: Flow, message: Outgoing, unsent: list[Outgoing]) -> None:
-        flow.flying -= 1
-        if flow.own.chat.withdraw(message.id):
-            # Nothing of it has left: the connection is away. It waits on.
-            message.claimed, message.stage = 0.0, Stage.WAITING
-            self._edits.put(Release(id=message.id, token=flow.own.token, attempt=message.attempt))
-            unsent.append(message)
-        else:
-            self._outcome(flow, message, State.UNCONFIRMED, 0, _TOO_LATE)
 
     # The session's life
 
@@ -397,11 +300,11 @@ class Delivery:
         self._spawn(self._load(flow))
 
     async def _load(self, flow: Flow) -> None:
-        rows = await self._rows(flow, lambda: self.is_ours(flow))
+        rows = await rows_without_outcome(self._ledger, flow.own.record.id, lambda: self.is_ours(flow))
         if rows is None:
             return
         fresh = [Outgoing.of(row) for row in rows if row.direction == OUTBOUND and row.id not in flow.known]
-        fresh = [message for message in fresh if message.id not in self.recent]
+        fresh = [message for message in fresh if message.id not in self.outcomes.recent]
         self.on_rows(flow.own, rows)
         if flow.over:
             # It ended meanwhile, and all that waits gets its outcome from there.
@@ -409,23 +312,6 @@ class Delivery:
         self.counters["resent"] += sum(message.doubted for message in fresh)
         flow.load(fresh, [row.id for row in rows])
         self.pump(flow)
-
-    async def _rows(self, flow: Flow, wanted: Callable[[], bool]) -> list[LedgerRow] | None:
-        """Return the rows without an outcome, however long the database is away; None: not wanted any more."""
-        rows: list[LedgerRow] = []
-        while wanted():
-            after = rows[-1].position if rows else 0
-            try:
-                page = await self._ledger.undelivered(
-                    conversation=conversation_of(flow.own.record.id), after=after, limit=_PAGE
-                )
-            except WigwagError:
-                await asyncio.sleep(_RETRY)
-                continue
-            rows += page
-            if len(page) < _PAGE:
-                return rows
-        return None
 
     def take(self, rows: list[LedgerRow]) -> None:
         """Queue rows that other pods accepted for sessions of this one, or that were given up at their acceptance."""
@@ -435,7 +321,7 @@ class Delivery:
             if own is None or row.state is not State.ACCEPTED or row.direction != OUTBOUND:
                 continue
             flow = self.flow(own)
-            if row.id in flow.known or row.id in self.recent:
+            if row.id in flow.known or row.id in self.outcomes.recent:
                 continue
             flow.add(message)
             self.pump_soon(flow)
@@ -443,7 +329,9 @@ class Delivery:
     def knows(self, session_id: str, message_id: str) -> bool:
         """Tell whether a message is under way here in a session of this pod, or was not long ago."""
         flow = self._flows.get(session_id)
-        return message_id in self.recent or (flow is not None and message_id in flow.known and self.is_ours(flow))
+        return message_id in self.outcomes.recent or (
+            flow is not None and message_id in flow.known and self.is_ours(flow)
+        )
 
     def ended(self, own: OwnedSession, reason: str) -> None:
         """Settle what waits: the session is over. Outcomes of what was on its way came before."""
@@ -452,23 +340,16 @@ class Delivery:
         queue, flow.queue = list(flow.queue), type(flow.queue)()
         for message in queue:
             if message.stage in (Stage.WAITING, Stage.STAGING):
-                self.never_sent(flow, message)
+                self.outcomes.never_sent(flow, message)
         self._spawn(self._end(flow))
 
     async def _end(self, flow: Flow) -> None:
-        rows = await self._rows(flow, lambda: True)
+        rows = await rows_without_outcome(self._ledger, flow.own.record.id, lambda: True)
         for row in rows or []:
-            if row.direction == OUTBOUND and row.id not in flow.known and row.id not in self.recent:
-                self.end_row(row, flow.over, flow.own.token)
+            if row.direction == OUTBOUND and row.id not in flow.known and row.id not in self.outcomes.recent:
+                self.outcomes.end_row(row, flow.over, flow.own.token)
         if self._flows.get(flow.own.record.id) is flow and not flow.known:
             del self._flows[flow.own.record.id]
-
-    def end_row(self, row: LedgerRow, reason: str, token: int | None = None) -> None:
-        """Give an outcome to a row of a session that is over."""
-        state = State.UNCONFIRMED if row.doubts else State.FAILED
-        self.recent.add(row.id)
-        edit: Edit = Change(id=row.id, version=row.version, state=state, token=token, reason=reason)
-        self._edits.put(edit, self._told)
 
     def close(self) -> None:
         """Give back what is held; the messages are in the ledger."""
@@ -495,17 +376,6 @@ class Delivery:
             flow.forget(message)
         if is_written and not flow.over:
             self.on_homeless(flow.own.record.id, message.id)
-
-
-def octets_of(own: OwnedSession, message_id: str) -> tuple[int, int | None]:
-    """Return which octets of a body are sent: how many are left out, and up to which; None: to the end.
-
-    Of a file it is what was agreed on; without a=file-range in the answer all (RFC 5547 section 8.7).
-    """
-    agreed = own.chat.file if message_id == own.record.file else None
-    if agreed is None or agreed.range is None:
-        return 0, None
-    return agreed.range.start - 1, agreed.range.stop
 
 
 def _left(message: Outgoing) -> None:

@@ -12,10 +12,11 @@ from wigwag.ua.ports import Events
 from wigwag.ua.sessions.ports import OwnedSession, Sessions
 from wigwag.ua.sessions.record import SessionRecord
 
-from .delivery import Delivery, octets_of
+from .delivery import Delivery
 from .file_events import file_of
 from .flow import Outgoing, Stage
 from .telling import session_event
+from .wire import octets_of
 
 _PROGRESS: Final = 1.0
 """Seconds between two events of progress."""
@@ -58,7 +59,7 @@ class FileTelling:
         self._told: dict[str, _Told] = {}
         self._confirmed: dict[str, OctetRanges] = {}
         """Octets of what is sent that the receiver has reported, by session."""
-        delivery.on_outcome = self.settled
+        delivery.outcomes.on_outcome = self.settled
 
     def settled(self, own: OwnedSession, message: Outgoing, state: State, reason: str) -> None:
         """Take the outcome of a file that was sent; its session has done its work."""

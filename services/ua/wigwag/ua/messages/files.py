@@ -210,7 +210,7 @@ class Files:
         """Give an outcome to a file whose session will not be."""
         row = await self._ledger.find(row_id)
         if row is not None and row.state is State.ACCEPTED:
-            self._delivery.end_row(row, reason)
+            self._delivery.outcomes.end_row(row, reason)
 
     def _known(self, row: LedgerRow, session_id: str, file: ua_pb2.FileDescription) -> message_pb2.File:
         found = file_of_row(row, session_id, state=_state_of(row))

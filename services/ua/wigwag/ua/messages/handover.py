@@ -203,7 +203,7 @@ class HandOver:
         rows = await self._ledger.find_many(wanted) if wanted else {}
         if over:
             for row in rows.values():
-                self._delivery.end_row(row, "the session is over")
+                self._delivery.outcomes.end_row(row, "the session is over")
         else:
             self._delivery.take(sorted(rows.values(), key=lambda row: row.position))
             await self._make_sure(items)
