@@ -23,6 +23,8 @@ class Lane:
 
     clean: bool = False
     """Whether nothing waits in it."""
+    via: str = ""
+    """The open session that its messages went into; empty: none."""
     assignment: int = 0
     """By which assignment of its partition this is known (``Record.assignment``)."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)

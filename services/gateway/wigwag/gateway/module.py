@@ -67,6 +67,7 @@ class GatewayModule:
         source: Which users there are.
         status: Where it tells how it is.
         pod: Id of this process.
+        clock: Seconds since 1970.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class GatewayModule:
         source: CredentialSource,
         status: StatusTree,
         pod: str,
+        clock: Callable[[], float] = wall,
     ) -> None:
         self._settings = settings
         self._agents = agents
@@ -91,9 +93,10 @@ class GatewayModule:
         self._stack = AsyncExitStack()
         self._consumer = AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._rows = Rows(ledger, wall)
+        self._wall = clock
+        self._rows = Rows(ledger, clock)
         self._destinations = Destinations(store, source, settings)
-        self.book = Book(store, agents, settings, wall=wall)
+        self.book = Book(store, agents, settings, wall=clock)
         self.router: APIRouter = _router()
         self.rpc_services: Sequence[RpcService] = ()
         self.commands: Sequence[Command] = ()
@@ -135,7 +138,7 @@ class GatewayModule:
         if isinstance(self._agents, AbstractAsyncContextManager):
             await stack.enter_async_context(self._agents)
         self._bus.declare(*TOPICS, PAGER_OUTBOUND, GATEWAY_EVENTS)
-        consuming, waking = self._flows(await self._wake_up(stack))
+        consuming, waking = self.flows(await self._wake_up(stack))
         await stack.enter_async_context(beside(self._sweep(waking)))
         names = [topic.name for topic in TOPICS]
         await self._consumer.enter_async_context(self._bus.consume(GROUP, names, consuming.handle, in_flight=IN_FLIGHT))
@@ -146,9 +149,10 @@ class GatewayModule:
         hook = HttpHook(self._settings.wake_url, timeout=TIMEOUT, cache=QUIET)
         return WakeUp(await stack.enter_async_context(hook))
 
-    def _flows(self, wake_up: WakeUp | None) -> tuple[Consuming, Waking]:
+    def flows(self, wake_up: WakeUp | None = None) -> tuple[Consuming, Waking]:
+        """Return what is done with records, and what wakes that which waits."""
         settings, rows, book, agents = self._settings, self._rows, self.book, self._agents
-        setup = Setup(book, settings, wall=wall, wake_up=wake_up, spawn=self._spawn)
+        setup = Setup(book, settings, wall=self._wall, wake_up=wake_up, spawn=self._spawn)
         waking = Waking(self._ledger, self._bus, book, setup, self._destinations, pod=self._pod)
         to_devices = ToDevices(rows, self._bus, pod=self._pod)
         notifications = Notifications(rows, agents)
@@ -197,7 +201,7 @@ class GatewayModule:
         return consuming, waking
 
     async def _tell_failure(self, event: GatewaySetupFailed, session_id: str) -> None:
-        value = envelope(event, event_id=f"{session_id}:failed", at=wall(), pod=self._pod)
+        value = envelope(event, event_id=f"{session_id}:failed", at=self._wall(), pod=self._pod)
         await self._bus.publish(GATEWAY_EVENTS.name, value, key=event.key)
 
     async def _sweep(self, waking: Waking) -> None:
@@ -205,7 +209,7 @@ class GatewayModule:
             await asyncio.sleep(SWEEP)
             try:
                 if await self._ledger.hold_lease(LEASE, self._pod, seconds=LEASE_TIME):
-                    await waking.sweep(wall())
+                    await waking.sweep(self._wall())
             except WigwagError as error:
                 logger.info("what waits is not looked at", reason=str(error))
 

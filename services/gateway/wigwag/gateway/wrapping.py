@@ -10,6 +10,7 @@ from typing import Final
 from wigwag.errors import LocalProtocolError, RemoteProtocolError
 from wigwag.protocols.cpim import CPIM_NAMESPACE, ContentHeader, CpimAddress, CpimHeader, CpimMessage
 from wigwag.protocols.cpim.namespaces import qualified
+from wigwag.protocols.imdn import is_notification
 from wigwag.protocols.sip import SipError, parse_name_address
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address
 
@@ -117,7 +118,7 @@ def stays_wrapped(message: CpimMessage, page: str, session: str) -> bool:
     sender, recipients = message.sender, message.recipients
     others = (sender is not None and not _is(sender.uri, session)) or len(recipients) > 1 or bool(message.copies)
     strangers = any(not _is(recipient.uri, page) for recipient in recipients)
-    return others or strangers or message.content_disposition == "notification"
+    return others or strangers or is_notification(message)
 
 
 def _is(uri: str, address: str) -> bool:

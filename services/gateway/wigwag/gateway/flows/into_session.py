@@ -25,16 +25,7 @@ _UNAVAILABLE = 480
 
 
 class SessionOverError(ServiceError):
-    """The session of the conversation is over.
-
-    Args:
-        reason: How that was found out.
-        unsent: The messages that it did not get.
-    """
-
-    def __init__(self, reason: str, unsent: Sequence[PagerMessage]) -> None:
-        super().__init__(reason)
-        self.unsent = list(unsent)
+    """The session of the conversation is over."""
 
 
 class IntoSession:
@@ -67,7 +58,7 @@ class IntoSession:
         try:
             session = await self._book.talk(conversation)
         except SessionGoneError as error:
-            raise SessionOverError(str(error), messages) from error
+            raise SessionOverError(str(error)) from error
         if session is None:
             return False
         made = await self._made(session, messages)
@@ -115,22 +106,22 @@ class IntoSession:
 
     async def _look_at(self, session: Session, messages: Sequence[PagerMessage], handed: Sequence[Handed]) -> None:
         """Take note of what was refused; what failed for another reason is handed over again."""
-        unsent, problem = [], None
+        over, problem = False, None
         for message, each in zip(messages, handed, strict=True):
             match each.error:
                 case None:
                     pass
                 case ConflictError() | NotFoundError():
                     await self._give_back(session, message.message_id)
-                    unsent.append(message)
+                    over = True
                 case InvalidRequestError() as error:
                     await self._rows.settle(message.message_id, State.FAILED, status=_UNSUPPORTED, reason=str(error))
                 case error:
                     problem = error
         if problem is not None:
             raise problem
-        if unsent:
-            raise SessionOverError(f"the session {session.session_id} is over", unsent)
+        if over:
+            raise SessionOverError(f"the session {session.session_id} is over")
 
     async def _give_back(self, session: Session, row_id: str) -> None:
         row = await self._rows.find(row_id)

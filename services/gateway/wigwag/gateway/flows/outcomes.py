@@ -21,7 +21,7 @@ from wigwag.runtime.ua_messages import SERVICE as UA
 from wigwag.runtime.ua_messages import STATES
 
 from .parts import UNSUPPORTED, PartsOfRows, parts_of_row
-from .reading import NO_CPIM, NO_PAGE, OTHERWISE
+from .reading import NO_CPIM, NO_PAGE, OTHERWISE, SESSION_OVER
 from .waking import Waking
 
 _BY_DELIVERY: Final = {value: state for state, value in STATES.items()}
@@ -76,9 +76,10 @@ class Outcomes:
         if not message.reference or state is None or state is State.ACCEPTED:
             return
         if state is State.FAILED and not message.status:
+            # The session was over before it could be sent.
             row = await self._rows.find(message.reference)
             if row is not None and row.owner in ("", message.session_id):
-                await self._waits_again(row)  # The session was over before it could be sent.
+                await self._waits_again(row, OTHERWISE if row.attempt > 1 else SESSION_OVER)
             return
         answer = answer_of(state, message.status, message.reason)
         await self._rows.settle(message.reference, state, status=answer.status, reason=answer.reason)

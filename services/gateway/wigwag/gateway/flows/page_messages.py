@@ -75,17 +75,33 @@ class PageMessages:
         message = envelope_of(record).pager_message
         if message.service != GATEWAY:
             return
+        key, again = message.conversation, record.headers.get(AGAIN)
+        async with self._lanes.of(key, message.message_id, record.assignment) as lane:
+            known, lane.clean = lane.clean and again is None and lane.via == self._book.session_of(key), False
+            for number in range(_ROUNDS):
+                try:
+                    going = self._forward(key, [message], None) if known else self._look(record, message, number)
+                    lane.clean = await going
+                    break
+                except SessionOverError:
+                    known = False  # What is in it may come back, and goes before all that is sent elsewhere.
+            lane.via = self._book.session_of(key)
+
+    async def _look(self, record: Record, message: PagerMessage, tried: int) -> bool:
+        """Send on what waits in a message's conversation; returns whether nothing does any more.
+
+        Args:
+            record: Why it is looked at.
+            message: What it holds.
+            tried: Sessions that were found to be over: what they did not take needs no pause.
+        """
         again = record.headers.get(AGAIN)
-        async with self._lanes.of(message.conversation, message.message_id, record.assignment) as lane:
-            if lane.clean and again is None:
-                lane.clean = await self._forward(message.conversation, [message], None)
-            else:
-                waiting, is_held = await self._waiting(message.conversation, rested=again in AT_ONCE)
-                if again == NO_PAGE:
-                    for each in waiting:
-                        each.reason = PagerReason.PAGER_REASON_SESSION_MODE
-                device = None if again is None else record.headers.get(BINDING, b"").decode(errors="replace")
-                lane.clean = await self._forward(message.conversation, waiting, device) and not is_held
+        waiting, is_held = await self._waiting(message.conversation, rested=again in AT_ONCE or tried > 0)
+        if again == NO_PAGE:
+            for each in waiting:
+                each.reason = PagerReason.PAGER_REASON_SESSION_MODE
+        device = None if again is None else record.headers.get(BINDING, b"").decode(errors="replace")
+        return await self._forward(message.conversation, waiting, device) and not is_held
 
     async def _waiting(self, key: str, *, rested: bool) -> tuple[list[PagerMessage], bool]:
         """Return what is to be done in a conversation, and whether more of it waits behind what can't be done yet."""
@@ -132,17 +148,6 @@ class PageMessages:
         return done
 
     async def _one_way(
-        self, key: str, sender: str, recipient: str, messages: list[PagerMessage], device: str | None
-    ) -> bool:
-        for _ in range(_ROUNDS):
-            try:
-                return await self._once(key, sender, recipient, messages, device)
-            except SessionOverError as error:
-                # What the others have done meanwhile decides how these go on.
-                messages = error.unsent
-        return False
-
-    async def _once(
         self, key: str, sender: str, recipient: str, messages: list[PagerMessage], device: str | None
     ) -> bool:
         conversation = await self._book.find(key)

@@ -15,9 +15,13 @@ NO_PAGE: Final = b"no page mode"
 """All devices of the recipient have refused MESSAGE: a session is to be tried."""
 NO_CPIM: Final = b"no message/cpim"
 """The recipient's device does not take message/cpim: what is inside is to be tried, at once."""
+SESSION_OVER: Final = b"session over"
+"""The session ended before it was sent, for the first time: the next one is to be tried at once."""
+OPENED: Final = b"session open"
+"""There is a session by now."""
 BINDING: Final = "wigwag-binding"
 """Header of a record that was published once more for a registration: key of the binding that was registered."""
-AT_ONCE: Final = frozenset((REGISTERED, NO_PAGE, NO_CPIM))
+AT_ONCE: Final = frozenset((REGISTERED, NO_PAGE, NO_CPIM, SESSION_OVER, OPENED))
 """Reasons for which no pause is kept."""
 OTHERWISE: Final = b"waits"
 

@@ -22,6 +22,7 @@ from wigwag.runtime.conversations import AddressTooLongError, canonical_address,
 from wigwag.runtime.pager_events import INBOUND, message_of
 from wigwag.store.conversations import Conversation
 
+from .reading import OPENED
 from .to_devices import ToDevices
 from .waking import Waking
 
@@ -144,7 +145,7 @@ class SessionChanges:
         if conversation is None:
             await self._agents.end(session.session_id)  # A later generation has taken its place.
         else:
-            await self._waking.conversation(conversation.key)
+            await self._waking.conversation(conversation.key, OPENED)
 
     async def _ended(self, session: Session) -> None:
         was_open = session.HasField("opened_at")

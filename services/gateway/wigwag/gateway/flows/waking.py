@@ -71,13 +71,13 @@ class Waking:
                 await self._book.try_again(conversation)
             await self.wake(row, REGISTERED, device)
 
-    async def conversation(self, key: str) -> None:
+    async def conversation(self, key: str, why: bytes = OTHERWISE) -> None:
         """Wake what waits in a conversation; nothing without a key."""
         if not key:
             return
         rows = [row async for row in self._unclaimed(conversation=key)]
         for row in rows[:1]:
-            await self.wake(row)
+            await self.wake(row, why)
 
     async def wake(self, row: LedgerRow, why: bytes = OTHERWISE, device: str = "") -> None:
         """Have a row, and all that waits with it, looked at by whoever handles its conversation."""

@@ -1,0 +1,295 @@
+"""MESSAGEs into sessions: one call, order, nothing twice, whoever is killed and whatever comes late or again."""
+
+import pytest
+
+from tests.support.gateway_world import ALICE, BOB, ENDED, OPEN, GatewayWorld, Killed, refused
+from wigwag.api.ua.v1 import session_pb2
+from wigwag.database.ledger import State
+from wigwag.runtime.events import PAGER_INBOUND, SESSIONS_EVENTS
+
+DECLINED = session_pb2.END_CAUSE_DECLINED
+BUSY = session_pb2.END_CAUSE_BUSY
+LOST = session_pb2.END_CAUSE_POD_LOST
+BY_PEER = session_pb2.END_CAUSE_ENDED_BY_PEER
+
+
+async def talking(world: GatewayWorld, *texts: str) -> session_pb2.Session:
+    """Let Alice write, and Bob take the call."""
+    for text in texts or ("first",):
+        await world.writes(text)
+    await world.run()
+    await world.opens(world.last_call)
+    await world.run()
+    return world.last_call
+
+
+async def test_many_messages_at_once_are_one_call_and_keep_their_order(world: GatewayWorld) -> None:
+    session = await talking(world, "one", "two", "three")
+    assert len(set(world.agents.made("start"))) == 1
+    assert await world.handed(session) == ["one", "two", "three"]
+
+
+async def test_a_message_that_is_delivered_there_is_delivered(world: GatewayWorld) -> None:
+    session = await talking(world)
+    await world.answers("m1")
+    await world.run()
+    assert await world.state("m1") == (State.DELIVERED, 200)
+    assert session.state == OPEN
+
+
+async def test_messages_that_were_claimed_and_not_handed_on_are_handed_on_by_the_next_pod(world: GatewayWorld) -> None:
+    for text in ("one", "two", "three"):
+        await world.writes(text)
+    await world.run()
+    await world.opens(world.last_call)
+    world.agents.failures["send"] = [Killed()]
+    await world.killed()
+    assert await world.handed(world.last_call) == []
+    await world.run()
+    assert await world.handed(world.last_call) == ["one", "two", "three"]
+
+
+async def test_messages_that_were_handed_on_before_a_kill_are_not_handed_on_again(world: GatewayWorld) -> None:
+    for text in ("one", "two"):
+        await world.writes(text)
+    await world.run()
+    await world.opens(world.last_call)
+    world.agents.after["send"] = [Killed()]
+    await world.killed()
+    await world.run()
+    assert await world.handed(world.last_call) == ["one", "two"]
+    assert (await world.row("m1")).attempt == 1
+
+
+async def test_a_record_that_comes_again_calls_nobody_when_its_message_has_its_outcome(world: GatewayWorld) -> None:
+    session = await talking(world)
+    await world.answers("m1")
+    await world.ends(session, BY_PEER)
+    await world.run()
+    await world.again(PAGER_INBOUND.name, 0)
+    assert world.agents.made("start") == [session.session_id]
+
+
+async def test_a_record_that_comes_again_is_one_message_to_devices(world: GatewayWorld) -> None:
+    await world.registers(ALICE, params=';methods="MESSAGE"')
+    await world.writes(sender=BOB, recipient=ALICE)
+    await world.run()
+    await world.again(PAGER_INBOUND.name)
+    assert [(each.message_id, each.attempt) for each in world.asked()] == [("m1", 1)]
+
+
+async def test_a_call_that_can_never_be_made_fails_its_message_and_the_next_begins_anew(world: GatewayWorld) -> None:
+    world.agents.failures["start"] = [refused("request_uri: no such scheme")]
+    await world.writes()
+    await world.run()
+    assert await world.state("m1") == (State.FAILED, 400)
+    assert (await world.conversation()).state == "closed"
+    await talking(world, "again")
+    assert await world.handed(world.last_call) == ["again"]
+
+
+async def test_a_call_that_the_user_agent_has_lost_is_made_again(world: GatewayWorld) -> None:
+    await world.writes("one")
+    await world.run()
+    del world.agents.sessions[world.last_call.session_id]
+    await world.later(11.0)
+    assert len(set(world.agents.made("start"))) == 2
+    await world.opens(world.last_call)
+    await world.run()
+    assert await world.handed(world.last_call) == ["one"]
+
+
+async def test_a_call_whose_end_nobody_told_is_made_again(world: GatewayWorld) -> None:
+    await world.writes("one")
+    await world.run()
+    session = world.last_call
+    session.state = ENDED
+    session.ended_at.FromMicroseconds(round(world.clock() * 1e6))
+    await world.later(11.0)
+    await world.later(11.0)
+    await world.opens(world.last_call)
+    await world.run()
+    assert world.last_call is not session
+    assert await world.handed(world.last_call) == ["one"]
+
+
+async def test_messages_that_came_back_from_a_session_go_before_those_that_came_later(world: GatewayWorld) -> None:
+    session = await talking(world, "one", "two")
+    world.held = {SESSIONS_EVENTS.name}
+    await world.ends(session, BY_PEER)
+    await world.writes("three")
+    await world.run()
+    await world.answers("m1", State.FAILED)
+    await world.answers("m2", State.FAILED)
+    world.held = set()
+    await world.run()
+    assert world.last_call is not session
+    await world.opens(world.last_call)
+    await world.run()
+    assert await world.handed(world.last_call) == ["one", "two", "three"]
+
+
+async def test_what_waits_goes_on_when_what_was_in_the_earlier_session_has_arrived_there(world: GatewayWorld) -> None:
+    session = await talking(world, "one")
+    await world.ends(session, BY_PEER)
+    await world.run()
+    await world.writes("two")
+    await world.run()
+    assert world.last_call is session
+    await world.answers("m1")
+    await world.run()
+    await world.opens(world.last_call)
+    await world.run()
+    assert await world.handed(world.last_call) == ["two"]
+    assert await world.state("m1") == (State.DELIVERED, 200)
+
+
+async def test_late_news_of_an_earlier_session_takes_nothing_back(world: GatewayWorld) -> None:
+    session = await talking(world, "one")
+    await world.ends(session, BY_PEER)
+    await world.answers("m1", State.FAILED)
+    await world.run()
+    await world.opens(world.last_call)
+    await world.run()
+    attempt = (await world.row("m1")).attempt
+    failed = next(
+        number
+        for number, each in enumerate(world.bus.of(SESSIONS_EVENTS.name))
+        if each.session_event.event.message_changed.reference == "m1"
+        and each.session_event.event.message_changed.session_id == session.session_id
+        and each.session_event.event.message_changed.version > 1
+    )
+    await world.again(SESSIONS_EVENTS.name, failed)
+    row = await world.row("m1")
+    assert (row.attempt, row.owner) == (attempt, world.last_call.session_id)
+    assert await world.handed(world.last_call) == ["one"]
+
+
+async def test_a_session_that_others_have_replaced_meanwhile_stays(world: GatewayWorld) -> None:
+    session = await talking(world, "one")
+    await world.answers("m1")
+    await world.run()
+    pod, consuming = world.gateway, world.consuming
+    world.start_pod()
+    newer = await world.calls()
+    await world.run()
+    await world.opens(newer)
+    await world.run()
+    session.state = ENDED
+    world.gateway, world.consuming = pod, consuming  # It still believes in the first one.
+    await world.writes("two")
+    await world.run()
+    assert await world.handed(newer) == ["two"]
+    assert (await world.conversation()).session_id == newer.session_id
+
+
+async def test_a_pod_that_gets_a_partition_back_looks_at_what_others_have_left(world: GatewayWorld) -> None:
+    await world.registers(BOB, params=';methods="MESSAGE"')
+    await world.writes("one")
+    await world.run(assignment=1)
+    await world.sends()
+    pod = (world.gateway, world.consuming, world.waking)
+    world.start_pod()
+    await world.writes("two")
+    await world.run()
+    await world.sends(-1, State.FAILED, 480, sent=False)
+    world.gateway, world.consuming, world.waking = pod
+    world.clock.now += 5.0
+    await world.writes("three")
+    await world.run(assignment=2)
+    assert [each.message_id for each in world.asked()] == ["m1", "m2", "m2", "m3"]
+
+
+async def test_messages_fail_with_the_status_of_a_call_that_was_declined(world: GatewayWorld) -> None:
+    await world.writes("one")
+    await world.run()
+    await world.ends(world.last_call, DECLINED, 603)
+    await world.run()
+    assert await world.state("m1") == (State.FAILED, 603)
+    assert [list(each.message_ids) for each in world.failures()] == [["m1"]]
+
+
+async def test_the_next_message_after_a_declined_one_calls_at_once(world: GatewayWorld) -> None:
+    await world.writes("one")
+    await world.run()
+    await world.ends(world.last_call, DECLINED, 603)
+    await world.run()
+    await talking(world, "two")
+    assert await world.handed(world.last_call) == ["two"]
+
+
+async def test_the_end_of_a_call_that_is_told_again_fails_nothing_that_came_later(world: GatewayWorld) -> None:
+    await world.writes("one")
+    await world.run()
+    await world.ends(world.last_call, DECLINED, 603)
+    await world.run()
+    ended = len(world.bus.of(SESSIONS_EVENTS.name)) - 1
+    session = await talking(world, "two")
+    await world.again(SESSIONS_EVENTS.name, ended)
+    assert (await world.state("m2"))[0] is State.ACCEPTED
+    assert await world.handed(session) == ["two"]
+
+
+async def test_a_failed_call_is_told_under_the_same_identity_however_often(world: GatewayWorld) -> None:
+    await world.writes("one")
+    await world.run()
+    await world.ends(world.last_call, DECLINED, 603)
+    await world.run()
+    await world.again(SESSIONS_EVENTS.name)
+    told = world.bus.of("wigwag.gateway.events")
+    assert len({each.event_id for each in told}) == 1
+
+
+async def test_somebody_busy_is_called_again_after_a_pause_and_not_for_ever(world: GatewayWorld) -> None:
+    await world.writes("one")
+    await world.run()
+    for _ in range(5):
+        await world.ends(world.last_call, BUSY, 486)
+        await world.run()
+        await world.later(301.0)
+    assert len(set(world.agents.made("start"))) == 5
+    assert await world.state("m1") == (State.FAILED, 486)
+
+
+async def test_who_was_busy_for_one_message_is_tried_as_often_for_the_next(world: GatewayWorld) -> None:
+    await test_somebody_busy_is_called_again_after_a_pause_and_not_for_ever(world)
+    await world.writes("two")
+    await world.run()
+    await world.ends(world.last_call, BUSY, 486)
+    await world.run()
+    assert (await world.state("m2"))[0] is State.ACCEPTED
+
+
+async def test_a_call_whose_pod_was_lost_is_made_again_at_once(world: GatewayWorld) -> None:
+    await world.writes("one")
+    await world.run()
+    await world.ends(world.last_call, LOST)
+    await world.run()
+    assert len(set(world.agents.made("start"))) == 2
+
+
+async def test_who_registers_is_called_without_a_pause(world: GatewayWorld) -> None:
+    await world.writes("one")
+    await world.run()
+    await world.ends(world.last_call, session_pb2.END_CAUSE_TIMEOUT, 408)
+    await world.run()
+    assert len(set(world.agents.made("start"))) == 1
+    await world.waking.registered(BOB, "phone")
+    await world.run()
+    assert len(set(world.agents.made("start"))) == 2
+
+
+@pytest.mark.parametrize("settings", [{"limits": {"conversations_per_user": 1}}])
+async def test_too_many_conversations_are_told_with_480(world: GatewayWorld, settings: dict[str, object]) -> None:
+    world.settings = type(world.settings).model_validate(settings)
+    world.start_pod()
+    await world.writes("one")
+    await world.run()
+    await world.writes("two", sender="sip:carol@example.com")
+    await world.run()
+    assert await world.state("m2") == (State.FAILED, 480)
+    notice = await world.row("m2.delivery")
+    assert b"not delivered" in (notice.body or b"")
+    await world.opens(world.last_call)
+    await world.run()
+    assert await world.handed(world.last_call) == ["one"]
