@@ -1,10 +1,12 @@
 """SQL: tables (with OpenSIPS names where it has them), sessions, migrations."""
 
 from .applications import ApiKeyRow, ApplicationRow, Applications
+from .archive import ArchivedMessage, MessageArchive
 from .blobs import Blob, BlobStore, BlobWriter
 from .blocks import BlockRow, Blocks, normal_pattern
 from .engine import Database
 from .file_parts import FilePart, FileParts
+from .filters import MessageFilter
 from .profiles import TcpProfileRow, tcp_profiles
 from .routes import RelayRouteRow, relay_routes
 from .sip_routes import SipPoolMemberRow, SipRouteRow, sip_pool_members, sip_routes
@@ -14,6 +16,7 @@ __all__ = [
     "ApiKeyRow",
     "ApplicationRow",
     "Applications",
+    "ArchivedMessage",
     "Blob",
     "BlobStore",
     "BlobWriter",
@@ -22,6 +25,8 @@ __all__ = [
     "Database",
     "FilePart",
     "FileParts",
+    "MessageArchive",
+    "MessageFilter",
     "RelayRouteRow",
     "SipPoolMemberRow",
     "SipRouteRow",

@@ -163,6 +163,34 @@ wigwag_ledger = Table(
 )
 """One row per accepted message: outbox, idempotency memory and final state in one."""
 
+wigwag_message_archive = Table(
+    "wigwag_message_archive",
+    metadata,
+    Column("position", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False),
+    Column("id", _exact(128), nullable=False),
+    Column("conversation", _exact(512), nullable=False),
+    Column("origin", String(8), nullable=False),
+    Column("way", String(8), nullable=False),
+    Column("sender", _exact(255), nullable=False),
+    Column("recipient", _exact(255), nullable=False),
+    Column("created", Double, nullable=False),
+    Column("settled", Double),
+    Column("state", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("status", Integer),
+    Column("reason", String(255), nullable=False),
+    Column("content_type", String(255), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("body", LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")),
+    Column("until", Double, nullable=False),
+    UniqueConstraint("id", name="wigwag_message_archive_id_idx"),
+    Index("wigwag_message_archive_conversation_idx", "conversation", "position"),
+    Index("wigwag_message_archive_sender_idx", "sender", "position"),
+    Index("wigwag_message_archive_recipient_idx", "recipient", "position"),
+    Index("wigwag_message_archive_until_idx", "until"),
+)
+"""Messages of the gateway that are over, one row each; ``position`` is that of the ledger, which has forgotten it."""
+
 wigwag_lease = Table(
     "wigwag_lease",
     metadata,

@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from wigwag.api.events.v1.application_pb2 import ApplicationsChanged
 from wigwag.api.events.v1.envelope_pb2 import Envelope
-from wigwag.api.events.v1.gateway_pb2 import GatewaySetupFailed
+from wigwag.api.events.v1.gateway_pb2 import GatewayConversationChanged, GatewaySetupFailed
 from wigwag.api.events.v1.message_pb2 import MessageStateChanged
 from wigwag.api.events.v1.pager_pb2 import PagerMessage, PagerRequest, PagerResult
 from wigwag.api.events.v1.registration_pb2 import RegistrationEvent
@@ -51,6 +51,7 @@ Payload = (
     | PagerResult
     | SessionEvent
     | SessionOutbound
+    | GatewayConversationChanged
     | GatewaySetupFailed
     | ApplicationsChanged
 )
@@ -113,6 +114,7 @@ _FIELDS: Final[dict[type, tuple[str, str]]] = {
     PagerResult: ("pager_result", "wigwag.pager.attempt_ended"),
     SessionEvent: ("session_event", "wigwag.session.event"),
     SessionOutbound: ("session_outbound", "wigwag.session.message_accepted"),
+    GatewayConversationChanged: ("gateway_conversation_changed", "wigwag.gateway.conversation_changed"),
     GatewaySetupFailed: ("gateway_setup_failed", "wigwag.gateway.setup_failed"),
     ApplicationsChanged: ("applications_changed", "wigwag.applications.changed"),
 }

@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Final, Self
 
 from wigwag.database.engine import Database
+from wigwag.database.filters import MessageFilter
 from wigwag.errors import ConflictError, WigwagError
 
-from . import reads, upkeep
+from . import forgetting, reads, upkeep
 from .batches import Batches, Limits
 from .edits import Edit, EndOverdue, check_edit
 from .messages import (
@@ -167,6 +168,33 @@ class Ledger:
         """
         return await reads.undelivered(self._database, recipient, conversation, self._clock(), after, limit)
 
+    async def recent(
+        self,
+        service: str,
+        direction: str,
+        wanted: MessageFilter,
+        *,
+        settled_since: float,
+        after: int = 0,
+        limit: int = 100,
+    ) -> list[LedgerRow]:
+        """Return messages without an outcome, and those that have had it since a moment, in the order of acceptance.
+
+        Args:
+            service: Whose.
+            direction: Which way.
+            wanted: Which of these.
+            settled_since: In seconds since 1970.
+            after: As ``conversation``.
+            limit: As ``conversation``.
+
+        Raises:
+            DatabaseError: As ``find``.
+        """
+        return await reads.recent(
+            self._database, service, direction, wanted, settled_since=settled_since, after=after, limit=limit
+        )
+
     async def backlog(self, *, recipient: str | None = None, conversation: str | None = None, most: int) -> Backlog:
         """Return how many messages have no outcome, and how large they are.
 
@@ -243,6 +271,25 @@ class Ledger:
             DatabaseError: As ``find``.
         """
         return await upkeep.purge(self._writer, self._clock() - keep, delete_blobs)
+
+    async def forget_bodies(
+        self,
+        concerns: Callable[[str], bool],
+        delete_blobs: Callable[[Sequence[str]], Awaitable[None]] | None = None,
+    ) -> tuple[int, int]:
+        """Remove bodies of messages that have their outcome; ids, parties and states stay.
+
+        Args:
+            concerns: Tells whether an address, as a row has it, is the user's whose bodies go.
+            delete_blobs: As ``purge``.
+
+        Returns:
+            How many bodies went, and how many messages of his keep theirs because they have no outcome yet.
+
+        Raises:
+            DatabaseError: As ``find``; some may be gone.
+        """
+        return await forgetting.forget_bodies(self._database, self._writer, concerns, delete_blobs)
 
     async def hold_lease(self, name: str, holder: str, *, seconds: float) -> bool:
         """Take or renew a lease that saves several processes from doing the same work; return whether it is held.

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
 from wigwag.database.engine import Database
+from wigwag.database.filters import MessageFilter, conditions
 from wigwag.database.tables import wigwag_ledger
 
 from .messages import Backlog, LedgerEvent, LedgerRow, Outcome, headers_from, storable_id
@@ -59,6 +60,24 @@ async def undelivered(
             return []
         if wanted is not None:
             query = query.where(column == wanted)
+    return await _page(
+        database, query.where(_COLUMNS.position > after).order_by(_COLUMNS.position).limit(_bounded(limit))
+    )
+
+
+async def recent(
+    database: Database,
+    service: str,
+    direction: str,
+    wanted: MessageFilter,
+    settled_since: float,
+    after: int,
+    limit: int,
+) -> list[LedgerRow]:
+    """Return messages without an outcome, or that have had it since a moment, in the order of their acceptance."""
+    over = and_(_COLUMNS.state.in_(sorted(state.value for state in FINAL)), _COLUMNS.due >= settled_since)
+    query = _ROWS.where(_COLUMNS.service == service, _COLUMNS.direction == direction)
+    query = query.where(or_(_COLUMNS.state == State.ACCEPTED.value, over), *conditions(wanted, _COLUMNS))
     return await _page(
         database, query.where(_COLUMNS.position > after).order_by(_COLUMNS.position).limit(_bounded(limit))
     )

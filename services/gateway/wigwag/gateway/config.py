@@ -36,6 +36,34 @@ class GatewayLimits(Section):
     """Largest body that is passed toward a page-mode user at all; it is told to the other side as ``a=max-size``."""
 
 
+class ArchiveDomainSettings(Section):
+    """What the archive keeps of a domain's users."""
+
+    domain: str
+    """Host part of their addresses, in lower case."""
+    retention: PositiveSeconds | None = None
+    """Seconds since a message was accepted; None: as for all."""
+    bodies: bool | None = None
+    """Whether bodies are kept; None: as for all."""
+
+
+class GatewayArchiveSettings(Section):
+    """What is remembered of messages that are over, beyond the ledger's seven days.
+
+    Of a message between two domains that are named here the shorter retention counts, and its body is kept only if both
+    keep bodies; a domain that is not named has no say then.
+    """
+
+    enabled: bool = True
+    """Whether there is an archive."""
+    retention: PositiveSeconds = 2_592_000.0
+    """Seconds since a message was accepted."""
+    bodies: bool = False
+    """Whether bodies are kept, up to 64 KiB each; else only parties, times, type, size and outcome."""
+    domains: tuple[ArchiveDomainSettings, ...] = ()
+    """Domains with settings of their own."""
+
+
 class GatewaySettings(Section):
     """SIP MESSAGE <-> MSRP."""
 
@@ -70,6 +98,7 @@ class GatewaySettings(Section):
     """Told by POST when a message waits for an absent user; None: nobody is."""
     setup: GatewaySetupSettings = GatewaySetupSettings()
     limits: GatewayLimits = GatewayLimits()
+    archive: GatewayArchiveSettings = GatewayArchiveSettings()
 
     @model_validator(mode="after")
     def _order_of_limits(self) -> Self:

@@ -16,8 +16,8 @@ from wigwag.bus import Bus
 from wigwag.bus.sqlite import SqliteBus
 from wigwag.errors import InvalidRequestError, OutOfRangeError, OverloadedError
 from wigwag.runtime.events import SESSIONS_EVENTS
+from wigwag.runtime.resume_tokens import offsets_of, token_of
 from wigwag.ua.api.feed import Bounds, EventFeed
-from wigwag.ua.api.resume_tokens import offsets_of, token_of
 from wigwag.ua.api.watching import Watching
 
 SMALL = Bounds(4, 1_000_000)

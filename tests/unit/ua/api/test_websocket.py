@@ -15,8 +15,8 @@ from tests.support.waiting import until
 from wigwag.bus import Bus
 from wigwag.bus.sqlite import SqliteBus
 from wigwag.errors import StoreError
+from wigwag.runtime.resume_tokens import token_of
 from wigwag.ua.api.feed import Bounds, EventFeed
-from wigwag.ua.api.resume_tokens import token_of
 from wigwag.ua.api.watching import Watching
 from wigwag.ua.config import ApiKeySettings
 

@@ -17,7 +17,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Envelope(_message.Message):
-    __slots__ = ("event_id", "type", "occurred_at", "pod", "version", "relay_session", "status_changed", "message_state_changed", "registration", "pager_message", "pager_request", "pager_result", "session_event", "session_outbound", "gateway_setup_failed", "applications_changed")
+    __slots__ = ("event_id", "type", "occurred_at", "pod", "version", "relay_session", "status_changed", "message_state_changed", "registration", "pager_message", "pager_request", "pager_result", "session_event", "session_outbound", "gateway_setup_failed", "applications_changed", "gateway_conversation_changed")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +34,7 @@ class Envelope(_message.Message):
     SESSION_OUTBOUND_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_SETUP_FAILED_FIELD_NUMBER: _ClassVar[int]
     APPLICATIONS_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    GATEWAY_CONVERSATION_CHANGED_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     type: str
     occurred_at: _timestamp_pb2.Timestamp
@@ -50,4 +51,5 @@ class Envelope(_message.Message):
     session_outbound: _session_pb2.SessionOutbound
     gateway_setup_failed: _gateway_pb2.GatewaySetupFailed
     applications_changed: _application_pb2.ApplicationsChanged
-    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pod: _Optional[str] = ..., version: _Optional[int] = ..., relay_session: _Optional[_Union[_relay_pb2.RelaySessionEvent, _Mapping]] = ..., status_changed: _Optional[_Union[_status_pb2.StatusChanged, _Mapping]] = ..., message_state_changed: _Optional[_Union[_message_pb2.MessageStateChanged, _Mapping]] = ..., registration: _Optional[_Union[_registration_pb2.RegistrationEvent, _Mapping]] = ..., pager_message: _Optional[_Union[_pager_pb2.PagerMessage, _Mapping]] = ..., pager_request: _Optional[_Union[_pager_pb2.PagerRequest, _Mapping]] = ..., pager_result: _Optional[_Union[_pager_pb2.PagerResult, _Mapping]] = ..., session_event: _Optional[_Union[_session_pb2.SessionEvent, _Mapping]] = ..., session_outbound: _Optional[_Union[_session_pb2.SessionOutbound, _Mapping]] = ..., gateway_setup_failed: _Optional[_Union[_gateway_pb2.GatewaySetupFailed, _Mapping]] = ..., applications_changed: _Optional[_Union[_application_pb2.ApplicationsChanged, _Mapping]] = ...) -> None: ...
+    gateway_conversation_changed: _gateway_pb2.GatewayConversationChanged
+    def __init__(self, event_id: _Optional[str] = ..., type: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pod: _Optional[str] = ..., version: _Optional[int] = ..., relay_session: _Optional[_Union[_relay_pb2.RelaySessionEvent, _Mapping]] = ..., status_changed: _Optional[_Union[_status_pb2.StatusChanged, _Mapping]] = ..., message_state_changed: _Optional[_Union[_message_pb2.MessageStateChanged, _Mapping]] = ..., registration: _Optional[_Union[_registration_pb2.RegistrationEvent, _Mapping]] = ..., pager_message: _Optional[_Union[_pager_pb2.PagerMessage, _Mapping]] = ..., pager_request: _Optional[_Union[_pager_pb2.PagerRequest, _Mapping]] = ..., pager_result: _Optional[_Union[_pager_pb2.PagerResult, _Mapping]] = ..., session_event: _Optional[_Union[_session_pb2.SessionEvent, _Mapping]] = ..., session_outbound: _Optional[_Union[_session_pb2.SessionOutbound, _Mapping]] = ..., gateway_setup_failed: _Optional[_Union[_gateway_pb2.GatewaySetupFailed, _Mapping]] = ..., applications_changed: _Optional[_Union[_application_pb2.ApplicationsChanged, _Mapping]] = ..., gateway_conversation_changed: _Optional[_Union[_gateway_pb2.GatewayConversationChanged, _Mapping]] = ...) -> None: ...

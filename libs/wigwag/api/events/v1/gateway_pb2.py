@@ -22,15 +22,18 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from wigwag.api.gateway.v1 import conversation_pb2 as wigwag_dot_api_dot_gateway_dot_v1_dot_conversation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"wigwag/api/events/v1/gateway.proto\x12\x14wigwag.api.events.v1\"\x9b\x01\n\x12GatewaySetupFailed\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08\x66rom_uri\x18\x02 \x01(\t\x12\x0e\n\x06to_uri\x18\x03 \x01(\t\x12\x13\n\x0brequest_uri\x18\x04 \x01(\t\x12\x0c\n\x04\x63ode\x18\x05 \x01(\r\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x13\n\x0bmessage_ids\x18\x07 \x03(\t\x12\x0e\n\x06remedy\x18\x08 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"wigwag/api/events/v1/gateway.proto\x12\x14wigwag.api.events.v1\x1a(wigwag/api/gateway/v1/conversation.proto\"\x9b\x01\n\x12GatewaySetupFailed\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08\x66rom_uri\x18\x02 \x01(\t\x12\x0e\n\x06to_uri\x18\x03 \x01(\t\x12\x13\n\x0brequest_uri\x18\x04 \x01(\t\x12\x0c\n\x04\x63ode\x18\x05 \x01(\r\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x13\n\x0bmessage_ids\x18\x07 \x03(\t\x12\x0e\n\x06remedy\x18\x08 \x01(\t\"W\n\x1aGatewayConversationChanged\x12\x39\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32#.wigwag.api.gateway.v1.Conversationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wigwag.api.events.v1.gateway_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GATEWAYSETUPFAILED']._serialized_start=61
-  _globals['_GATEWAYSETUPFAILED']._serialized_end=216
+  _globals['_GATEWAYSETUPFAILED']._serialized_start=103
+  _globals['_GATEWAYSETUPFAILED']._serialized_end=258
+  _globals['_GATEWAYCONVERSATIONCHANGED']._serialized_start=260
+  _globals['_GATEWAYCONVERSATIONCHANGED']._serialized_end=347
 # @@protoc_insertion_point(module_scope)

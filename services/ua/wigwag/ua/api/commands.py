@@ -7,10 +7,11 @@ from pydantic import BaseModel, ValidationError
 
 from wigwag.api.ua.v1 import message_pb2, ua_pb2
 from wigwag.errors import InvalidRequestError
+from wigwag.runtime.json_messages import word_of
 from wigwag.ua.ports import Agent, Caller
 
 from . import models
-from .presenting import message_json, session_json, word_of
+from .presenting import message_json, session_json
 from .problems import said_of
 from .web_messages import outbound, settle_request
 from .web_sessions import start_request

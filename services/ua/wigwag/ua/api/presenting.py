@@ -4,12 +4,9 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
-from google.protobuf.descriptor import EnumDescriptor
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from wigwag.api.ua.v1 import event_pb2, message_pb2, session_pb2
 from wigwag.errors import InvalidRequestError
+from wigwag.runtime.json_messages import presented, time_of
 
 EVENT_FIELDS: Final = {
     "session_changed": "session",
@@ -25,51 +22,6 @@ EVENT_FIELDS: Final = {
 SESSION_STATES: Final = {
     word: number for number, word in enumerate(("", "starting", "offered", "open", "ended")) if word
 }
-
-
-def presented(message: Message) -> dict[str, Any]:
-    """Return a message of the contract as JSON has it, every field of it."""
-    found: dict[str, Any] = {}
-    for field in message.DESCRIPTOR.fields:
-        found[field.name] = _field(message, field)
-    return found
-
-
-def _field(message: Message, field: Any) -> Any:
-    value = getattr(message, field.name)
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        return dict(value)
-    if field.is_repeated:
-        return [_value(field, each) for each in value]
-    if field.message_type is not None and not message.HasField(field.name):
-        return None
-    return _value(field, value)
-
-
-def _value(field: Any, value: Any) -> Any:
-    if field.enum_type is not None:
-        return word_of(field.enum_type, value)
-    if isinstance(value, Timestamp):
-        return time_of(value)
-    if isinstance(value, Message):
-        return presented(value)
-    return value
-
-
-def word_of(enumeration: EnumDescriptor, number: int) -> str:
-    """Return what a number stands for, ``SESSION_STATE_OPEN`` as ``open``; empty: unspecified; a number: unknown."""
-    known = enumeration.values_by_number.get(number)
-    if known is None:
-        return str(number)
-    unspecified = enumeration.values_by_number[0].name
-    prefix = unspecified.removesuffix("UNSPECIFIED")
-    return "" if known.number == 0 else known.name.removeprefix(prefix).lower()
-
-
-def time_of(moment: Timestamp) -> str:
-    """Return a time as RFC 3339 has it, in UTC, to the microsecond."""
-    text: str = moment.ToJsonString()
-    return text
 
 
 def session_json(session: session_pb2.Session) -> dict[str, Any]:

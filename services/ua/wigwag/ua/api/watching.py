@@ -9,9 +9,9 @@ from typing import Any, Final, cast
 from wigwag.api.ua.v1 import event_pb2, ua_pb2
 from wigwag.bus import Bus, FromOffsets
 from wigwag.errors import InvalidRequestError, OutOfRangeError, OverloadedError
+from wigwag.runtime.resume_tokens import offsets_of, token_of
 
 from .feed import TOPIC, Bounds, EventFeed, Place, entry_of
-from .resume_tokens import offsets_of, token_of
 
 FRAME: Final = Bounds(64, 1_048_576)
 """Of one response."""

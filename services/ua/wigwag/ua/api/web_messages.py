@@ -8,11 +8,12 @@ from starlette.responses import StreamingResponse
 
 from wigwag.api.ua.v1 import message_pb2, ua_pb2
 from wigwag.errors import InvalidRequestError
+from wigwag.runtime.json_messages import word_of
 from wigwag.ua.ports import Agent, Caller
 
 from . import models
 from .blob_responses import blob_response, whole_response
-from .presenting import body_of, message_json, word_of
+from .presenting import body_of, message_json
 from .web_sessions import IdempotencyKey, PageSize, Who
 
 _OCTETS: dict[str, Any] = {

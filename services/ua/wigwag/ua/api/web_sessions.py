@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from wigwag.api.ua.v1 import ua_pb2
 from wigwag.errors import InvalidRequestError
+from wigwag.runtime.json_messages import presented
 from wigwag.ua.ports import Agent, Caller
 
 from . import models
-from .presenting import SESSION_STATES, checked_words, presented
+from .presenting import SESSION_STATES, checked_words
 
 LARGEST_PAGE = 1_000
 

@@ -1,6 +1,6 @@
 """Resume tokens: how far a watcher has come in each partition of the log of events.
 
-A token is opaque to applications, yet no secret: whoever makes one up sees his own application's events only.
+A token is opaque to who watches, yet no secret: whoever makes one up sees what he may see anyway.
 """
 
 import base64
