@@ -211,6 +211,7 @@ class FakeAgents:
 class GatewayWorld:
     """A gateway pod and all that is around it."""
 
+    database: Database
     ledger: Ledger
     store: MemoryStore
     clock: ManualClock
@@ -235,6 +236,7 @@ class GatewayWorld:
             store=self.store,
             bus=cast("Bus", self.bus),
             ledger=self.ledger,
+            database=self.database,
             source=FakeUsers(),
             status=StatusTree(self.clock),
             pod="pod",
@@ -508,7 +510,7 @@ async def gateway_world(directory: Path, **settings: Any) -> AsyncIterator[Gatew
         MemoryStore(clock=clock) as store,
     ):
         agents = FakeAgents(ledger, clock)
-        yield GatewayWorld(ledger, store, clock, FakeBus(), agents, GatewaySettings.model_validate(settings))
+        yield GatewayWorld(database, ledger, store, clock, FakeBus(), agents, GatewaySettings.model_validate(settings))
 
 
 def refused(reason: str = "no") -> WigwagError:

@@ -269,6 +269,42 @@ UA_CALLS = Metric(
     attributes=("method", "status"),
 )
 
+GATEWAY_MESSAGES = Metric(
+    "wigwag.gateway.messages",
+    "{message}",
+    "Messages that got their outcome here, by the side that sent them (page, session); of a session's also those that "
+    "were told again after a kill",
+    attributes=("origin", "outcome"),
+)
+GATEWAY_SESSIONS = Metric(
+    "wigwag.gateway.sessions",
+    "{session}",
+    "Sessions of the gateway: begun (the same call once more included), answered, failed to be set up, ended here",
+    attributes=("outcome",),
+)
+GATEWAY_CONVERSATIONS = Metric(
+    "wigwag.gateway.conversations", "{conversation}", "Conversations opened and closed", attributes=("change",)
+)
+GATEWAY_CONVERSATIONS_KNOWN = Metric(
+    "wigwag.gateway.conversations.known", "{conversation}", "Open conversations that this pod remembers", GAUGE
+)
+GATEWAY_LANES_WAITING = Metric(
+    "wigwag.gateway.lanes.waiting",
+    "{conversation}",
+    "Conversations and sessions that this pod handled last, and in which something may wait",
+    GAUGE,
+)
+GATEWAY_RECORDS = Metric(
+    "wigwag.gateway.records", "{record}", "Records of the bus that were handled, by topic", attributes=("topic",)
+)
+GATEWAY_NOTICES = Metric("wigwag.gateway.notices", "{message}", "Messages that tell page-mode users of others")
+GATEWAY_WAKEUPS = Metric("wigwag.gateway.wakeups", "{message}", "Messages that waited and were published again")
+GATEWAY_RETRIES = Metric("wigwag.gateway.retries", "{attempt}", "Attempts without effect, whose messages wait again")
+GATEWAY_ARCHIVED = Metric("wigwag.gateway.archived", "{message}", "Messages written to the archive, or anew")
+GATEWAY_ARCHIVE_WAITING = Metric(
+    "wigwag.gateway.archive.waiting", "{message}", "Messages that wait to be written to the archive", GAUGE
+)
+
 NODE_LOOP_LAG_MAX = Metric(
     "wigwag.node.loop_lag.max", "s", "Longest delay of a due callback of the event loop, last 10 to 20 seconds", GAUGE
 )
@@ -344,6 +380,17 @@ METRICS = (
     *UA_SESSION_COUNTERS,
     UA_SESSIONS_ENDED,
     UA_CALLS,
+    GATEWAY_MESSAGES,
+    GATEWAY_SESSIONS,
+    GATEWAY_CONVERSATIONS,
+    GATEWAY_CONVERSATIONS_KNOWN,
+    GATEWAY_LANES_WAITING,
+    GATEWAY_RECORDS,
+    GATEWAY_NOTICES,
+    GATEWAY_WAKEUPS,
+    GATEWAY_RETRIES,
+    GATEWAY_ARCHIVED,
+    GATEWAY_ARCHIVE_WAITING,
     NODE_LOOP_LAG_MAX,
     NODE_LOOP_LAG_MEAN,
     NODE_CPU_TIME,

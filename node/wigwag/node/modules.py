@@ -176,6 +176,7 @@ def _gateway(surroundings: Surroundings) -> Module:
         store=surroundings.store,
         bus=surroundings.bus,
         ledger=surroundings.ledger,
+        database=surroundings.database,
         source=users,
         status=surroundings.status,
         pod=surroundings.pod,

@@ -70,6 +70,11 @@ class Lanes:
         finally:
             lane.inside -= 1
 
+    @property
+    def waiting(self) -> int:
+        """In how many of those that are remembered something may wait."""
+        return sum(not lane.clean for lane in self._lanes.values())
+
     def disturb(self, key: str) -> None:
         """Let a lane be looked at: something in it waits again."""
         lane = self._lanes.get(key)

@@ -3,28 +3,36 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 
-from wigwag.api.events.v1.gateway_pb2 import GatewaySetupFailed
-from wigwag.bus import Bus
+from wigwag.bus import Bus, Record
+from wigwag.database import BlobStore, Database, MessageArchive
 from wigwag.database.ledger import Ledger
 from wigwag.errors import WigwagError
 from wigwag.runtime.beside import beside
 from wigwag.runtime.clock import wall
 from wigwag.runtime.credentials import CredentialSource
-from wigwag.runtime.events import GATEWAY_EVENTS, PAGER_OUTBOUND, envelope
+from wigwag.runtime.events import GATEWAY_EVENTS, PAGER_OUTBOUND
 from wigwag.runtime.http_hook import HttpHook
 from wigwag.runtime.management import Command
+from wigwag.runtime.message_history import History
+from wigwag.runtime.names import GATEWAY_ARCHIVE_WAITING, GATEWAY_CONVERSATIONS_KNOWN, GATEWAY_LANES_WAITING
 from wigwag.runtime.status import ModuleStatus, StatusTree
 from wigwag.runtime.telemetry import Reading
 from wigwag.store import Store
 
+from . import archiving
+from .api.mi import gateway_commands
+from .api.watching import Watching
+from .archiving import Archiving
 from .config import GatewaySettings
 from .conversations.book import Book
 from .conversations.setup import Setup
 from .destinations import Destinations
+from .events import Events
 from .flows.consuming import TOPICS, Consuming
 from .flows.into_session import IntoSession
 from .flows.notifications import Notifications
@@ -38,6 +46,8 @@ from .flows.telling import Telling
 from .flows.to_devices import ToDevices
 from .flows.waking import LEASE, Waking
 from .lanes import Lanes
+from .metrics import CountedAgents, Counters
+from .operations import Operations
 from .ports import Agents
 from .rows import Rows
 from .wake_up import QUIET, TIMEOUT, WakeUp
@@ -64,6 +74,7 @@ class GatewayModule:
         store: Conversations, and who is registered.
         bus: What there is to do.
         ledger: Where messages are.
+        database: Where the archive and large bodies are.
         source: Which users there are.
         status: Where it tells how it is.
         pod: Id of this process.
@@ -78,28 +89,53 @@ class GatewayModule:
         store: Store,
         bus: Bus,
         ledger: Ledger,
+        database: Database,
         source: CredentialSource,
         status: StatusTree,
         pod: str,
         clock: Callable[[], float] = wall,
     ) -> None:
         self._settings = settings
-        self._agents = agents
-        self._store = store
+        self._counters = Counters()
+        self._connection = agents
+        self._agents = CountedAgents(agents, self._counters)
         self._bus = bus
         self._ledger = ledger
         self._pod = f"{pod}.gateway"
-        self._main = status.group("gateway").identifier(details="loading")
+        group = status.group("gateway")
+        self._main = group.identifier(details="loading")
+        self._reach = group.identifier("ua", details="not asked yet")
         self._stack = AsyncExitStack()
         self._consumer = AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
         self._wall = clock
-        self._rows = Rows(ledger, clock)
+        self._problem: str | None = None
+        self._is_consuming = False
+        self._lanes = Lanes()
+        self._rows = Rows(ledger, clock, self._counters)
         self._destinations = Destinations(store, source, settings)
-        self.book = Book(store, agents, settings, wall=clock)
-        self.router: APIRouter = _router()
-        self.rpc_services: Sequence[RpcService] = ()
-        self.commands: Sequence[Command] = ()
+        self._events = Events(bus, pod=self._pod, wall=clock, counters=self._counters)
+        self._archive = MessageArchive(database)
+        self._archiving = Archiving(ledger, self._archive, settings.archive, self._counters.archive)
+        self.book = Book(store, self._agents, settings, wall=clock, tell=self._events.conversation_changed)
+        self.operations = Operations(
+            store,
+            self.book,
+            self._agents,
+            ledger=ledger,
+            rows=self._rows,
+            history=History(
+                ledger,
+                self._archive,
+                BlobStore(database, clock=clock),
+                archives=settings.archive.enabled,
+                wall=clock,
+            ),
+            watching=Watching(bus),
+        )
+        self.router: APIRouter = _router(self.operations)
+        self.rpc_services: Sequence[RpcService] = (_rpc(self.operations, lambda: self._is_consuming),)
+        self.commands: Sequence[Command] = gateway_commands(self.operations)
 
     async def __aenter__(self) -> Self:
         """Begin to work.
@@ -110,12 +146,13 @@ class GatewayModule:
         async with AsyncExitStack() as stack:
             await self._open(stack)
             self._stack = stack.pop_all()
+        self._is_consuming = True
         self._main.set(ModuleStatus.READY, "consuming")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Finish what is under way, and end."""
-        await self._consumer.aclose()
+        await self._end_consuming()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -123,25 +160,57 @@ class GatewayModule:
 
     def ready(self) -> tuple[bool, Mapping[str, Any]]:
         """Whether messages are worked off, and details for an operator."""
-        return True, {}
+        details = {
+            "consuming": self._is_consuming,
+            "user_agent": self._agents.problem or "reached",
+            "last_record": self._problem or "handled",
+            "waiting_lanes": self._lanes.waiting,
+            "archive": self._settings.archive.enabled,
+        }
+        return self._main.ready, details
 
     async def drain(self, grace: float) -> None:
         """Take no more records; other pods do."""
-        await self._consumer.aclose()
+        self._main.set(ModuleStatus.NOT_READY, "draining: other pods go on")
+        await self._end_consuming()
 
     @property
     def readings(self) -> Callable[[], Iterable[Reading]]:
         """Its metrics."""
-        return tuple
+        return self._read
+
+    def _read(self) -> Iterable[Reading]:
+        yield from self._counters.readings()
+        yield GATEWAY_CONVERSATIONS_KNOWN.read(self.book.known)
+        yield GATEWAY_LANES_WAITING.read(self._lanes.waiting)
+        yield GATEWAY_ARCHIVE_WAITING.read(self._archiving.batches.waiting)
+
+    async def _end_consuming(self) -> None:
+        self._is_consuming = False
+        await self._consumer.aclose()
 
     async def _open(self, stack: AsyncExitStack) -> None:
-        if isinstance(self._agents, AbstractAsyncContextManager):
-            await stack.enter_async_context(self._agents)
+        if isinstance(self._connection, AbstractAsyncContextManager):
+            await stack.enter_async_context(self._connection)
         self._bus.declare(*TOPICS, PAGER_OUTBOUND, GATEWAY_EVENTS)
         consuming, waking = self.flows(await self._wake_up(stack))
         await stack.enter_async_context(beside(self._sweep(waking)))
-        names = [topic.name for topic in TOPICS]
-        await self._consumer.enter_async_context(self._bus.consume(GROUP, names, consuming.handle, in_flight=IN_FLIGHT))
+        if self._settings.archive.enabled:
+            await stack.enter_async_context(self._archiving.batches)
+            await self._consume(archiving.GROUP, archiving.TOPICS, self._archiving.handle)
+        await self._consume(GROUP, [topic.name for topic in TOPICS], partial(self._handle, consuming))
+
+    async def _consume(self, group: str, topics: Sequence[str], handle: Callable[[Record], Awaitable[None]]) -> None:
+        await self._consumer.enter_async_context(self._bus.consume(group, topics, handle, in_flight=IN_FLIGHT))
+
+    async def _handle(self, consuming: Consuming, record: Record) -> None:
+        try:
+            await consuming.handle(record)
+        except Exception as error:
+            self._problem = str(error) or type(error).__name__
+            raise
+        self._problem = None
+        self._counters.records[record.topic] += 1
 
     async def _wake_up(self, stack: AsyncExitStack) -> WakeUp | None:
         if self._settings.wake_url is None:
@@ -151,15 +220,15 @@ class GatewayModule:
 
     def flows(self, wake_up: WakeUp | None = None) -> tuple[Consuming, Waking]:
         """Return what is done with records, and what wakes that which waits."""
-        settings, rows, book, agents = self._settings, self._rows, self.book, self._agents
+        settings, rows, book, agents, counters = self._settings, self._rows, self.book, self._agents, self._counters
         setup = Setup(book, settings, wall=self._wall, wake_up=wake_up, spawn=self._spawn)
-        waking = Waking(self._ledger, self._bus, book, setup, self._destinations, pod=self._pod)
+        waking = Waking(self._ledger, self._bus, book, setup, self._destinations, pod=self._pod, counters=counters)
         to_devices = ToDevices(rows, self._bus, pod=self._pod)
         notifications = Notifications(rows, agents)
         parts = PartsOfRows(rows, settings)
         into_session = IntoSession(rows, book, agents, settings, notifications)
-        telling = Telling(self._ledger, rows, book, settings)
-        lanes = Lanes()
+        telling = Telling(self._ledger, rows, book, settings, counters)
+        lanes = self._lanes
         consuming = Consuming(
             PageMessages(
                 rows,
@@ -191,7 +260,7 @@ class GatewayModule:
                 setup=setup,
                 waking=waking,
                 to_devices=to_devices,
-                tell_failure=self._tell_failure,
+                tell_failure=self._events.setup_failed,
                 tell_end=telling.departed,
             ),
             Outcomes(rows, lanes, book, agents=agents, waking=waking, parts=parts, settings=settings),
@@ -200,18 +269,21 @@ class GatewayModule:
         )
         return consuming, waking
 
-    async def _tell_failure(self, event: GatewaySetupFailed, session_id: str) -> None:
-        value = envelope(event, event_id=f"{session_id}:failed", at=self._wall(), pod=self._pod)
-        await self._bus.publish(GATEWAY_EVENTS.name, value, key=event.key)
-
     async def _sweep(self, waking: Waking) -> None:
         while True:
             await asyncio.sleep(SWEEP)
+            self._show_reach()
             try:
                 if await self._ledger.hold_lease(LEASE, self._pod, seconds=LEASE_TIME):
                     await waking.sweep(self._wall())
+                    await self._archive.purge(self._wall())
             except WigwagError as error:
                 logger.info("what waits is not looked at", reason=str(error))
+
+    def _show_reach(self) -> None:
+        problem = self._agents.problem
+        status = ModuleStatus.READY if problem is None else ModuleStatus.NOT_READY
+        self._reach.become(status, problem or "reached")
 
     def _spawn(self, work: Awaitable[None]) -> "asyncio.Task[None]":
         task = asyncio.ensure_future(work)
@@ -220,8 +292,14 @@ class GatewayModule:
         return task
 
 
-def _router() -> "APIRouter":
+def _router(operations: Operations) -> "APIRouter":
     # Not at the top: what serves HTTP takes a moment to load, and commands that run no node load this module too.
-    from fastapi import APIRouter
+    from .api.web import gateway_router
 
-    return APIRouter()
+    return gateway_router(operations)
+
+
+def _rpc(operations: Operations, ready: Callable[[], bool]) -> "RpcService":
+    from .api.rpc import GatewayServicer
+
+    return GatewayServicer(operations).served(ready)

@@ -12,6 +12,8 @@ from typing import Final
 from wigwag.database.ledger import Change, Claim, Ledger, LedgerRow, Release, State, Verdict
 from wigwag.database.ledger.states import FIRST_VERSION
 
+from .metrics import Counters
+
 PAGE: Final = "page"
 """Owner of a row that is being sent as MESSAGE."""
 GRACE: Final = 120.0
@@ -25,11 +27,13 @@ class Rows:
     Args:
         ledger: Where they are.
         wall: Seconds since 1970.
+        counters: Counts outcomes, and attempts without effect.
     """
 
-    def __init__(self, ledger: Ledger, wall: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, wall: Callable[[], float], counters: Counters | None = None) -> None:
         self._ledger = ledger
         self._wall = wall
+        self._counters = counters or Counters()
 
     async def claim(self, wanted: Iterable[tuple[str, float]], owner: str, token: int) -> dict[str, int]:
         """Begin an attempt with each row.
@@ -65,12 +69,15 @@ class Rows:
         if not verdict.done and state is State.DISPLAYED and verdict.state is State.DELIVERED:
             change = Change(id=row_id, version=verdict.version, state=state)
             verdict = await self._ledger.apply_one(change)
+        if verdict.done:
+            self._counters.messages["page", state.value] += 1
         return verdict.done
 
     async def give_back(self, row: LedgerRow) -> None:
         """End an attempt that had no effect, as the row says it: it waits again, unless a later attempt has begun."""
         if row.owner and row.state is State.ACCEPTED:
             await self._ledger.apply_one(Release(id=row.id, token=row.token, attempt=row.attempt))
+            self._counters.retries += 1
 
     async def find(self, row_id: str) -> LedgerRow | None:
         """Return a row."""

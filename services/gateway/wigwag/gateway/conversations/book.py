@@ -1,7 +1,7 @@
 """What this pod knows of conversations: the store's word, and the sessions of ua behind them."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -43,15 +43,23 @@ class Book:
         agents: Has the sessions.
         settings: Of the gateway.
         wall: Seconds since 1970, by the store's clock.
+        tell: Is told of conversations that were opened or closed, once or more; None: nobody is.
     """
 
     def __init__(
-        self, store: Conversations, agents: Agents, settings: GatewaySettings, *, wall: Callable[[], float]
+        self,
+        store: Conversations,
+        agents: Agents,
+        settings: GatewaySettings,
+        *,
+        wall: Callable[[], float],
+        tell: Callable[[Conversation], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._agents = agents
         self._settings = settings
         self._wall = wall
+        self._tell = tell
         self._open: OrderedDict[str, tuple[Conversation, Session]] = OrderedDict()
         """Open conversations by key; what is said of one that is over by now is found out when it is used."""
         self._sessions: OrderedDict[str, Session] = OrderedDict()
@@ -61,6 +69,11 @@ class Book:
     def keep(self) -> float:
         """Seconds for which the store keeps a conversation."""
         return KEEP + self._settings.max_duration
+
+    @property
+    def known(self) -> int:
+        """How many open conversations are remembered here."""
+        return len(self._open)
 
     async def find(self, key: str) -> Conversation | None:
         """Return a conversation, closed or not."""
@@ -160,7 +173,10 @@ class Book:
             return None
         opened = replace(conversation, session_id=session.session_id, state="open", failures=0)
         stands = await self._store.put_conversation(opened, keep=self.keep)
-        return stands if stands.session_id == session.session_id else None
+        if stands.session_id != session.session_id:
+            return None
+        await self._told(stands)
+        return stands
 
     async def replaced(self, before: Conversation) -> None:
         """End the session that a conversation had until a later generation took its place."""
@@ -178,7 +194,10 @@ class Book:
             closed_at=self._wall(),
             failures=conversation.failures + 1 if failed else 0,
         )
-        return await self._store.put_conversation(over, keep=self.keep)
+        stands = await self._store.put_conversation(over, keep=self.keep)
+        if stands.generation == over.generation:
+            await self._told(stands)
+        return stands
 
     async def ended(self, session: Session, reason: str, *, failed: bool) -> Conversation | None:
         """Note that a session is over; returns its conversation, None when it went on with another one."""
@@ -188,6 +207,7 @@ class Book:
             return None
         self._open.pop(conversation.key, None)
         if conversation.state == "closed":
+            await self._told(conversation)
             return conversation if conversation.session_id in ("", session.session_id) else None
         if not conversation.session_id:
             conversation = replace(conversation, session_id=session.session_id)
@@ -201,6 +221,10 @@ class Book:
         """Let a conversation that could not be set up be tried at once: its recipient has registered, or all failed."""
         if conversation.state == "closed" and conversation.failures:
             await self._store.put_conversation(replace(conversation, failures=0), keep=self.keep)
+
+    async def _told(self, conversation: Conversation) -> None:
+        if self._tell is not None and conversation.state != "starting":
+            await self._tell(conversation)
 
     async def _of(self, session: Session) -> Conversation | None:
         """Return the conversation whose present generation a session belongs to."""

@@ -14,6 +14,7 @@ from wigwag.errors import NotFoundError
 from wigwag.gateway.config import GatewaySettings
 from wigwag.gateway.content import Accepts
 from wigwag.gateway.conversations.book import CONVERSATION, GENERATION, Book, Session
+from wigwag.gateway.metrics import Counters
 from wigwag.gateway.notices import Notice, left_notice, notice_of
 from wigwag.gateway.rows import PAGE, Rows
 from wigwag.protocols.cpim import CPIM_TYPE
@@ -38,13 +39,17 @@ class Telling:
         rows: What they are about.
         book: Sessions.
         settings: Of the gateway.
+        counters: Counts notices.
     """
 
-    def __init__(self, ledger: Ledger, rows: Rows, book: Book, settings: GatewaySettings) -> None:
+    def __init__(
+        self, ledger: Ledger, rows: Rows, book: Book, settings: GatewaySettings, counters: Counters | None = None
+    ) -> None:
         self._ledger = ledger
         self._rows = rows
         self._book = book
         self._settings = settings
+        self._counters = counters or Counters()
 
     async def state_changed(self, change: message_pb2.MessageStateChanged) -> None:
         """Tell the sender if he is to be told of this state."""
@@ -91,7 +96,7 @@ class Telling:
         return bool(session.accept_types) and Accepts(tuple(session.accept_types)).bare(CPIM_TYPE)
 
     async def _write(self, found: Notice, conversation: str, *, sender: str, reader: str) -> None:
-        await self._ledger.accept_one(
+        verdict = await self._ledger.accept_one(
             NewMessage(
                 id=found.message_id,
                 conversation=conversation,
@@ -105,6 +110,7 @@ class Telling:
                 body=found.body,
             )
         )
+        self._counters.notices += verdict.done
 
 
 def _was_answered_with_it(answered_by: float, row: LedgerRow) -> bool:

@@ -17,6 +17,7 @@ from wigwag.database.ledger.states import FIRST_VERSION
 from wigwag.gateway.conversations.book import Book
 from wigwag.gateway.conversations.setup import Setup
 from wigwag.gateway.destinations import Destinations, Way
+from wigwag.gateway.metrics import Counters
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address
@@ -45,10 +46,19 @@ class Waking:
         setup: Knows pauses.
         destinations: Who is there.
         pod: Id of this process.
+        counters: Counts what is published again.
     """
 
     def __init__(
-        self, ledger: Ledger, bus: Bus, book: Book, setup: Setup, destinations: Destinations, *, pod: str
+        self,
+        ledger: Ledger,
+        bus: Bus,
+        book: Book,
+        setup: Setup,
+        destinations: Destinations,
+        *,
+        pod: str,
+        counters: Counters | None = None,
     ) -> None:
         self._ledger = ledger
         self._bus = bus
@@ -56,6 +66,7 @@ class Waking:
         self._setup = setup
         self._destinations = destinations
         self._pod = pod
+        self._counters = counters or Counters()
         self._after = 0
 
     async def registered(self, aor: str, device: str = "") -> None:
@@ -86,6 +97,7 @@ class Waking:
         more = {AGAIN: why, BINDING: device.encode("utf-8", "surrogateescape")} if device else {AGAIN: why}
         for topic, message in records:
             await self._bus.publish(topic, message.value, key=message.key, headers={**message.headers, **more})
+        self._counters.wakeups += 1
 
     async def sweep(self, now: float) -> None:
         """Look at some of what waits; to be called every few seconds by the pod that holds the lease."""

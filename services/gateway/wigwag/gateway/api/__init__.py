@@ -1,0 +1,1 @@
+"""The gateway's interfaces for operators: gRPC, REST, MI."""
