@@ -221,17 +221,7 @@ class UaModule:
 
     async def _open_messages(self, stack: AsyncExitStack, events: EventLog) -> None:
         blobs = BlobStore(self._database, clock=wall)
-        interfaces = self._interfaces = await stack.enter_async_context(
-            Interfaces(
-                self._settings,
-                bus=self._bus,
-                find_key=self._table.find_key,
-                ready=lambda: self._is_up,
-                applications=self.applications,
-                status=self._status,
-                tracing=self._tracing,
-            )
-        )
+        interfaces = self._interfaces = await stack.enter_async_context(self._made_interfaces())
         channels = await stack.enter_async_context(PodChannels(self._members.rpc, self._pods))
         self._messages = MessagePipeline(
             self._sessions,
@@ -285,6 +275,17 @@ class UaModule:
         )
         await interfaces.serve(self.agent, owner, self._messages.forwarding.serve, self._messages.handover.serve)
         self.rpc_services, self.commands, self.url = interfaces.rpc_services, interfaces.commands, interfaces.url
+
+    def _made_interfaces(self) -> Interfaces:
+        return Interfaces(
+            self._settings,
+            bus=self._bus,
+            find_key=self._table.find_key,
+            ready=lambda: self._is_up,
+            applications=self.applications,
+            status=self._status,
+            tracing=self._tracing,
+        )
 
     async def _close(self) -> None:
         await self._life.close()
