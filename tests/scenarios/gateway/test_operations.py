@@ -122,6 +122,8 @@ async def test_archive_keeps_what_the_domain_wants_and_purge_removes_what_one_us
             assert (await alice.message(bob.uri, "a secret")).status == 202
             await bob.hears(Received)
             (message,) = await listed(rest, 1)
+            conversation = message["conversation"]
+            await rest.post(f"/v1/gateway/conversations/{conversation}/end")
 
         async def archived() -> bool:
             found = await rpc.GetMessage(gateway_pb2.GetMessageRequest(message_id=message["message_id"]))

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from wigwag.api.gateway.v1 import gateway_pb2
 from wigwag.api.ua.v1 import message_pb2
 from wigwag.database import ArchivedMessage, MessageFilter
-from wigwag.database.ledger import Ledger, LedgerRow, State
+from wigwag.database.ledger import Claim, Ledger, LedgerRow, State
 from wigwag.errors import ConflictError, InvalidRequestError, NotFoundError
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address
@@ -25,11 +25,13 @@ from .api.watching import Watching
 from .conversations.book import Book
 from .ports import Agents
 from .presenting import CONVERSATION_STATES, conversation_message, hop_message, message_message
-from .rows import Rows
+from .rows import GRACE, Rows
 from .splitting import part_ids
 
 DEFAULT_PAGE: Final = 100
 LARGEST_PAGE: Final = 1_000
+_OPERATOR: Final = "operator"
+"""Owner of a row that is about to be ended."""
 REMOVED: Final = "Removed by an Operator"
 _SIP_FAILED: Final = 480
 _MSRP_FAILED: Final = 403
@@ -203,6 +205,10 @@ class Operations:
             after = page[-1].position
 
     async def _end(self, row: LedgerRow) -> bool:
+        claim = Claim(id=row.id, owner=_OPERATOR, token=row.token + 1, until=row.expires + GRACE)
+        verdict = await self._ledger.apply_one(claim)
+        if not verdict.done or verdict.attempt != row.attempt + 1:
+            return False  # Somebody has begun to try it since it was read.
         if row.service != UA:
             return await self._rows.settle(row.id, State.FAILED, status=_SIP_FAILED, reason=REMOVED)
         try:
@@ -226,7 +232,7 @@ def page_size(asked: int) -> int:
 
 
 def _waits(row: LedgerRow) -> bool:
-    return is_of_gateway(row) and not row.owner and row.state is State.ACCEPTED
+    return is_of_gateway(row) and row.owner in ("", _OPERATOR) and row.state is State.ACCEPTED
 
 
 def _address(uri: str) -> str:
