@@ -9,6 +9,7 @@ from typing import Any
 import grpc.aio
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from tests.scenarios.gateway.test_gateway import next_message, page_user
 from tests.support.edge_under_test import DOMAIN
@@ -151,11 +152,12 @@ async def test_archive_keeps_what_the_domain_wants_and_purge_removes_what_one_us
 async def test_failed_setup_is_told_as_opensips_tells_it(
     node: UserAgentNode, rest: httpx.AsyncClient, tmp_path: Path
 ) -> None:
-    query = {"format": "opensips"}
+    socket = f"{node.module.url.replace('http', 'ws')}/v1/events?format=opensips"
     async with (
         node_user("bob", node, tmp_path, answers=False) as bob,
         page_user(node, "alice") as alice,
-        rest.stream("GET", "/v1/gateway/events", params=query) as stream,
+        rest.stream("GET", "/v1/gateway/events", params={"format": "opensips"}) as stream,
+        connect(socket, proxy=None) as web_socket,
         asyncio.timeout(20),
     ):
         lines = stream.aiter_lines()
@@ -167,6 +169,7 @@ async def test_failed_setup_is_told_as_opensips_tells_it(
             if line.startswith("data: "):
                 break
         told = json.loads(line.removeprefix("data: "))
+        assert json.loads(await web_socket.recv()) == told
     assert told["method"] == "E_MSRP_GW_SETUP_FAILED"
     params = told["params"]
     assert (params["from_uri"], params["to_uri"], params["ruri"]) == (BOB, ALICE, ALICE)

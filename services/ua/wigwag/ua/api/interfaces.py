@@ -19,6 +19,7 @@ from wigwag.ua.ports import Agent
 
 from .authentication import Authenticator, FindKey
 from .feed import EventFeed
+from .gateway_failures import GatewayFailures
 from .jwt_tokens import JwtTokens
 from .mi import Owners, agent_commands
 from .pod_rpc import Accept, Deliver, Owner, PodServicer
@@ -78,6 +79,7 @@ class Interfaces:
         )
         tokens = JwtTokens(settings.api.jwt) if settings.api.jwt is not None else None
         self._authenticator = Authenticator(settings.api, find_key, tokens)
+        self._bus = bus
         self._feed = EventFeed(bus)
         self._watching = Watching(bus, self._feed)
         self._stack = AsyncExitStack()
@@ -144,7 +146,12 @@ class Interfaces:
             websocket_octets=LARGEST,
         )
         application = web_application(
-            self._settings, agent, self._authenticator, version=version("wigwag"), tracing=self._tracing
+            self._settings,
+            agent,
+            self._authenticator,
+            version=version("wigwag"),
+            tracing=self._tracing,
+            failures=GatewayFailures(self._bus),
         )
         server = await self._stack.enter_async_context(HttpServer(options, application))
         self.url = server.url

@@ -12,6 +12,7 @@ from wigwag.ua.config import UaSettings
 from wigwag.ua.ports import Agent
 
 from .authentication import Authenticator
+from .gateway_failures import GatewayFailures
 from .guard import OPENAPI, PATIENCE, Application, Guard
 from .models import ProblemDetails
 from .origins import Origins
@@ -41,6 +42,7 @@ def web_application(
     version: str,
     patience: float = PATIENCE,
     tracing: Tracing | None = None,
+    failures: GatewayFailures | None = None,
 ) -> Application:
     """Return the ASGI application.
 
@@ -51,6 +53,7 @@ def web_application(
         version: The program's, for the OpenAPI document.
         patience: Seconds between two pieces of a body.
         tracing: Begins spans; None: there are none.
+        failures: What operators are told of the gateway in OpenSIPS's form; None: nothing.
     """
     application = FastAPI(
         title="Wigwag user agent",
@@ -65,7 +68,7 @@ def web_application(
     )
     add_error_handlers(application)
     origins = Origins(settings.api.origins, settings.api.host)
-    sockets = EventSockets(agent, authenticator, origins, tracing=tracing)
+    sockets = EventSockets(agent, authenticator, origins, tracing=tracing, failures=failures)
     application.router.routes.append(WebSocketRoute(EVENTS, sockets.serve))
     for router in (sessions_router(agent), messages_router(agent), files_router(agent), problems_router()):
         application.include_router(router)

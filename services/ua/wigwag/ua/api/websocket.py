@@ -35,6 +35,7 @@ from wigwag.ua.ports import Agent, Caller
 
 from .authentication import Authenticator, bearers
 from .commands import COMMANDS, carried_out, session_of
+from .gateway_failures import GatewayFailures
 from .guard import values
 from .opensips_events import OpensipsFormat
 from .origins import Origins
@@ -92,6 +93,7 @@ class EventSockets:
         origins: Whom browsers may bring.
         patience: Seconds that a client has to say who he is.
         tracing: Begins a span for each command; None: there are none.
+        failures: What operators are told in OpenSIPS's form besides; None: nothing.
     """
 
     def __init__(
@@ -102,7 +104,9 @@ class EventSockets:
         *,
         patience: float = PATIENCE,
         tracing: Tracing | None = None,
+        failures: GatewayFailures | None = None,
     ) -> None:
+        self._failures = failures
         self._agent = agent
         self._authenticator = authenticator
         self._origins = origins
@@ -120,7 +124,7 @@ class EventSockets:
             await socket.close(_MISDIRECTED, "requests from this origin are refused")
             return
         try:
-            client = _Client(socket, self._agent, _format(socket), self._tracing)
+            client = _Client(socket, self._agent, _format(socket), self._tracing, self._failures)
             with suppress(WebSocketDisconnect):
                 await client.run(await self._beginning(socket, shown))
         except WigwagError as error:
@@ -153,7 +157,10 @@ class _Beginning:
 class _Client:
     """One connection of somebody who is known."""
 
-    def __init__(self, socket: WebSocket, agent: Agent, format_: Format, tracing: Tracing) -> None:
+    def __init__(
+        self, socket: WebSocket, agent: Agent, format_: Format, tracing: Tracing, failures: GatewayFailures | None
+    ) -> None:
+        self._failures = failures
         self._socket = socket
         self._agent = agent
         self._format = format_
@@ -171,6 +178,8 @@ class _Client:
         telling = asyncio.create_task(self._tell(beginning))
         listening = asyncio.create_task(self._listen(beginning.who))
         tasks = {telling, listening}
+        if self._failures is not None and self._is_told_failures(beginning):
+            tasks.add(asyncio.create_task(self._tell_failures(self._failures)))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -187,6 +196,17 @@ class _Client:
             async for response in watched:
                 for frame in self._format.frames(response):
                     await self._send(frame)
+
+    def _is_told_failures(self, beginning: _Beginning) -> bool:
+        """Tell whether he is an operator who asks for everything, in the form that has these events."""
+        asked = beginning.asked
+        everything = not (beginning.who.application or asked.application or asked.session_ids)
+        return everything and isinstance(self._format, OpensipsFormat)
+
+    async def _tell_failures(self, failures: GatewayFailures) -> None:
+        async with aclosing(cast(Any, failures.frames())) as frames:
+            async for frame in frames:
+                await self._send(frame)
 
     async def _send(self, frame: Mapping[str, Any]) -> None:
         async with self._sending:
