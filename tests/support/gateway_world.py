@@ -497,7 +497,8 @@ class GatewayWorld:
 
     def failures(self) -> list[GatewaySetupFailed]:
         """Return what was told of sessions that could not be set up."""
-        return [each.gateway_setup_failed for each in self.bus.of(GATEWAY_EVENTS.name)]
+        told = self.bus.of(GATEWAY_EVENTS.name)
+        return [each.gateway_setup_failed for each in told if each.HasField("gateway_setup_failed")]
 
 
 @asynccontextmanager
