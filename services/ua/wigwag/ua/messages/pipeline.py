@@ -2,28 +2,24 @@
 
 import asyncio
 import contextlib
-import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, Self
 
 import structlog
 
-from wigwag.api.ua.v1 import event_pb2, message_pb2, owner_pb2, ua_pb2
+from wigwag.api.ua.v1 import owner_pb2, ua_pb2
 from wigwag.bus import Bus
 from wigwag.database.ledger import Change, Ledger, LedgerRow, State, Verdict
 from wigwag.errors import ConflictError, OverloadedError, WigwagError
-from wigwag.protocols.cpim import CpimMessage
-from wigwag.protocols.imdn import Imdn, NotificationType, Status
-from wigwag.protocols.iscomposing import IsComposing
-from wigwag.protocols.msrp import FailureReport
+from wigwag.protocols.imdn import NotificationType, Status
 from wigwag.protocols.sdp import FileTransfer
 from wigwag.runtime.clock import monotonic
 from wigwag.runtime.events import SESSIONS_OUTBOUND
-from wigwag.runtime.tracing import SILENT, Tracing
-from wigwag.runtime.ua_messages import INBOUND, MsrpReports, fields_of, reports_of
+from wigwag.runtime.tracing import Tracing
+from wigwag.runtime.ua_messages import INBOUND, fields_of
+from wigwag.ua.background import Background
 from wigwag.ua.config import ApplicationSettings, UaSettings
 from wigwag.ua.endpoint.model import (
     EndpointEvent,
@@ -40,7 +36,7 @@ from wigwag.ua.sessions.record import SessionRecord
 
 from .accepting import Outbound
 from .composing import Composing
-from .content import RefusedError, check_type, content_of, read, reported_later, traced, wrapping_of
+from .content import wrapping_of
 from .delivery import Delivery
 from .edits import Edits
 from .file_arrivals import FileArrivals
@@ -50,13 +46,14 @@ from .file_telling import FileTelling
 from .files import Files, StartSession
 from .forwarding import AcceptThere, Forwarding
 from .handover import GROUP, HandOver, OpenCall
-from .inbox import BLOB_SPARE, Arrived, Inbox
-from .notifications import Notice, Notifications
+from .inbox import BLOB_SPARE, Inbox
+from .notifications import Notifications
+from .peer_reports import PeerReports
 from .settling import Settlements
 from .spans import Spans
-from .staging import BlobInfo, Blobs
+from .staging import Blobs
 from .streams import Streams
-from .telling import session_event
+from .taking import Taking
 
 TICK: Final = 0.25
 _CLOSING: Final = 5.0
@@ -100,6 +97,7 @@ class MessagePipeline:
         bus: Bus | None = None,
     ) -> None:
         limits = settings.limits
+        self._background = Background(_failed)
         self.spans = Spans(tracing or Tracing())
         self.edits = Edits(ledger)
         self.notifications = Notifications(sessions, ledger, self.edits, events, wall=wall)
@@ -112,16 +110,22 @@ class MessagePipeline:
             in_flight=limits.in_flight,
             wall=wall,
             spans=self.spans,
-            spawn=self._spawn,
+            spawn=self._background.spawn,
         )
         self.inbox = Inbox(sessions, ledger, blobs, self.edits, self.notifications, now=now, wall=wall)
-        self.streams = Streams(blobs, self, largest=limits.message_bytes, expires=self._blob_expires, spawn=self._spawn)
+        self.taking = Taking(
+            self.inbox, self.composing, self.notifications, self.spans, largest=limits.message_bytes, now=now
+        )
+        self.peer_reports = PeerReports(self.delivery, events, wall)
+        self.streams = Streams(
+            blobs, self.taking, largest=limits.message_bytes, expires=self._blob_expires, spawn=self._background.spawn
+        )
         self.handover = HandOver(
-            sessions, ledger, self.delivery, open_call=open_call or _unreachable, spawn=self._spawn
+            sessions, ledger, self.delivery, open_call=open_call or _unreachable, spawn=self._background.spawn
         )
         self.outbound = self._outbound(sessions, ledger, blobs, settings, wall)
         self.forwarding = Forwarding(
-            sessions, self.outbound.accept, accept_at or _unreachable_accept, spawn=self._spawn
+            sessions, self.outbound.accept, accept_at or _unreachable_accept, spawn=self._background.spawn
         )
         self.telling: FileTelling | None = None
         self._arrivals: FileArrivals | None = None
@@ -133,8 +137,6 @@ class MessagePipeline:
         self._limits = limits
         self._wall = wall
         self._now = now
-        self._types: dict[str, tuple[str, _Taken]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._ticked = asyncio.Event()
         self._bus = bus
         self._stack = AsyncExitStack()
@@ -164,7 +166,7 @@ class MessagePipeline:
 
     async def __aenter__(self) -> Self:
         for work in (self.edits.run(), self.inbox.run(), self.handover.run(), self._tick()):
-            self._spawn(work)
+            self._background.spawn(work)
         self._stack.push_async_callback(self.handover.close)
         if self._bus is not None:
             self._bus.declare(SESSIONS_OUTBOUND)
@@ -178,9 +180,7 @@ class MessagePipeline:
         """Write the outcomes that are known, for some seconds; the rest is found in the ledger."""
         await self._stack.aclose()
         await self.edits.flush(_CLOSING)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
         self.delivery.close()
 
     async def settled(self, seconds: float) -> None:
@@ -255,9 +255,9 @@ class MessagePipeline:
             case Settled():
                 self.delivery.settled(event)
             case Received():
-                self._received(session, event)
+                self.taking.received(session, event)
             case Reported():
-                self._reported(session, event)
+                self.peer_reports.tell(session, event)
             case StreamBegan() | StreamPiece() | StreamEnded():
                 self.streams.receive(session, event)
             case _:
@@ -284,7 +284,7 @@ class MessagePipeline:
             delivery=self.delivery,
             telling=self.telling,
             wall=self._wall,
-            spawn=self._spawn,
+            spawn=self._background.spawn,
         )
         self._arrivals = FileArrivals(
             self.telling,
@@ -295,13 +295,13 @@ class MessagePipeline:
             largest=largest,
             expires=self._blob_expires,
             now=self._now,
-            spawn=self._spawn,
+            spawn=self._background.spawn,
         )
         return files
 
     async def ended(self, session: OwnedSession, reason: str) -> None:
         """Settle what waits: the session is over."""
-        self._types.pop(session.record.id, None)
+        self.taking.forget(session.record.id)
         self.delivery.ended(session, reason)
         if self.telling is not None and self._arrivals is not None:
             if session.record.file_direction == INBOUND:
@@ -317,126 +317,6 @@ class MessagePipeline:
     async def resumable(self, session: SessionRecord, transfer: FileTransfer) -> str | None:
         """Find the part of a file that a peer offers to go on with."""
         return await self._parts.resumable(session, transfer)
-
-    # What comes
-
-    def _received(self, own: OwnedSession, event: Received) -> None:
-        if not event.body and not event.content_type:
-            event.accept()
-            return
-        types, wrapped_types, _ = self._taken(own)
-        try:
-            if len(event.body) > self._limits.message_bytes:
-                raise RefusedError(413, "longer than messages may be")
-            if own.application.content == "as_is":
-                check_type(event.content_type, None, types, wrapped_types)
-                self._take(own, event, None)
-            else:
-                self._take(own, event, read(event.content_type, event.body, types, wrapped_types))
-        except RefusedError as error:
-            self._refused(own, event, error)
-
-    def _take(self, own: OwnedSession, event: Received, found: CpimMessage | Imdn | IsComposing | None) -> None:
-        if isinstance(found, IsComposing):
-            self.composing.received(own, found)
-            event.accept()
-            return
-        if isinstance(found, Imdn):
-            self.inbox.put_notice(Notice(own=own, imdn=found, accept=event.accept, refuse=event.refuse))
-            return
-        record = own.record
-        content = content_of(record.id, record.application, event.message_id, event.content_type, event.body, found)
-        if self._taken(own).reports_later:
-            content = reported_later(content, _reports_of(event, len(event.body)))
-        span = SILENT
-        if event.traceparent:
-            span = self.spans.receiving(event.traceparent, event.message_id, content)
-            content = traced(content, span.traceparent)
-        self.composing.content_received(own)
-        self.inbox.put(
-            Arrived(
-                own=own,
-                message_id=event.message_id,
-                content=content,
-                accept=event.accept,
-                refuse=event.refuse,
-                at=self._now(),
-                span=span,
-            )
-        )
-
-    def _refused(self, own: OwnedSession, event: Received, error: RefusedError) -> None:
-        self.inbox.counters["refused"] += 1
-        event.refuse(error.status, error.comment)
-        row_id = f"{own.record.id}\0{event.message_id}"
-        self.notifications.owe(own, row_id, error.message, NotificationType.DELIVERY, Status.FAILED)
-
-    def _taken(self, own: OwnedSession) -> "_Taken":
-        """Return the media types that we said we take, and when we report."""
-        record = own.record
-        known = self._types.get(record.id)
-        if known is None or known[0] != record.wish:
-            known = self._types[record.id] = (record.wish, _taken_by(record.wish, own.application))
-        return known[1]
-
-    def _reported(self, own: OwnedSession, event: Reported) -> None:
-        """Tell those that the application wants; else what is no outcome by itself: a part, or no success."""
-        wanted = self.delivery.reports(own.record.id, event.message_id)
-        if not _is_told(event, wanted):
-            return
-        report = event_pb2.Report(
-            message_id=event.message_id,
-            status=event.status,
-            reason=event.reason,
-            first_octet=event.first_octet,
-            last_octet=event.last_octet,
-            total=event.total,
-        )
-        self._events.tell(session_event(own.record, self._wall(), report=report))
-
-    # What comes in pieces (``Taker``)
-
-    def check(self, own: OwnedSession, content_type: str, message: CpimMessage | None) -> None:
-        """Look at a large message; RefusedError: it is not taken."""
-        types, wrapped_types, _ = self._taken(own)
-        check_type(content_type, message, types, wrapped_types)
-
-    def whole(self, own: OwnedSession, began: StreamBegan, ended: StreamEnded, body: bytes) -> None:
-        """Take a message that was small after all."""
-        event = Received(
-            session=began.session,
-            message_id=began.message_id,
-            content_type=began.content_type,
-            body=body,
-            fields=began.fields,
-            accept=ended.accept,
-            refuse=ended.refuse,
-            success_report=began.success_report,
-            failure_report=began.failure_report,
-        )
-        self._received(own, event)
-
-    def large(
-        self, own: OwnedSession, began: StreamBegan, ended: StreamEnded, blob: BlobInfo, message: CpimMessage | None
-    ) -> None:
-        """Take a message that is in a blob."""
-        record = own.record
-        content = content_of(record.id, record.application, began.message_id, began.content_type, b"", message)
-        content = replace(content, fields=replace(content.fields, size=blob.size))
-        if self._taken(own).reports_later:
-            content = reported_later(content, _reports_of(began, ended.total))
-        self.composing.content_received(own)
-        self.inbox.put(
-            Arrived(
-                own=own,
-                message_id=began.message_id,
-                content=content,
-                accept=ended.accept,
-                refuse=ended.refuse,
-                at=self._now(),
-                blob=blob.id,
-            )
-        )
 
     def _blob_expires(self, own: OwnedSession) -> float:
         return self._wall() + own.application.message_expires + BLOB_SPARE
@@ -459,23 +339,9 @@ class MessagePipeline:
                 logger.exception("messages are not looked after")
             self._ticked.set()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
 
-    def _done(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("work on messages failed", reason=repr(error), exc_info=error)
-
-
-def _is_told(event: Reported, wanted: str) -> bool:
-    if not wanted:
-        whole = event.first_octet <= 1 and event.total and event.last_octet == event.total
-        return event.status != 200 or not (whole or not event.last_octet)
-    reports = reports_of(wanted)
-    return reports.success if event.status == 200 else reports.failure != message_pb2.FAILURE_REPORTS_NO
+def _failed(error: BaseException) -> None:
+    logger.error("work on messages failed", reason=repr(error), exc_info=error)
 
 
 def _unreachable(pod: str) -> OpenCall:
@@ -484,28 +350,3 @@ def _unreachable(pod: str) -> OpenCall:
 
 async def _unreachable_accept(pod: str, batch: owner_pb2.AcceptBatch) -> owner_pb2.AcceptResponse:
     raise OverloadedError(f"it is not known where pod {pod} is reached")
-
-
-class _Taken(NamedTuple):
-    """What was agreed on for what comes in a session."""
-
-    types: tuple[str, ...]
-    wrapped_types: tuple[str, ...]
-    reports_later: bool
-    """Whether the application says what became of a message before its sender is told."""
-
-
-def _taken_by(wish: str, application: ApplicationSettings) -> _Taken:
-    try:
-        read_ = json.loads(wish) if wish else {}
-    except ValueError:
-        read_ = {}
-    return _Taken(
-        tuple(read_.get("accept_types", application.accept_types)),
-        tuple(read_.get("accept_wrapped_types", application.accept_wrapped_types)),
-        not read_.get("automatic_reports", application.reports == "acceptance"),
-    )
-
-
-def _reports_of(event: Received | StreamBegan, octets: int) -> MsrpReports:
-    return MsrpReports(event.success_report, event.failure_report is not FailureReport.NO, octets)
