@@ -17,7 +17,8 @@ from wigwag.transport.tls import client_context
 from wigwag.ua.attachment import listen_direct, media_side
 from wigwag.ua.config import EdgeAddresses, UaDirectSettings, UaSettings
 from wigwag.ua.endpoint.descriptions import Descriptions
-from wigwag.ua.endpoint.line import MediaLine, renew_after
+from wigwag.ua.endpoint.grant import renew_after
+from wigwag.ua.endpoint.line import MediaLine
 from wigwag.ua.endpoint.media import MediaSide
 from wigwag.ua.endpoint.model import MediaWish
 
@@ -116,7 +117,7 @@ async def test_two_sides_talk_whatever_carries_them(kind: Kind, tmp_path: Path) 
 async def test_a_certificate_that_is_not_the_one_announced_carries_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wigwag.ua.endpoint.line._GIVE_UP", 0.1)
+    monkeypatch.setattr("wigwag.ua.endpoint.getting_back._GIVE_UP", 0.1)
     pair = Authority.create(tmp_path).issue("somebody.example")
     stranger = str(Fingerprint.of(b"another")).encode()
 
@@ -174,7 +175,7 @@ async def test_where_nobody_can_be_asked_for_a_certificate_peers_with_a_fingerpr
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wigwag.transport.tls.ask_without_judging", lambda context: False)
-    monkeypatch.setattr("wigwag.ua.endpoint.line._GIVE_UP", 0.1)
+    monkeypatch.setattr("wigwag.ua.endpoint.getting_back._GIVE_UP", 0.1)
     pair = Authority.create(tmp_path).issue("somebody.example")
     async with talking("tls", pair) as (caller, callee):
         await until(lambda: caller.failed or callee.failed, 10)
@@ -184,7 +185,7 @@ async def test_where_nobody_can_be_asked_for_a_certificate_peers_with_a_fingerpr
 async def test_without_a_fingerprint_an_authority_has_to_know_the_peer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wigwag.ua.endpoint.line._GIVE_UP", 0.1)
+    monkeypatch.setattr("wigwag.ua.endpoint.getting_back._GIVE_UP", 0.1)
     pair = Authority.create(tmp_path).issue("somebody.example")
 
     def silent(answer: bytes) -> bytes:

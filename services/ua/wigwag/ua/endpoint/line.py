@@ -19,20 +19,13 @@ from wigwag.protocols.sdp import Agreement
 from wigwag.transport.msrp_client import AuthenticationError, MsrpClient
 
 from .direct import DirectWay
-from .media import FENCING_TOKEN, MediaSide, RelayWay
+from .getting_back import get_back
+from .grant import Grant
+from .media import MediaSide, RelayWay
 
-_RENEW_AT: Final = 0.75
-"""Part of a grant's time after which it is renewed: a quarter is left for a relay that answers late."""
-_RENEW_MARGIN: Final = 30.0
-"""Seconds that are left at least, of a grant that is long enough: within them an AUTH is answered or given up."""
-_FIRST_WAIT: Final = 0.1
-_LONGEST_WAIT: Final = 2.0
-_GIVE_UP: Final = 60.0
-"""Seconds of trying to get a connection back: as long as a relay keeps a lost session (DESIGN.md section 4)."""
 _PEER_CONNECTS: Final = 30.0
 """Seconds that a passive session waits for the peer's connection."""
 _FORBIDDEN: Final = 403
-_OUT_OF_BOUNDS: Final = 423
 
 logger = structlog.get_logger("wigwag.ua")
 
@@ -94,12 +87,11 @@ class MediaLine:
         self._accept_types = accept_types
         self._max_size = max_size
         self._own = self.way.own_uri(session_id)
-        self._relays: Path = ()
+        self._grant = Grant(token, self._renew_soon)
         self._client: MsrpClient | None = None
         self._session: Session | None = None
         self._agreement: Agreement | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._renewal: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._getting_back: asyncio.Task[None] | None = None
         self._closed = False
@@ -136,13 +128,13 @@ class MediaLine:
     @property
     def path(self) -> tuple[str, ...]:
         """Our path for SDP: relays, outermost first, then our own URI."""
-        return tuple(map(str, (*self._relays, self._own)))
+        return tuple(map(str, (*self._grant.relays, self._own)))
 
     @property
     def relayed(self) -> bool:
         """Whether a relay is on the path: then only a REPORT tells that something arrived."""
         remote = self._agreement.remote.path if self._agreement is not None else ()
-        return bool(self._relays) or len(remote) > 1
+        return bool(self._grant.relays) or len(remote) > 1
 
     async def prepare(self, *, secure: bool | None = None) -> tuple[str, ...]:
         """Get the path that we are reached by.
@@ -202,7 +194,7 @@ class MediaLine:
     def restore(self, path: tuple[str, ...]) -> None:
         """Go on with the path that was told to the peer."""
         *relays, self._own = parse_path(" ".join(path).encode())
-        self._relays, self._met = tuple(relays), True
+        self._grant.relays, self._met = tuple(relays), True
 
     def expect(self, agreement: Agreement) -> None:
         """Take what the peer sends from now on, before he knows our path; ``open`` follows when he does."""
@@ -216,9 +208,9 @@ class MediaLine:
     async def close(self) -> None:
         """End the session and its connection once what is to be written has left."""
         self._closed = True
-        for timer in (self._renewal, self._deadline):
-            if timer is not None:
-                timer.cancel()
+        self._grant.stop()
+        if self._deadline is not None:
+            self._deadline.cancel()
         for task in list(self._tasks):
             task.cancel()
         client = self._client
@@ -259,7 +251,7 @@ class MediaLine:
 
     def _remote_path(self) -> Path:
         assert self._agreement is not None
-        return (*reversed(self._relays), *parse_path(" ".join(self._agreement.remote.path).encode()))
+        return (*reversed(self._grant.relays), *parse_path(" ".join(self._agreement.remote.path).encode()))
 
     def _new_session(self, *, passive: bool) -> Session:
         return Session(
@@ -311,8 +303,7 @@ class MediaLine:
         if client is not self._client:
             return
         self._client = None
-        if self._renewal is not None:
-            self._renewal.cancel()
+        self._grant.stop()
         if self._session is None or self._closed or self._entering:
             return
         self._user.line_down(reason)
@@ -339,7 +330,7 @@ class MediaLine:
         client = self._new_client()
         await client.connect(way.connector, way.uri, server_name=way.server_name, allow_private=True)
         try:
-            granted = await self._authenticate(client, way)
+            granted = await self._grant.ask(client, way, self._own)
             if self._closed:
                 raise ConflictError("the session is over")
         except BaseException:
@@ -353,11 +344,11 @@ class MediaLine:
         client = self._new_client()
         await client.connect(way.connector, way.uri, server_name=way.server_name, allow_private=True)
         # What the relay has held for us comes right behind its answer: the session has to be there before.
-        relays, self._client, self._entering = self._relays, client, True
+        relays, self._client, self._entering = self._grant.relays, client, True
         self._session = session = self._new_session(passive=True)
         client.take_session(session)
         try:
-            granted = await self._authenticate(client, way)
+            granted = await self._grant.ask(client, way, self._own)
         except BaseException:
             self._drop_session()
             self._client = None
@@ -366,7 +357,7 @@ class MediaLine:
         finally:
             self._entering = False
         self._granted(granted)
-        if relays == self._relays:
+        if relays == self._grant.relays:
             client.activate_session(session)
             self.session_bound(client)
         else:
@@ -388,34 +379,17 @@ class MediaLine:
         if session is self._session:
             self.session_bound(client)
 
-    async def _authenticate(self, client: MsrpClient, way: RelayWay) -> Authenticated:
-        fields = ((FENCING_TOKEN, str(self.token)),) if way.fencing else ()
-
-        async def authenticate(expires: int | None) -> Authenticated:
-            return await client.authenticate(
-                way.uri, self._own, way.username, way.password, expires=expires, fields=fields
-            )
-
-        try:
-            return await authenticate(way.expires)
-        except AuthenticationError as error:
-            if error.status != _OUT_OF_BOUNDS:
-                raise
-            # The time is the relay's to choose then (RFC 4976 section 5.1).
-            return await authenticate(None)
-
     def _granted(self, granted: Authenticated) -> None:
-        before, self._relays = self._relays, granted.use_path
-        wait = max(1.0, renew_after(granted.expires))
-        if self._renewal is not None:
-            self._renewal.cancel()
-        self._renewal = asyncio.get_running_loop().call_later(wait, lambda: self._spawn(self._renew()))
-        if before and before != self._relays:
-            if self._session is not None:
-                self._session.other_path = self._remote_path()
-            elif self._met:
-                self._moved = True
-            self._user.line_moved(self.path)
+        if not self._grant.take(granted):
+            return
+        if self._session is not None:
+            self._session.other_path = self._remote_path()
+        elif self._met:
+            self._moved = True
+        self._user.line_moved(self.path)
+
+    def _renew_soon(self) -> None:
+        self._spawn(self._renew())
 
     async def _renew(self) -> None:
         """Extend the grant; a relay that will not is left, and entered anew."""
@@ -425,7 +399,7 @@ class MediaLine:
         if self._waits:
             client.hold_reading(on=False)
         try:
-            self._granted(await self._authenticate(client, way))
+            self._granted(await self._grant.ask(client, way, self._own))
         except (AuthenticationError, ConflictError) as error:
             logger.info("a grant is not renewed", reason=str(error))
             await client.close()
@@ -438,36 +412,20 @@ class MediaLine:
 
     async def _keep_trying(self) -> None:
         """Get a connection for the session; tell when there will be none."""
-        loop = asyncio.get_running_loop()
-        tried, wait = 0.0, _FIRST_WAIT
-        while not self._closed:
-            try:
-                async with self._side.getting_back if isinstance(self.way, RelayWay) else contextlib.nullcontext():
-                    began = loop.time()
-                    if not self._closed:
-                        await self._connect()
-            except AuthenticationError as error:
-                problem: WigwagError = error
-                if self._is_fenced(error):
-                    self._user.line_superseded(str(error))
-                    return
-            except WigwagError as error:
-                problem = error
-            else:
-                self._getting_back = None
-                return
-            tried += loop.time() - began + wait
-            if tried >= _GIVE_UP:
-                break
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
-        if not self._closed:
+        turn = self._side.getting_back if isinstance(self.way, RelayWay) else contextlib.nullcontext()
+        problem = await get_back(self._connect, turn=turn, wanted=lambda: not self._closed, is_final=self._is_fenced)
+        if problem is None:
+            self._getting_back = None
+        elif self._is_fenced(problem):
+            self._user.line_superseded(str(problem))
+        elif not self._closed:
             self._user.line_failed(str(problem))
 
-    def _is_fenced(self, error: AuthenticationError) -> bool:
+    def _is_fenced(self, error: WigwagError) -> bool:
         """Tell whether a later owner has been at our relay (``relay.lifecycle`` says so in these words)."""
-        fences = isinstance(self.way, RelayWay) and self.way.fencing
-        return fences and error.status == _FORBIDDEN and "fenced" in str(error).lower()
+        if not (isinstance(self.way, RelayWay) and self.way.fencing and isinstance(error, AuthenticationError)):
+            return False
+        return error.status == _FORBIDDEN and "fenced" in str(error).lower()
 
     async def _connect(self) -> None:
         if isinstance(self.way, RelayWay):
@@ -497,13 +455,6 @@ class MediaLine:
             logger.error("the MSRP of a session failed", reason=str(task.exception()))
             if not self._closed:
                 self._user.line_failed(str(task.exception()))
-
-
-def renew_after(expires: int) -> float:
-    """Return the seconds after which a grant of so many is renewed; short ones have no room for the margin."""
-    if expires <= 2 * _RENEW_MARGIN:
-        return expires / 2
-    return min(expires * _RENEW_AT, expires - _RENEW_MARGIN)
 
 
 def _peer_connects(agreement: Agreement) -> bool:
