@@ -7,7 +7,8 @@ from wigwag.protocols.specification import Spec
 
 from .authentication import Authenticated, AuthenticationFailed, RelayAuthentication
 from .body_part import BodyPart
-from .connection import Connection, ConnectionLimits
+from .connection import Connection
+from .connection_limits import ConnectionLimits
 from .events import (
     ConnectionGivenUp,
     DataReceived,

@@ -10,51 +10,23 @@ the peer are kept by a clock that stands still while the application has enough 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import assert_never
 
 from wigwag.errors import ConflictError, NotFoundError, RemoteProtocolError
 
-from .authentication import AuthenticationFailed, RelayAuthentication
+from .authenticating import Authenticating
+from .authentication import RelayAuthentication
+from .connection_limits import ConnectionLimits
 from .deliveries import Deliveries
 from .events import ConnectionGivenUp, Event, RequestRefused
 from .framing import BodyReceived, FrameEnded, FrameEvent, FrameParser, HeadReceived, MalformedReceived
 from .grammar import ByteRange, FailureReport, Path, RequestHead, ResponseHead, Status
-from .head import Limits
 from .incoming import IncomingRequests
 from .progress import ProgressWatch
 from .reading_clock import ReadingClock
-from .reassembly import ReassemblyLimits
 from .sending import BodySource, OutboundMessage, Outbox
 from .session import Session, SessionState, SessionTable
-from .transactions import TRANSACTION_TIMEOUT, TransactionTable
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionLimits:
-    """What the peer may do to us, and how we write."""
-
-    framing: Limits = field(default_factory=Limits)
-    reassembly: ReassemblyLimits = field(default_factory=ReassemblyLimits)
-    largest_chunk: int = 65_536
-    """Octets in the body of a chunk that we send; at least 2048."""
-    most_transactions: int = 4096
-    """Chunks sent without a response yet; beyond, messages wait."""
-    most_deliveries: int = 4096
-    """Messages sent whose end is not known yet; beyond, the oldest are given up."""
-    first_frame_timeout: float = 30.0
-    """Seconds in which the peer has to send something."""
-    frame_timeout: float = 30.0
-    """Seconds for a head to be whole, and for a body to grow by ``least_progress`` octets."""
-    least_progress: int = 1024
-    congested_octets: int = 65_536
-    """Octets of responses and REPORTs waiting at which ``congested`` turns true."""
-    most_control_octets: int = 1_048_576
-    """Octets of responses and REPORTs waiting at which a peer that does not read them is given up."""
-    most_unaccepted: int = 256
-    """Messages that the application has not accepted yet at which ``congested`` turns true."""
-    most_unaccepted_octets: int = 16_777_216
-    """Octets in those that were handed over whole at which ``congested`` turns true."""
+from .transactions import TransactionTable
 
 
 class Connection:
@@ -85,8 +57,7 @@ class Connection:
         self._deliveries = Deliveries(self._outbox, self.limits.most_deliveries)
         self._incoming = IncomingRequests(self, self.sessions, self._outbox, self._deliveries, self.limits.reassembly)
         self._watch = ProgressWatch(self.limits.frame_timeout, self.limits.least_progress)
-        self._authentication: RelayAuthentication | None = None
-        self._authentication_deadline: float | None = None
+        self._authenticating = Authenticating(self._outbox)
         self._frames = 0
         self._first_frame_deadline: float | None = now + self.limits.first_frame_timeout
         self._receiving: RequestHead | ResponseHead | None = None
@@ -143,33 +114,7 @@ class Connection:
         Raises:
             ConflictError: An AUTH is under way.
         """
-        if self._authentication is not None:
-            raise ConflictError("an AUTH is under way on this connection")
-        self._authentication = authentication
-        self._send_authentication(authentication.start(), self._time(now))
-
-    def _send_authentication(self, frame: bytes, now: float) -> None:
-        self._outbox.put_control(frame)
-        self._authentication_deadline = now + TRANSACTION_TIMEOUT
-
-    def _authenticated(self, authentication: RelayAuthentication, head: ResponseHead, now: float) -> list[Event]:
-        outcome = authentication.receive(head)
-        if isinstance(outcome, bytes):
-            self._send_authentication(outcome, now)
-            return []
-        self._authentication = self._authentication_deadline = None
-        return [outcome]
-
-    def _authentication_timed_out(self, now: float) -> list[Event]:
-        if self._authentication_deadline is None or now < self._authentication_deadline:
-            return []
-        return self._end_authentication("no response in 30 seconds")
-
-    def _end_authentication(self, reason: str) -> list[Event]:
-        if self._authentication is None:
-            return []
-        self._authentication = self._authentication_deadline = None
-        return [AuthenticationFailed(status=408, reason=reason)]
+        self._authenticating.begin(authentication, self._time(now))
 
     # Sending
 
@@ -399,8 +344,9 @@ class Connection:
 
     def _responded(self, head: ResponseHead, now: float) -> list[Event]:
         """Take a response. One to no request of ours, or after its time, is ignored (RFC 4975 section 7.2)."""
-        if self._authentication is not None and head.transaction_id == self._authentication.transaction_id:
-            return self._authenticated(self._authentication, head, now)
+        under_way = self._authenticating.under_way
+        if under_way is not None and head.transaction_id == under_way.transaction_id:
+            return self._authenticating.responded(under_way, head, now)
         transaction = self._transactions.close(head.transaction_id)
         return [] if transaction is None else self._deliveries.responded(transaction, head)
 
@@ -429,7 +375,7 @@ class Connection:
         if self._given_up is not None:
             return []
         self._given_up = reason
-        events = self._end_authentication(reason)
+        events = self._authenticating.end(reason)
         for session in self.sessions.bound_to(self):
             events += self._incoming.end_session(session, reason)
         return [*events, ConnectionGivenUp(reason=reason)]
@@ -448,7 +394,7 @@ class Connection:
             self._first_frame_deadline,
             self._watch.deadline,
             self._transactions.next_timeout(),
-            self._authentication_deadline,
+            self._authenticating.deadline,
             self._incoming.next_timeout(),
         )
         first = min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -462,7 +408,7 @@ class Connection:
             return events
         for transaction in self._transactions.overdue(time):
             events += self._deliveries.timed_out(transaction)
-        events += self._authentication_timed_out(time)
+        events += self._authenticating.handle_timeout(time)
         events += self._incoming.handle_timeout(time)
         if self._first_frame_deadline is not None and self._first_frame_deadline <= time:
             events += self._give_up("nothing came")
