@@ -39,7 +39,7 @@ async def test_two_sessions_of_an_application_talk_through_kamailio(
     (received,) = await running.received("abroad", await callee(running, session.session_id))
     assert received.body == b"through kamailio"
     chat = running.module._endpoint.sessions[session.session_id]
-    assert str(chat._line.path[0]).startswith(f"msrp://{HOST}:{kamailio.port}")
+    assert str(chat.line.path[0]).startswith(f"msrp://{HOST}:{kamailio.port}")
 
 
 async def callee(running: UserAgentNode, caller: str) -> str:
@@ -55,9 +55,9 @@ async def test_a_grant_is_renewed_and_the_session_goes_on_whatever_uri_kamailio_
     session = await running.start("abroad", "sip:other@edge.example")
     await running.until_state("abroad", session.session_id, "open")
     other = await callee(running, session.session_id)
-    line = running.module._endpoint.sessions[session.session_id]._line
-    assert line._renewal is not None
-    remaining = line._renewal.when() - asyncio.get_running_loop().time()
+    line = running.module._endpoint.sessions[session.session_id].line
+    assert line._grant._renewal is not None
+    remaining = line._grant._renewal.when() - asyncio.get_running_loop().time()
     assert 1800 < remaining < 3600
     await line._renew()
     peer = running.module._endpoint.sessions[other]
@@ -74,7 +74,7 @@ async def test_a_session_survives_the_loss_of_its_connection_to_kamailio(node: t
     await running.until_state("abroad", session.session_id, "open")
     other = await callee(running, session.session_id)
     chat, peer = (running.module._endpoint.sessions[one] for one in (session.session_id, other))
-    chat._line.client._channel.abort("a test")
-    await until(lambda: chat._line.is_up and peer._descriptions.agreement.remote.path == chat._line.path, 10)
+    chat.line.client._channel.abort("a test")
+    await until(lambda: chat.line.is_up and peer._descriptions.agreement.remote.path == chat.line.path, 10)
     message_id = await running.send("abroad", session.session_id, "after the loss")
     assert (await running.outcome("abroad", message_id)).state == message_pb2.DELIVERY_STATE_DELIVERED

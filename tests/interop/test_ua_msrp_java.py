@@ -73,7 +73,7 @@ async def test_messages_of_any_size_pass_both_ways_and_are_reported(tmp_path: Pa
         )
         session = await node.last_session("near")
         await node.until_state("near", session.session_id, "open")
-        java.do("connect " + " ".join(node.module._endpoint.sessions[session.session_id]._line.path))
+        java.do("connect " + " ".join(node.module._endpoint.sessions[session.session_id].line.path))
         for text in ("hello", "x" * 300_000):
             message_id = await node.send("near", session.session_id, text)
             assert (await java.told("received ")).split()[0] == str(len(text))
