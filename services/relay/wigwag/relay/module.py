@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
 from wigwag.bus import Bus
-from wigwag.database import Database, Subscribers, relay_routes, tcp_profiles
+from wigwag.database import Database, Subscribers, relay_routes
 from wigwag.database.ledger import Ledger
 from wigwag.errors import ConfigurationError
 from wigwag.protocols.digest import SigningKeys, StoredCredentials
@@ -25,20 +25,23 @@ from wigwag.store import Pod, Store, StoreError
 from wigwag.transport.admission import Admission, PeerAdmission
 from wigwag.transport.channel import Channel
 from wigwag.transport.errors import CertificateError, ListenError
-from wigwag.transport.listener import Listener, ListenerOptions
-from wigwag.transport.profiles import ProfileChange as ChannelChange
-from wigwag.transport.profiles import ProfileTable, TcpProfile, apply_changes, plan_changes
+from wigwag.transport.listener import Listener
 
+from .certificates import CHECK as CERTIFICATE_CHECK
+from .certificates import Certificates
 from .cluster import Cluster
 from .cluster.pods import PodConnector, PodListener, pod_id
-from .config import HookSettings, ListenerSettings, RelaySettings
+from .config import HookSettings, RelaySettings
 from .connecting import OutgoingConnections
 from .drain_control import DrainControl, OperatorsDrain
 from .draining import Drain, DrainState, DrainView
 from .hop import Hop
 from .keys import key_file
+from .listening import listener_address, listener_options
 from .metrics import admission_readings, listener_readings, relay_readings
 from .mi import drain_commands, relay_commands
+from .operations import Operations
+from .profiles import Profiles
 from .route_hook import HttpRouteHook
 from .routing import RoutingTable
 from .service import Relay
@@ -47,9 +50,8 @@ from .sip.agents import NOBODYS, AgentDirectory
 from .sip.module import SipModule
 from .sip.routing.config import SipRouteHookSettings
 from .status import RelayStatus
-from .trace import Selector, Traces
-from .views import ListenerAddress
-from .web import ProfileChange, ProfileReload, TraceView, relay_router, routers
+from .trace import Traces
+from .web import relay_router, routers
 from .world import AsyncioRuntime
 
 if TYPE_CHECKING:
@@ -59,8 +61,6 @@ if TYPE_CHECKING:
 
 TICK = 0.25
 """Seconds between two looks at the clock."""
-CERTIFICATE_CHECK = 60.0
-"""Seconds between two looks at the certificates' files."""
 KEY_CHECK = 5.0
 """Seconds between two looks at the file of signing keys."""
 
@@ -134,7 +134,8 @@ class RelayModule:
         self._status_tree = status
         self._stack = AsyncExitStack()
         self._listeners: list[Listener] = []
-        self._profiles = ProfileTable()
+        self._profiles = Profiles(database, self._status)
+        self._certificates: Certificates
         self._admission = Admission(
             connections=settings.limits.connections, per_address=settings.limits.connections_per_address
         )
@@ -158,9 +159,9 @@ class RelayModule:
         async with AsyncExitStack() as stack:
             runtime = AsyncioRuntime()
             stack.push_async_callback(runtime.close)
-            await self._load_profiles()
+            await self._profiles.load()
             settings = self._settings
-            self._outgoing = OutgoingConnections(settings, lambda: self._profiles, self._own_addresses)
+            self._outgoing = OutgoingConnections(settings, lambda: self._profiles.table, self._own_addresses)
             self._keys = self._loaded_keys(runtime)
             self._status.keys(self._keys.ids)
             hook = await self._hook(stack, settings.route_hook)
@@ -183,8 +184,16 @@ class RelayModule:
             stack.callback(self._traces.close)
             self._drain = Drain(self.relay, pace=settings.drain_pace)
             drain = self._drain_for_operators(stack, runtime)
-            self.router = relay_router(self.relay, self, drain)
-            self.commands = [*relay_commands(self.relay, self), *drain_commands(drain)]
+            self._certificates = Certificates(settings, lambda: self._stream_listeners, self._status)
+            operations = Operations(
+                self._profiles,
+                self._certificates,
+                self._traces,
+                channels=self._channels,
+                reload_routes=self._reload_routes,
+            )
+            self.router = relay_router(self.relay, operations, drain)
+            self.commands = [*relay_commands(self.relay, operations), *drain_commands(drain)]
             self._open_rpc(stack, runtime, drain)
             if self._store is not None:
                 await self._join(stack, self._store)
@@ -344,26 +353,13 @@ class RelayModule:
             attempt.result = f"{len(table)} routes loaded"
             return table
 
-    async def _load_profiles(self) -> None:
-        self._profiles = await self._read_profiles()
-        for reason in self._profiles.invalid:
-            logger.warning("TCP profile is not used", reason=reason)
-
-    async def _read_profiles(self) -> ProfileTable:
-        with self._status.loading_profiles() as attempt:
-            table = ProfileTable([asdict(row) for row in await tcp_profiles(self._database)])
-            attempt.result = f"{len(table.profiles)} TCP profiles loaded ({len(table.invalid)} discarded)"
-            for reason in table.invalid:
-                attempt.discarded(reason)
-            return table
-
     async def _listen(self, stack: AsyncExitStack) -> None:
         for index, settings in enumerate(self._settings.listeners):
             listener = Listener(
-                self._options(settings),
+                listener_options(settings, self._settings.limits, reuse_port=self._reuse_port),
                 lambda: Hop(self.relay),
                 admission=PeerAdmission(self._admission) if settings.kind == "peer" else self._admission,
-                profiles=lambda: self._profiles,
+                profiles=lambda: self._profiles.table,
             )
             try:
                 await listener.start()
@@ -372,7 +368,7 @@ class RelayModule:
             stack.push_async_callback(listener.close)
             self._listeners.append(listener)
             self._status.listening(listener)
-            self.relay.listeners[settings.name] = _address(settings, listener.address[1])
+            self.relay.listeners[settings.name] = listener_address(settings, listener.address[1])
 
     async def _open_sip(self, stack: AsyncExitStack, runtime: AsyncioRuntime, source: CredentialSource) -> None:
         if not self._settings.sip.listeners:
@@ -387,7 +383,7 @@ class RelayModule:
             cluster=self.relay.cluster,
             pod=self._pod,
             admission=self._admission,
-            profiles=lambda: self._profiles,
+            profiles=lambda: self._profiles.table,
             reuse_port=self._reuse_port,
             flush=self.relay.flush,
             ledger=self._ledger,
@@ -409,28 +405,10 @@ class RelayModule:
                 self._status.listening_on(name, host, port)
             self._status.look(self._stream_listeners, {})
 
-    def _options(self, settings: ListenerSettings) -> ListenerOptions:
-        return ListenerOptions(
-            name=settings.name,
-            kind=settings.kind,
-            host=settings.host,
-            port=settings.port,
-            certificates=settings.certificates,
-            client_ca=settings.client_ca,
-            origins=settings.origins,
-            subprotocol=settings.subprotocol,
-            handshake_timeout=self._settings.limits.handshake_timeout,
-            close_timeout=self._settings.limits.close_timeout,
-            max_websocket_message=settings.websocket_message_bytes,
-            ping_interval=settings.ping_interval,
-            reuse_port=self._reuse_port,
-        )
-
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         next_look = loop.time() + CERTIFICATE_CHECK
         next_key_look = loop.time() + KEY_CHECK
-        stamps = self._certificate_stamps()
         while True:
             await asyncio.sleep(TICK)
             self.relay.deadlines.tick(loop.time())
@@ -439,7 +417,7 @@ class RelayModule:
                 self._refresh_keys()
             if loop.time() >= next_look:
                 next_look = loop.time() + CERTIFICATE_CHECK
-                stamps = self._reload_certificates(stamps)
+                self._certificates.look()
             if self._status.due(loop.time()):
                 self._status.look(self._stream_listeners, self._refusals())
                 if self.sip is not None:
@@ -464,33 +442,6 @@ class RelayModule:
         else:
             self._status.keys(self._keys.ids)
 
-    def _certificate_stamps(self) -> dict[str, float]:
-        stamps = {}
-        pairs = [pair for msrp in self._settings.listeners for pair in msrp.certificates]
-        pairs += [pair for sip in self._settings.sip.listeners for pair in sip.certificates]
-        for path in (path for pair in pairs for path in pair):
-            try:
-                stamps[path] = Path(path).stat().st_mtime
-            except OSError:
-                stamps[path] = 0.0
-        return stamps
-
-    def _reload_certificates(self, before: dict[str, float]) -> dict[str, float]:
-        """Load certificates whose files have changed; connections that stand keep theirs."""
-        stamps = self._certificate_stamps()
-        if stamps != before:
-            self.reload_certificates()
-        return stamps
-
-    def reload_certificates(self) -> dict[str, str]:
-        """Load all certificates again; returns, by listener, "reloaded" or why the old ones stay in use."""
-        results = {}
-        for listener in self._stream_listeners:
-            if listener.tls is not None:
-                results[listener.name] = _reloaded(listener)
-        self._status.reloaded(results, self._stream_listeners)
-        return results
-
     @property
     def _stream_listeners(self) -> list[Listener]:
         return [*self._listeners, *(self.sip.listeners.streams if self.sip is not None else ())]
@@ -499,86 +450,13 @@ class RelayModule:
         sip = [host for _, host, _ in self.sip.addresses()] if self.sip is not None else []
         return [*(listener.address[0] for listener in self._listeners), *sip]
 
-    # For operators (RelayOperations)
+    # For operators
 
     def _channels(self) -> list[Channel]:
         sip = self.sip.channels() if self.sip is not None else []
         return [*(hop.channel for hop in self.relay.hops.values()), *sip]
 
-    def profiles(self) -> Sequence[Mapping[str, object]]:
-        """The TCP profiles in force, by column, in the order they are tried."""
-        return [_columns(profile) for profile in self._profiles.profiles]
-
-    async def reload_profiles(self, *, dry_run: bool) -> ProfileReload:
-        """Read the profiles again and apply them to live connections."""
-        if dry_run:
-            table = ProfileTable([asdict(row) for row in await tcp_profiles(self._database)])
-            changes = plan_changes(table, self._channels())
-        else:
-            table = await self._read_profiles()
-            changes = apply_changes(table, self._channels())
-            self._profiles = table
-        return ProfileReload(
-            profiles=len(table.profiles),
-            invalid=tuple(table.invalid),
-            changes=tuple(map(_told, changes)),
-            applied=not dry_run,
-        )
-
-    async def reload_routes(self) -> int:
-        """Read the routing tables again, MSRP's and SIP's; on an error the old one stays."""
+    async def _reload_routes(self) -> int:
         table = await self._routing_table()
         self.relay.outbound.table = table
         return len(table) + (await self.sip.reload_routes() if self.sip is not None else 0)
-
-    def traces(self) -> list[TraceView]:
-        """Running traces."""
-        return self._traces.views()
-
-    def start_trace(self, *, user: str | None, session: str | None, call_id: str | None = None) -> TraceView:
-        """Begin one."""
-        return self._traces.start(Selector(user, session, call_id))
-
-    def stop_trace(self, *, user: str | None, session: str | None, call_id: str | None = None) -> TraceView:
-        """End one."""
-        return self._traces.stop(Selector(user, session, call_id))
-
-
-def _address(settings: ListenerSettings, port: int) -> ListenerAddress:
-    host = settings.advertised_host or settings.host
-    return ListenerAddress(
-        name=settings.name,
-        kind=settings.kind,
-        host=host,
-        port=settings.advertised_port or port,
-        bound_port=port,
-        domain=settings.domain or host,
-        plain_auth=settings.plain_auth,
-    )
-
-
-def _columns(profile: TcpProfile) -> dict[str, object]:
-    """Return a profile as the table holds it."""
-    row = asdict(profile)
-    remote, local = row.pop("remote"), row.pop("local")
-    return row | {"remote_addr": str(remote) if remote else None, "local_addr": str(local) if local else None}
-
-
-def _reloaded(listener: Listener) -> str:
-    assert listener.tls is not None
-    try:
-        listener.tls.reload()
-    except CertificateError as error:
-        logger.warning("certificates stay as they were", listener=listener.name, reason=str(error))
-        return str(error)
-    logger.info("certificates reloaded", listener=listener.name)
-    return "reloaded"
-
-
-def _told(change: ChannelChange) -> ProfileChange:
-    host, port = change.remote
-    return ProfileChange(
-        connection_id=change.channel_id,
-        remote=f"{host}:{port}",
-        changes=tuple(f"{column} {old} -> {new}" for column, old, new in change.changes),
-    )
