@@ -8,7 +8,7 @@ from wigwag.runtime.capabilities import capabilities
 
 if TYPE_CHECKING:
     from wigwag.protocols.sip import Request
-    from wigwag.relay.sip.proxy.forwarding import Branch
+    from wigwag.relay.sip.proxy.forwarding_branch import Branch
 
 _MEDIA: Final = re.compile(rb"^m=(\S+) +([0-9]+)\S* +(\S+)", re.MULTILINE)
 _MSRP: Final = ("tcp/msrp", "tcp/tls/msrp")

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Final
 
 from wigwag.database.ledger import Change, State
 from wigwag.database.ledger.states import FIRST_VERSION
-from wigwag.relay.sip.proxy.forwarding import is_own
+from wigwag.relay.sip.proxy.best_response import is_own
 
 if TYPE_CHECKING:
     from wigwag.protocols.sip import Request
-    from wigwag.relay.sip.proxy.forwarding import Branch, Forwarding
+    from wigwag.relay.sip.proxy.forwarding import Forwarding
+    from wigwag.relay.sip.proxy.forwarding_branch import Branch
 
 ABSENT: Final = frozenset({408, 430, 480})
 """Statuses that say that a device was not reached."""

@@ -6,7 +6,8 @@ from wigwag.protocols.sip import Request, parse_datagram
 from wigwag.protocols.sip.transactions import NonInviteClientTransaction, NonInviteServerTransaction
 from wigwag.relay.sip.incoming import Incoming
 
-from .forwarding import Branch, Forwarding
+from .forwarding import Forwarding
+from .forwarding_branch import Branch
 
 if TYPE_CHECKING:
     from wigwag.protocols.sip import Response

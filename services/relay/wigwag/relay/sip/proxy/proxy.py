@@ -13,7 +13,8 @@ from wigwag.runtime.agents import APPLICATION
 from wigwag.transport.errors import ConnectError
 
 from .branches import branch_named, branch_of, loop_hash
-from .forwarding import Branch, Forwarding
+from .forwarding import Forwarding
+from .forwarding_branch import Branch
 from .record_routes import PATH, Routed, RouteTokens, flow_route, near, outward
 
 if TYPE_CHECKING:

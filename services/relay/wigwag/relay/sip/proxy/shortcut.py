@@ -19,7 +19,7 @@ from wigwag.protocols.sip.transactions import (
     Transactions,
 )
 
-from .forwarding import Branch
+from .forwarding_branch import Branch
 from .passage import Passage
 
 # Status line, our Via alone in the first line, and no continuation of it.
