@@ -8,8 +8,8 @@ import typer
 
 from wigwag.errors import ConfigurationError
 
-from .cli_sip import AsOption, CaOption, PasswordFileOption, ServerOption, UsernameOption
 from .options import ConfigOption
+from .sip_options import AsOption, CaOption, DeviceOption, PasswordFileOption, ServerOption, UsernameOption
 from .terminal import print_error
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def chat(
         bool, typer.Option("--direct", help="Use no relay, and no TLS: peers connect to this host.")
     ] = False,
     downloads: Annotated[Path, typer.Option("--downloads", help="Where received files go.")] = Path(),
-    device: Annotated[str, typer.Option("--device", help="Name of this device: another one is reached too.")] = "chat",
+    device: DeviceOption = "chat",
     config: ConfigOption = None,
 ) -> None:
     """Chat with somebody, or wait for a call. A line is a message; /help tells the rest.

@@ -10,6 +10,7 @@ import typer
 from wigwag.errors import ConfigurationError
 
 from .options import ConfigOption, JsonOption
+from .sip_options import AsOption, CaOption, DeviceOption, PasswordFileOption, ServerOption, UsernameOption
 from .terminal import console, print_error, print_json
 
 if TYPE_CHECKING:
@@ -17,18 +18,6 @@ if TYPE_CHECKING:
 
 LARGEST_TEXT = 1_048_576
 """Octets of the largest message that is read from a file or standard input."""
-
-AsOption = Annotated[str, typer.Option("--as", metavar="SIP-URI", help="Who you are, such as sip:alice@example.com.")]
-ServerOption = Annotated[
-    str | None,
-    typer.Option("--server", help="udp:HOST[:PORT], tcp:..., tls:..., ws://... or wss://...; else the domain's."),
-]
-UsernameOption = Annotated[str | None, typer.Option("--username", help="Name for digest; else the user of --as.")]
-PasswordFileOption = Annotated[
-    Path | None,
-    typer.Option("--password-file", help="File with the password; else WIGWAG_PASSWORD, else it is asked."),
-]
-CaOption = Annotated[Path | None, typer.Option("--ca", help="PEM file of authorities to trust; else the system's.")]
 
 
 def send(
@@ -78,7 +67,7 @@ def receive(
     ca: CaOption = None,
     count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many messages.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", min=0.1, help="End after so many seconds.")] = None,
-    device: Annotated[str, typer.Option("--device", help="Name of this device: another one is reached too.")] = "cli",
+    device: DeviceOption = "cli",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
