@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from .recording import Finished, RecordingError, Started
+from .recording import Finished, Started, read_records
 
 
 class FlowOpened(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="flow opened"):
@@ -142,14 +142,4 @@ def read_edge_recording(path: Path) -> EdgeRecording:
     Raises:
         RecordingError: It can't be read, or a line that is whole is no record.
     """
-    try:
-        whole, _, _ = path.read_bytes().rpartition(b"\n")
-    except OSError as error:
-        raise RecordingError(f"{path} can't be read: {error}") from error
-    records = []
-    for number, line in enumerate(whole.splitlines(), 1):
-        try:
-            records.append(_decode(line))
-        except msgspec.DecodeError as error:
-            raise RecordingError(f"{path}, line {number}: {error}") from error
-    return EdgeRecording(str(path), tuple(records))
+    return EdgeRecording(str(path), read_records(path, _decode)[0])

@@ -7,15 +7,17 @@ comes last, from an endpoint that waited for the outcome of all it had sent.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NewType, TypeAlias
+from typing import Literal, NewType, TypeAlias, TypeVar
 
 import msgspec
 
 from wigwag.errors import WigwagError
 from wigwag.protocols.msrp import FailureReport
+
+T = TypeVar("T")
 
 ConnectionName = NewType("ConnectionName", str)
 """Name of one connection, unique in all recordings of a run."""
@@ -213,17 +215,33 @@ def read_recording(path: Path) -> Recording:
     Raises:
         RecordingError: It can't be read, or a line that is whole is no record.
     """
+    records, torn = read_records(path, _decode)
+    return Recording(str(path), records, torn=torn)
+
+
+def read_records(path: Path, decode: Callable[[bytes], T]) -> tuple[tuple[T, ...], bool]:
+    """Read a file of records, one a line.
+
+    Args:
+        path: The file.
+        decode: Reads a line; DecodeError: it is no record.
+
+    Returns:
+        The records, and whether the last line was cut off and left out.
+
+    Raises:
+        RecordingError: It can't be read, or a line that is whole is no record.
+    """
     try:
-        data = path.read_bytes()
+        whole, _, rest = path.read_bytes().rpartition(b"\n")
     except OSError as error:
         raise RecordingError(f"{path} can't be read: {error}") from error
-    whole, _, rest = data.rpartition(b"\n")
-    return Recording(str(path), tuple(_records(str(path), whole.splitlines())), torn=bool(rest))
+    return tuple(_records(str(path), whole.splitlines(), decode)), bool(rest)
 
 
-def _records(name: str, lines: Iterable[bytes]) -> Iterable[Record]:
+def _records(name: str, lines: Iterable[bytes], decode: Callable[[bytes], T]) -> Iterable[T]:
     for number, line in enumerate(lines, 1):
         try:
-            yield _decode(line)
+            yield decode(line)
         except msgspec.DecodeError as error:
             raise RecordingError(f"{name}, line {number}: {error}") from error

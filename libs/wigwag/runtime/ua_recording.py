@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from .edge_recording import Disturbed
-from .recording import Finished, RecordingError, Started
+from .recording import Finished, Started, read_records
 
 Outcome = Literal["delivered", "failed", "unconfirmed"]
 
@@ -193,14 +193,4 @@ def read_ua_recording(path: Path) -> UaRecording:
     Raises:
         RecordingError: It can't be read, or a line that is whole is no record.
     """
-    try:
-        whole, _, _ = path.read_bytes().rpartition(b"\n")
-    except OSError as error:
-        raise RecordingError(f"{path} can't be read: {error}") from error
-    records: list[UaRecord] = []
-    for number, line in enumerate(whole.splitlines(), 1):
-        try:
-            records.append(_decode(line))
-        except msgspec.DecodeError as error:
-            raise RecordingError(f"{path}, line {number}: {error}") from error
-    return UaRecording(str(path), tuple(records))
+    return UaRecording(str(path), read_records(path, _decode)[0])
