@@ -5,11 +5,11 @@ sentence, or one of these: what parses is written again octet by octet; its acce
 in hexadecimal.
 """
 
-import argparse
 import contextlib
 from pathlib import Path
 from random import Random
 
+from tests.support.fuzzing import command_line, fuzz
 from wigwag.protocols.cpim import CpimError, CpimMessage
 
 CORPUS = Path(__file__).parents[1] / "conformance" / "cpim" / "vectors"
@@ -69,27 +69,9 @@ def check(data: bytes) -> bool:
 
 def run(seed: int, runs: int) -> int:
     """Check ``runs`` inputs that follow from ``seed``; return how many parsed."""
-    random = Random(seed)
     corpus = load_corpus()
-    parsed = 0
-    for number in range(runs):
-        data = mutated(random, corpus)
-        try:
-            parsed += check(data)
-        except BaseException:
-            print(f"seed {seed}, run {number}: {data.hex()}")
-            raise
-    return parsed
-
-
-def main() -> None:
-    """Run from the command line."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--runs", type=int, default=100_000)
-    options = arguments.parse_args()
-    run(options.seed, options.runs)
+    return fuzz(seed, runs, lambda random: mutated(random, corpus), lambda _, data: check(data))
 
 
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, run)

@@ -5,11 +5,11 @@ the sentence, or this one: a client answers a hostile challenge with one header 
 or not at all.
 """
 
-import argparse
 import re
 from pathlib import Path
 from random import Random
 
+from tests.support.fuzzing import command_line, fuzz
 from wigwag.protocols.digest import NonceIssuer, NonceWindows, SigningKey, SigningKeys, StoredCredentials, issuer_of
 from wigwag.protocols.sip import Message, Request, Response, SipError
 from wigwag.protocols.sip.digest import Account, DigestClient, DigestServer, ProtectionDomain, Role
@@ -92,25 +92,9 @@ def check(random: Random, value: str) -> None:
 
 def run(seed: int, runs: int) -> None:
     """Check ``runs`` inputs that follow from ``seed``."""
-    random = Random(seed)
     corpus = load_corpus()
-    for number in range(runs):
-        value = mutated(random, corpus)
-        try:
-            check(random, value)
-        except BaseException:
-            print(f"seed {seed}, run {number}: {value!r}")
-            raise
-
-
-def main() -> None:
-    """Run from the command line."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--runs", type=int, default=100_000)
-    options = arguments.parse_args()
-    run(options.seed, options.runs)
+    fuzz(seed, runs, lambda random: mutated(random, corpus), check)
 
 
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, run)

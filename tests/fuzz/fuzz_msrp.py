@@ -5,11 +5,11 @@ sentence, or one of these: however the bytes are cut, the same frames come out; 
 that an endpoint writes in return is well formed. The input is printed, in hexadecimal.
 """
 
-import argparse
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 
+from tests.support.fuzzing import command_line, fuzz
 from tests.support.msrp import Endpoint, frames_of
 from wigwag.errors import RemoteProtocolError
 from wigwag.protocols.msrp import BodyReceived, FrameParser, HeadReceived, MessageReceived, RequestHead, request
@@ -104,25 +104,9 @@ def check(random: Random, data: bytes) -> None:
 
 def run(seed: int, runs: int) -> None:
     """Check ``runs`` inputs that follow from ``seed``."""
-    random = Random(seed)
     corpus = load_corpus()
-    for number in range(runs):
-        data = mutated(random, corpus)
-        try:
-            check(random, data)
-        except BaseException:
-            print(f"seed {seed}, run {number}: {data.hex()}")
-            raise
-
-
-def main() -> None:
-    """Run from the command line."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--runs", type=int, default=100_000)
-    options = arguments.parse_args()
-    run(options.seed, options.runs)
+    fuzz(seed, runs, lambda random: mutated(random, corpus), check)
 
 
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, run)

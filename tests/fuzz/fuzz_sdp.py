@@ -6,11 +6,11 @@ it is written and read again; an answer of ours fits the offer, both sides agree
 The input is printed, in hexadecimal.
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from tests.support.fuzzing import command_line, fuzz
 from wigwag.errors import RemoteProtocolError
 from wigwag.protocols.sdp import (
     DcMap,
@@ -133,25 +133,9 @@ def check(random: Random, data: bytes) -> None:
 
 def run(seed: int, runs: int) -> None:
     """Check ``runs`` inputs that follow from ``seed``."""
-    random = Random(seed)
     corpus = load_corpus()
-    for number in range(runs):
-        data = mutated(random, corpus)
-        try:
-            check(random, data)
-        except BaseException:
-            print(f"seed {seed}, run {number}: {data.hex()}")
-            raise
-
-
-def main() -> None:
-    """Run from the command line."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--runs", type=int, default=100_000)
-    options = arguments.parse_args()
-    run(options.seed, options.runs)
+    fuzz(seed, runs, lambda random: mutated(random, corpus), check)
 
 
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, run)

@@ -7,10 +7,10 @@ is changed or copied into another message never makes a header field that nobody
 hexadecimal.
 """
 
-import argparse
 from itertools import pairwise
 from random import Random
 
+from tests.support.fuzzing import command_line, fuzz
 from tests.support.sip_vectors import PATHS, read_everything, stream_outcome
 from wigwag.protocols.sip import MAX_FIELDS, Message, Request, Response, SipError, parse_datagram, parse_uri, validate
 
@@ -114,25 +114,9 @@ def check_changes(message: Request | Response) -> None:
 
 def run(seed: int, runs: int) -> None:
     """Check ``runs`` inputs that follow from ``seed``."""
-    random = Random(seed)
     corpus = load_corpus()
-    for number in range(runs):
-        data = mutated(random, corpus)
-        try:
-            check(random, data)
-        except BaseException:
-            print(f"seed {seed}, run {number}: {data.hex()}")
-            raise
-
-
-def main() -> None:
-    """Run from the command line."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--runs", type=int, default=100_000)
-    options = arguments.parse_args()
-    run(options.seed, options.runs)
+    fuzz(seed, runs, lambda random: mutated(random, corpus), check)
 
 
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, run)

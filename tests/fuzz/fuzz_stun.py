@@ -3,11 +3,11 @@
 A long run: ``python -m tests.fuzz.fuzz_stun --seed 7 --runs 1000000``.
 """
 
-import argparse
 import struct
 import zlib
 from random import Random
 
+from tests.support.fuzzing import command_line, fuzz
 from wigwag.protocols.stun import binding_response, is_stun
 
 COOKIE = bytes.fromhex("2112a442")
@@ -57,26 +57,8 @@ def check(random: Random, data: bytes) -> bool:
 
 def run(seed: int, runs: int) -> int:
     """Check ``runs`` inputs that follow from ``seed``; return how many were answered."""
-    random = Random(seed)
-    answered = 0
-    for number in range(runs):
-        data = datagram(random)
-        try:
-            answered += check(random, data)
-        except BaseException:
-            print(f"seed {seed}, run {number}: {data.hex()}")
-            raise
-    return answered
-
-
-def main() -> None:
-    """Run from the command line."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--runs", type=int, default=100_000)
-    options = arguments.parse_args()
-    print(f"{run(options.seed, options.runs)} of {options.runs} answered")
+    return fuzz(seed, runs, datagram, check)
 
 
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, run)

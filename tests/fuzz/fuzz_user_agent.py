@@ -4,9 +4,9 @@ A long run: ``python -m tests.fuzz.fuzz_user_agent --seed 7 --runs 1000000``. It
 breaks the sentence, or this one: what the agent writes in return is well formed, and at most one answer a request.
 """
 
-import argparse
 from random import Random
 
+from tests.support.fuzzing import command_line
 from tests.support.sip_agent import AgentRig
 from wigwag.protocols.sip import Request, Response, SipError, parse_datagram
 
@@ -85,14 +85,5 @@ def run(seed: int, runs: int) -> None:
             raise
 
 
-def main() -> None:
-    """Run from the command line."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--runs", type=int, default=100_000)
-    options = arguments.parse_args()
-    run(options.seed, options.runs)
-
-
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, run)
