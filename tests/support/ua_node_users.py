@@ -36,13 +36,19 @@ class NodeUser:
         node: Where he is registered.
         directory: For what he would record.
         answers: Whether he takes calls.
+
+    Attributes:
+        types: What he takes in sessions.
+        refuses: MSRP status and comment with which he answers messages; None: he takes them.
     """
 
     def __init__(self, name: str, node: UserAgentNode, directory: Path, *, answers: bool = True) -> None:
         self.name = name
         self.uri = f"sip:{name}@{DOMAIN}"
         self.events: list[EndpointEvent] = []
-        self._answers = answers
+        self.takes_calls = answers
+        self.types: tuple[str, ...] = TYPES
+        self.refuses: tuple[int, str] | None = None
         plan = UaPlan(
             name=name,
             directory=str(directory),
@@ -66,8 +72,10 @@ class NodeUser:
 
     def _told(self, event: EndpointEvent) -> None:
         self.events.append(event)
-        if isinstance(event, CallReceived) and self._answers:
-            event.session.accept(MediaWish(accept_types=TYPES))
+        if isinstance(event, CallReceived) and self.takes_calls:
+            event.session.accept(MediaWish(accept_types=self.types))
+        elif isinstance(event, Received) and self.refuses is not None:
+            event.refuse(*self.refuses)
         elif isinstance(event, Received):
             event.accept()
 

@@ -1,27 +1,12 @@
 """A page-mode user and a session-mode user talk through the gateway of one process."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
-from tests.support.edge_under_test import DOMAIN, USERS
-from tests.support.sip_client import LiveSipClient
-from tests.support.ua_node import UserAgentNode, user_agent_node
+from tests.support.edge_under_test import DOMAIN
+from tests.support.gateway_node import next_message, page_user
+from tests.support.ua_node import UserAgentNode
 from tests.support.ua_node_users import node_user
-from wigwag.protocols.sip import Request, Response
 from wigwag.ua.endpoint.model import CallReceived, Received, Settled, Settlement
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[UserAgentNode]:
-    route = {"methods": ["MESSAGE"], "user": "bob", "action": "service", "service": "gateway"}
-    async with user_agent_node(tmp_path, [], gateway={}, sip={"routes": [route]}) as node:
-        yield node
-
-
-def page_user(node: UserAgentNode, name: str) -> LiveSipClient:
-    return LiveSipClient(node.edge.ports["tcp"], f"{name}@{DOMAIN}", USERS[name])
 
 
 async def test_a_message_to_a_session_mode_user_arrives_in_a_session(node: UserAgentNode, tmp_path: Path) -> None:
@@ -30,15 +15,6 @@ async def test_a_message_to_a_session_mode_user_arrives_in_a_session(node: UserA
         assert (await alice.message(bob.uri, "hello")).status == 202
         await bob.hears(CallReceived)
         assert (await bob.hears(Received)).body == b"hello"
-
-
-async def next_message(client: LiveSipClient, status: int = 200, reason: str = "OK") -> Request:
-    """Return the next MESSAGE that comes, answered so."""
-    while True:
-        message = await client.received()
-        if isinstance(message, Request) and message.method == "MESSAGE":
-            client.send(Response.to_request(message, status, reason, to_tag="t"))
-            return message
 
 
 async def test_an_answer_in_the_session_arrives_as_a_message_and_is_reported(

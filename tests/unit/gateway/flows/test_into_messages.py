@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.gateway_content import COMPOSING, cpim
-from tests.support.gateway_world import ALICE, ENDED, OPEN, GatewayWorld, Killed
+from tests.support.gateway_world import ALICE, ENDED, KEY, OPEN, GatewayWorld, Killed
 from wigwag.api.ua.v1 import session_pb2
 from wigwag.database.ledger import State
 from wigwag.runtime.events import PAGER_OUTBOUND, PAGER_RESULTS, SESSIONS_EVENTS
@@ -93,6 +93,21 @@ async def test_messages_for_who_is_absent_wait_and_are_sent_in_order_when_he_reg
     await world.waking.registered(ALICE, "phone")
     await world.run()
     assert [each.body for each in world.asked()] == [b"one", b"two"]
+
+
+async def test_what_waits_of_a_session_that_nobody_knows_any_more_is_sent_all_the_same(world: GatewayWorld) -> None:
+    session = await world.calls()
+    await world.run()
+    await world.opens(session)
+    await world.says(session, "one")
+    await world.run()
+    del world.agents.sessions[session.session_id]
+    world.start_pod()
+    await world.registers(ALICE, params=';methods="MESSAGE"')
+    await world.waking.registered(ALICE, "phone")
+    await world.run()
+    (asked,) = world.asked()
+    assert (asked.body, asked.conversation) == (b"one", KEY)
 
 
 async def test_who_registers_again_after_nobody_was_reached_gets_it_at_once(world: GatewayWorld) -> None:

@@ -209,6 +209,21 @@ async def test_messages_fail_with_the_status_of_a_call_that_was_declined(world: 
     assert [list(each.message_ids) for each in world.failures()] == [["m1"]]
 
 
+async def test_who_takes_a_message_neither_way_is_not_asked_for_ever(world: GatewayWorld) -> None:
+    await world.registers(BOB)
+    await world.writes("one", reason="session-mode")
+    await world.run()
+    no_common_type = session_pb2.END_CAUSE_NO_COMMON_TYPE
+    await world.ends(world.last_call, no_common_type, 488)
+    await world.run()
+    await world.sends(-1, State.FAILED, 405, sent=False)
+    await world.later(60.0)
+    await world.ends(world.last_call, no_common_type, 488)
+    await world.run()
+    assert await world.state("m1") == (State.FAILED, 488)
+    assert len(world.asked()) == 1
+
+
 async def test_the_next_message_after_a_declined_one_calls_at_once(world: GatewayWorld) -> None:
     await world.writes("one")
     await world.run()

@@ -194,9 +194,10 @@ class SessionChanges:
         if remedy is Remedy.BY_PAGE:
             destination = await self._destinations.of(conversation.session, PagerReason.PAGER_REASON_ABSENT)
             if destination.way is Way.PAGE:
-                for row in rows:
+                # What has been tried is not tried again: devices that took it neither way would be asked for ever.
+                for row in (row for row in rows if not row.attempt):
                     await self._to_devices.send(message_of(row), destination.bindings)
-                return
+                rows = [row for row in rows if row.attempt]
         if remedy is not Remedy.WAIT:
             answer = answer_of_end(session.end_cause, session.sip_status, session.sip_reason)
             for row in rows:

@@ -22,7 +22,8 @@ from wigwag.gateway.lanes import Lanes
 from wigwag.gateway.ports import Agents
 from wigwag.gateway.rows import PAGE, Rows
 from wigwag.protocols.sip import SipError
-from wigwag.runtime.conversations import AddressTooLongError, canonical_address
+from wigwag.runtime.agents import GATEWAY
+from wigwag.runtime.conversations import AddressTooLongError, canonical_address, conversation_key
 from wigwag.runtime.pager_events import attempt_id
 from wigwag.runtime.ua_messages import INBOUND, conversation_of
 
@@ -86,9 +87,8 @@ class SessionMessages:
             message_id: The message: it may be new, or have been tried by somebody who is gone.
             record: That says so, published once more or not.
         """
-        try:
-            session = await self._book.session(session_id)
-        except NotFoundError:
+        session = await self._session(session_id, message_id)
+        if session is None:
             return  # Forgotten, and its rows with it.
         again = record.headers.get(AGAIN)
         async with self._lanes.of(conversation_of(session_id), message_id, record.assignment) as lane:
@@ -96,15 +96,30 @@ class SessionMessages:
                 row = await self._rows.find(message_id)
                 rows, rests, device = [row] if row is not None and row.state is State.ACCEPTED else [], False, None
             else:
-                rows, rests = await self._waiting(session_id, rested=again in AT_ONCE)
+                rows, rests = await self._waiting(session, rested=again in AT_ONCE)
                 device = None if again is None else record.headers.get(BINDING, b"").decode(errors="replace")
             lane.clean = (not rows or await self._forward(session, rows, device)) and not rests
 
-    async def _waiting(self, session_id: str, *, rested: bool) -> tuple[list[LedgerRow], bool]:
+    async def _session(self, session_id: str, message_id: str) -> Session | None:
+        """Return a session; when a store came back empty what its messages say of it. None: there are none."""
+        try:
+            return await self._book.session(session_id)
+        except NotFoundError:
+            row = await self._rows.find(message_id)
+        if row is None:
+            return None
+        found = Session(session_id=session_id, local_uri=row.recipient, remote_uri=row.sender)
+        try:
+            page, peer = canonical_address(row.recipient), canonical_address(row.sender)
+        except (SipError, AddressTooLongError):
+            return found
+        found.labels[CONVERSATION] = conversation_key(page, peer, GATEWAY)
+        return found
+
+    async def _waiting(self, session: Session, *, rested: bool) -> tuple[list[LedgerRow], bool]:
         """Return what is to be done in a session, and whether more of it waits, but not long enough yet."""
         found: list[LedgerRow] = []
-        rows = await self._rows.waiting(conversation_of(session_id), INBOUND)
-        session = await self._book.session(session_id)
+        rows = await self._rows.waiting(conversation_of(session.session_id), INBOUND)
         undone = await self._undone(rows, session) if rows else set()
         for row in rows:
             if row.owner and row.id not in undone:
