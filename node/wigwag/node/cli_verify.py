@@ -71,6 +71,22 @@ def verify_ua(
     _conclude(judge([read_ua_recording(path) for path in dict.fromkeys([*endpoints, *(more or [])])]), as_json)
 
 
+@verify.command("messages")
+def verify_messages(
+    endpoints: Annotated[list[Path], typer.Option("--endpoints", help="A recording; may be given several times.")],
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[RECORDING]...", help="More recordings.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify that the gateway lost, doubled, reordered and invented no message, and told both sides each outcome once.
+
+    Exit status: 0 every promise was kept; 3 one was broken; 1 a recording can't be read.
+    """
+    from wigwag.runtime.message_recording import read_message_recording
+    from wigwag.runtime.message_verification import verify_messages as judge
+
+    _conclude(judge([read_message_recording(path) for path in dict.fromkeys([*endpoints, *(more or [])])]), as_json)
+
+
 def _conclude(verdict: "Verdict", as_json: bool) -> None:
     if as_json:
         print_json(_as_json(verdict))
