@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test scenarios check format peers lock proto proto-accept clean bench-%
+.PHONY: help run test scenarios chaos check format peers lock proto proto-accept clean bench-%
 
 help: ## show the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -25,6 +25,9 @@ test: $(STAMP) ## run the tests
 
 scenarios: $(STAMP) ## run the scenarios of many pods in their full length
 	WIGWAG_SCENARIOS=long $(BIN)/python -m pytest -s tests/scenarios/cluster tests/scenarios/sip tests/scenarios/ua tests/scenarios/test_full_disk.py
+
+chaos: $(STAMP) ## kill and stop pods, Redis and the broker 200 times under the gateway's traffic, about an hour
+	WIGWAG_SCENARIOS=long $(BIN)/python -m pytest -s tests/scenarios/gateway/test_chaos.py
 
 check: $(STAMP) ## lint, types, import contracts, generated files clean
 	$(BIN)/ruff check .

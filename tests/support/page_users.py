@@ -21,6 +21,7 @@ from wigwag.protocols.sip.user_agent import Flow, Outcome
 from wigwag.runtime.message_recording import PageAnswered, PageReceived, PageRepeated, PageSent, PageTold
 from wigwag.transport.connector import Connector
 from wigwag.transport.resolver import Resolver
+from wigwag.transport.tls import sip_client_context
 
 HOST = "127.0.0.1"
 _DECLINES: Final = 7
@@ -46,7 +47,7 @@ class PageWorld(DeviceWorld):
         )  # fmt: skip
         self.plan = DevicesPlan(name=plan.name, directory=plan.directory, server=server, clients=(), rate=0.0)
         self.now = asyncio.get_running_loop().time
-        self.connector = Connector(Resolver(choose=lambda most: 0), tls=None)
+        self.connector = Connector(Resolver(choose=lambda most: 0), tls=sip_client_context)
         self.process = process
         self._flows = itertools.count(1)
 

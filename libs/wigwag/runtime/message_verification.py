@@ -2,8 +2,8 @@
 
 The promise (DESIGN.md section 6): every message that was acknowledged (202 or 200 to a MESSAGE, 200 to a SEND) ends in
 exactly one final state, which is on the bus once and which its sender is told: a page-mode user of what went wrong,
-by a notice; a session-mode user by a REPORT. ``delivered`` was shown once, ``failed`` and ``expired`` were not. Order is
-kept from each sender to each receiver. On the wire a message may come again only if something was done to a pod or a
+by a notice; a session-mode user by a REPORT. ``delivered`` was shown once, ``failed`` and ``expired`` were not. Order
+is kept from each sender to each receiver. On the wire a message may come again only if something was done to a pod or a
 server while it was on its way.
 """
 

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from wigwag.node.gateway import KEEP, with_gateway
+from wigwag.errors import ConfigurationError
+from wigwag.gateway.rpc_agents import RpcAgents
+from wigwag.node.gateway import KEEP, gateway_agents, rpc_target, with_gateway
+from wigwag.node.settings import Settings
 from wigwag.relay.config import RelaySettings
 from wigwag.relay.sip.config import SipSettings
 
@@ -38,3 +41,42 @@ def test_everything_else_is_as_it_was() -> None:
     made = with_gateway(given)
     assert (made.domains, made.sip.pager.per_user) == (("example.com",), 5)
     assert not given.sip.pager.store
+
+
+@pytest.mark.parametrize(
+    ("pods", "target"),
+    [
+        (["ua.example.com:7443"], "ua.example.com:7443"),
+        (["192.0.2.1:7443"], "ipv4:192.0.2.1:7443"),
+        (["192.0.2.1:7443", "192.0.2.2:7444"], "ipv4:192.0.2.1:7443,192.0.2.2:7444"),
+        (["[2001:db8::1]:7443", "[2001:db8::2]:7443"], "ipv6:[2001:db8::1]:7443,[2001:db8::2]:7443"),
+    ],
+)
+def test_pods_of_the_user_agent_are_one_target(pods: list[str], target: str) -> None:
+    assert rpc_target(pods) == target
+
+
+@pytest.mark.parametrize(
+    "pods",
+    [
+        ["ua.example.com"],
+        [":7443"],
+        ["ua.example.com:https"],
+        ["ua-0.example.com:7443", "ua-1.example.com:7443"],
+        ["192.0.2.1:7443", "[2001:db8::1]:7443"],
+        ["192.0.2.1:7443", "ua.example.com:7443"],
+    ],
+)
+def test_what_is_no_address_of_a_user_agent_is_named(pods: list[str]) -> None:
+    with pytest.raises(ConfigurationError, match=r"gateway\.ua"):
+        rpc_target(pods)
+
+
+def test_a_gateway_without_a_user_agent_says_what_is_missing() -> None:
+    with pytest.raises(ConfigurationError, match=r"gateway\.ua is not set"):
+        gateway_agents(Settings(), None)
+
+
+async def test_a_gateway_asks_the_user_agent_that_its_settings_name() -> None:
+    settings = Settings.model_validate({"gateway": {"ua": ["127.0.0.1:7443"]}})
+    assert isinstance(gateway_agents(settings, None), RpcAgents)

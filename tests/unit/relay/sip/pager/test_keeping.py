@@ -1,5 +1,7 @@
 """How many messages are kept, and how often the ledger is asked for it."""
 
+import asyncio
+import itertools
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import cast
@@ -20,9 +22,13 @@ class CountingLedger:
     def __init__(self) -> None:
         self.waiting: list[NewMessage] = []
         self.looks = 0
+        self.answers: list[asyncio.Event] = []
+        """What each look waits for, if that is not to be answered at once."""
 
     async def backlog(self, *, recipient: str | None, conversation: str | None, most: int) -> Backlog:
         self.looks += 1
+        if self.looks <= len(self.answers):
+            await self.answers[self.looks - 1].wait()
         found: Sequence[NewMessage] = self.waiting[:most]
         return Backlog(len(found), sum(len(one.body or b"") for one in found))
 
@@ -38,6 +44,7 @@ class Under:
 
     def __init__(self, **settings: int) -> None:
         self.now = 0.0
+        self._numbers = itertools.count()
         self.ledger = CountingLedger()
         self.keeping = self.another(**settings)
 
@@ -49,10 +56,27 @@ class Under:
         """Keep messages for Bob."""
         for _ in range(count):
             message = NewMessage(
-                id=f"m{len(self.ledger.waiting)}", conversation="c", service="gateway", direction="pager-inbound",
+                id=f"m{next(self._numbers)}", conversation="c", service="gateway", direction="pager-inbound",
                 sender="sip:alice@wigwag.example", recipient=BOB, expires=9e9, content_type="text/plain", body=body,
             )  # fmt: skip
             await (keeping or self.keeping).keep(message, recipient=BOB)
+
+
+async def test_messages_that_come_together_are_written_in_their_order() -> None:
+    under = Under(per_user=40)
+    under.ledger.answers = [asyncio.Event() for _ in range(3)]
+    writing = [asyncio.create_task(under.keep(1, body=b"%d" % number)) for number in range(10)]
+    for answer in reversed(under.ledger.answers):
+        await asyncio.sleep(0)
+        answer.set()
+    await asyncio.gather(*writing)
+    assert [message.body for message in under.ledger.waiting] == [b"%d" % number for number in range(10)]
+
+
+async def test_of_a_burst_as_many_are_kept_as_the_limit_says() -> None:
+    under = Under(per_user=50)
+    done = await asyncio.gather(*(under.keep(1) for _ in range(60)), return_exceptions=True)
+    assert len([each for each in done if each is None]) == len(under.ledger.waiting) == 50
 
 
 async def test_ledger_is_rarely_asked_while_there_is_much_room() -> None:

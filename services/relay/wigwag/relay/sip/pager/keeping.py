@@ -3,12 +3,15 @@
 Theory of operation. How many wait only the ledger knows, and counting them for each message would cost more than
 to write it. So of what a look finds free, a part is taken for the messages that come next, without another; the nearer
 the limit, the fewer, and at the limit each message is counted. What other pods take meanwhile is not seen: as many as
-``_PODS`` of them stay within the limit all the same.
+``_PODS`` of them stay within the limit all the same. Who comes while one looks waits for him: messages are written
+in the order in which they came.
 """
 
+import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,6 +54,10 @@ class Keeping:
         """Messages that are being written, by whose they are: they count too, or a burst would get in as a whole."""
         self._octets: Counter[str] = Counter()
         """Octets of them."""
+        self._looking: dict[str, asyncio.Lock] = {}
+        """One at a time looks how many wait, by whose they are."""
+        self._coming: Counter[str] = Counter()
+        """How many look, or wait for who does."""
 
     async def keep(self, message: NewMessage, *, recipient: str | None = None, conversation: str | None = None) -> None:
         """Return once a message is durable; one that is there already is the same message, come again.
@@ -65,13 +72,11 @@ class Keeping:
             WigwagError: The database does not take it.
         """
         whose, octets = recipient or conversation or "", len(message.body or b"")
-        messages, written = self._messages[whose], self._octets[whose]
-        self._messages[whose] += 1
-        self._octets[whose] += octets
+        async with self._turn(whose):
+            is_full = not self._takes_place(whose, octets) and await self._is_full(octets, recipient, conversation)
+            self._messages[whose] += 1
+            self._octets[whose] += octets
         try:
-            is_full = not self._takes_place(whose, octets) and await self._is_full(
-                messages, written + octets, recipient, conversation
-            )
             if is_full and await self._ledger.find(message.id) is None:
                 raise SipError("Temporarily Unavailable: too many messages wait", status=480, headers=_LATER)
             await self._ledger.accept_one(message)
@@ -80,17 +85,29 @@ class Keeping:
         finally:
             self._written(whose, octets)
 
-    async def _is_full(self, messages: int, octets: int, recipient: str | None, conversation: str | None) -> bool:
-        settings = self._settings
-        room = settings.per_user - messages
+    @asynccontextmanager
+    async def _turn(self, whose: str) -> AsyncIterator[None]:
+        """Wait until nobody who came before looks."""
+        self._coming[whose] += 1
+        try:
+            async with self._looking.setdefault(whose, asyncio.Lock()):
+                yield
+        finally:
+            self._coming[whose] -= 1
+            if not self._coming[whose]:
+                del self._coming[whose], self._looking[whose]
+
+    async def _is_full(self, octets: int, recipient: str | None, conversation: str | None) -> bool:
+        settings, whose = self._settings, recipient or conversation or ""
+        room = settings.per_user - self._messages[whose]
         if room <= 0:
             return True
         found = await self._ledger.backlog(recipient=recipient, conversation=conversation, most=room)
-        left = settings.per_user_bytes - found.octets - octets
+        left = settings.per_user_bytes - found.octets - self._octets[whose] - octets
         if found.messages >= room or left < 0:
             return True
         free = _Free((room - found.messages - 1) // _PODS, left // _PODS, self._now() + _LOOK)
-        self._remember(recipient or conversation or "", free)
+        self._remember(whose, free)
         return False
 
     def _takes_place(self, whose: str, octets: int) -> bool:
