@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.test_opensips_msrp_ua import Script
-from tests.scenarios.gateway.test_gateway import page_user
 from tests.support.edge_under_test import DOMAIN
+from tests.support.gateway_node import page_user
 from tests.support.ua_node import UserAgentNode, user_agent_node
 from tests.support.ua_node_users import node_user
 from wigwag.ua.endpoint.model import CallReceived, Received

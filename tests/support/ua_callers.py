@@ -24,6 +24,10 @@ _PATIENCE = 4.0
 _AVOIDED = 1.0
 """Seconds for which a pod that failed is not asked."""
 _PAUSE = 0.1
+_LONGEST_PAUSE = 1.6
+"""Seconds between two tries, at first and at most: pods that are slow get slower by being asked again and again."""
+_LOOKS = 16
+"""Sessions that are looked at at once."""
 _AGAIN = frozenset(
     (
         grpc.StatusCode.UNAVAILABLE,
@@ -83,6 +87,7 @@ class Callers(UaProcess):
         self.chats = [Chat(user, self) for user in self.plan.clients]
         self._turns = itertools.cycle(self.chats)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._looks = asyncio.Semaphore(_LOOKS)
         self._avoided = dict.fromkeys(self.plan.targets, 0.0)
         options = [("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 1_000)]
         self._channels = {target: grpc.aio.insecure_channel(target, options=options) for target in self.plan.targets}
@@ -100,7 +105,7 @@ class Callers(UaProcess):
         Raises:
             grpc.aio.AioRpcError: It was refused for good.
         """
-        now = asyncio.get_running_loop().time
+        now, pause = asyncio.get_running_loop().time, _PAUSE
         while True:
             usable = [target for target, until in self._avoided.items() if until <= now()] or list(self._avoided)
             target = random.choice(usable)
@@ -111,7 +116,8 @@ class Callers(UaProcess):
                     self.note(f"{target}: {error.code().name} {error.details()}")
                     raise
                 self._avoided[target] = now() + _AVOIDED
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def wait_until_open(self, session_id: str) -> None:
         """Wait until every pod knows that a session is open: then it is stored, and outlives its pod."""
@@ -121,7 +127,8 @@ class Callers(UaProcess):
             while state != session_pb2.SESSION_STATE_OPEN:
                 await asyncio.sleep(5 * _PAUSE)
                 try:
-                    state = (await stub.GetSession(request, timeout=_PATIENCE)).session.state
+                    async with self._looks:
+                        state = (await stub.GetSession(request, timeout=_PATIENCE)).session.state
                 except grpc.aio.AioRpcError as error:
                     if error.code() not in _AGAIN:
                         raise

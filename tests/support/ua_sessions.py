@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -47,6 +47,11 @@ class SharedStore(MemoryStore):
         self.is_away = False
         self.gate: asyncio.Event | None = None
         """What creation waits for."""
+        self.looked_up: list[Sequence[str]] = []
+
+    async def find_agent_sessions(self, session_ids: Sequence[str]) -> Mapping[str, AgentSession]:
+        self.looked_up.append(session_ids)
+        return await super().find_agent_sessions(session_ids)
 
     def lose_everything(self, clock: Clock) -> None:
         """Come back empty."""

@@ -1,5 +1,6 @@
 """``python -m tests.support.ua_users PLAN``: SIP users who chat with an application, and record what they see."""
 
+import asyncio
 import itertools
 import secrets
 import time
@@ -92,6 +93,11 @@ class User:
     def _reached(self, up: bool) -> None:
         self.is_up = up
 
+    async def close(self) -> None:
+        """Close his connections."""
+        await self.endpoint.close()
+        await self.endpoint.sip.close()
+
     def send(self) -> bool:
         """Send a message, unless too many have no outcome yet; tells whether it did."""
         if self.chat is None or len(self.unanswered) >= _MOST_UNANSWERED:
@@ -156,9 +162,8 @@ class Users(UaProcess):
 
     async def close(self) -> None:
         """Close connections without a word: nobody ends a session."""
-        for user in self.users:
-            await user.endpoint.close()
-            await user.endpoint.sip.close()
+        # Each waits for the answer to its REGISTER.
+        await asyncio.gather(*(user.close() for user in self.users))
 
     def call(self) -> None:
         """Nothing: users are called."""

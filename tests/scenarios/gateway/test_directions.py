@@ -131,8 +131,8 @@ async def test_users_who_come_back_after_a_restart_of_everything_get_what_waited
         await bob.hears(Received, 2)
         assert [event.body for event in bob.heard(Received)] == [b"one", b"two"]
         session = bob.heard(CallReceived)[0].session
-        for text in (b"three", b"four"):
-            bob.say(session, text)
+        for said in (b"three", b"four"):
+            bob.say(session, said)
         await until(lambda: waiting(tmp_path) >= 2, 20.0)
     async with gateway_node(tmp_path) as node, page_user(node, "alice") as alice:
         assert [(await next_message(alice)).body for _ in range(2)] == [b"three", b"four"]

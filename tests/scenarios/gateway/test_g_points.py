@@ -1,7 +1,9 @@
 """Where OpenSIPS's gateway is weak, point by point (reference: its modules msrp_gateway and msrp_ua, G1 to G12)."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.support.edge_under_test import DOMAIN
 from tests.support.gateway_content import COMPOSING, IMDN_REQUEST
@@ -18,6 +20,15 @@ from wigwag.ua.endpoint.model import CallReceived, Ended, EndpointSession, Recei
 
 ALICE, BOB = f"sip:alice@{DOMAIN}", f"sip:bob@{DOMAIN}"
 KEY = conversation_key(ALICE, BOB, "gateway")
+
+
+def module_of(node: UserAgentNode) -> Any:
+    """Return the gateway of a node."""
+    return node.node.modules["gateway"]
+
+
+def _is_later_than(moment: float) -> bool:
+    return asyncio.get_running_loop().time() >= moment
 
 
 async def called(bob: NodeUser, count: int = 1) -> EndpointSession:
@@ -39,8 +50,7 @@ async def test_g1_idle_time_runs_from_creation_and_from_the_last_use_of_either_s
             assert await writes(alice, BOB, str(count)) == 202
             count += 1
             await bob.hears(Received, count)
-            pause = loop.time() + 0.3
-            await until(lambda until_then=pause: loop.time() >= until_then, 5.0)
+            await until(partial(_is_later_than, loop.time() + 0.3), 5.0)
         assert len(bob.heard(CallReceived)) == 1
         assert not bob.heard(Ended)
         used = loop.time()
@@ -198,7 +208,7 @@ async def test_g10_the_event_names_all_messages_that_were_concerned(node: UserAg
         (await bob.hears(CallReceived)).session.reject(603, "Decline")
         told = " ".join([(await next_message(alice)).body.decode() for _ in range(3)])
         assert all(f"“{text}”" in told for text in ("one", "two", "three"))
-        bus = node.node.modules["gateway"]._bus
+        bus = module_of(node)._bus
         records = [record async for record in bus.replay(GATEWAY_EVENTS.name, Earliest())]
         (event,) = [Envelope.FromString(record.value).gateway_setup_failed for record in records]
         assert (event.code, event.reason, event.remedy) == (603, "Decline", "fail")
@@ -209,7 +219,7 @@ async def test_g11_nothing_is_remembered_of_sessions_that_are_over(node: UserAge
     async with node_user("bob", node, tmp_path) as bob, page_user(node, "alice") as alice:
         assert await writes(alice, BOB) == 202
         session = await called(bob)
-        book = node.node.modules["gateway"].book
+        book = module_of(node).book
         assert book.session_of(KEY)
         session.end()
         await until(lambda: not book.session_of(KEY), 20.0)

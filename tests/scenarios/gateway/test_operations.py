@@ -11,8 +11,8 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.scenarios.gateway.test_gateway import next_message, page_user
 from tests.support.edge_under_test import DOMAIN
+from tests.support.gateway_node import next_message, page_user
 from tests.support.ua_node import UserAgentNode, user_agent_node, wait_for
 from tests.support.ua_node_users import node_user
 from wigwag.api.gateway.v1 import conversation_pb2, gateway_pb2, gateway_pb2_grpc

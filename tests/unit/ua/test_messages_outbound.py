@@ -1,5 +1,6 @@
 """Messages of applications: durable before they are answered, in order, each with one truthful outcome."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +11,8 @@ from tests.support.ledger import START, eventually
 from tests.support.ua_messages import MessageWorld, message_world
 from tests.support.waiting import until
 from wigwag.api.ua.v1 import message_pb2
-from wigwag.database.ledger import State
+from wigwag.database.engine import POOL_SIZE
+from wigwag.database.ledger import Ledger, State
 from wigwag.errors import ConflictError, DatabaseError, InvalidRequestError, OverloadedError
 from wigwag.protocols.cpim import CpimMessage
 from wigwag.protocols.imdn import Disposition, message_id_of, requested
@@ -103,6 +105,45 @@ async def test_what_the_peer_turns_out_not_to_take_has_failed(world: MessageWorl
 
     await eventually(failed)
     assert own.wire.sent == []
+
+
+async def test_what_comes_again_in_many_sessions_at_once_is_read_together(
+    world: MessageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = [await world.open(f"s{number}") for number in range(40)]
+    for own in sessions:
+        await world.send(own, "once", idempotency_key="k")
+    reads = counted(monkeypatch, "find_many")
+    again = await asyncio.gather(*(world.send(own, "once", idempotency_key="k") for own in sessions))
+    assert all(outcome.duplicate for (outcome,) in again)
+    assert len(reads) <= 2
+
+
+async def test_sessions_that_are_taken_over_by_hundreds_leave_the_database_to_others(
+    world: MessageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = asyncio.Event()
+    reads = counted(monkeypatch, "undelivered", gate)
+    sessions = [await world.open(f"s{number}") for number in range(100)]
+    await until(lambda: reads)
+    assert len(reads) <= POOL_SIZE - 1
+    gate.set()
+    await until(lambda: all(world.pipeline.delivery.flow(cast(OwnedSession, own)).loaded for own in sessions))
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, name: str, gate: asyncio.Event | None = None) -> list[object]:
+    """Note each call of a method of the ledger; it waits for the gate."""
+    calls: list[object] = []
+    method = getattr(Ledger, name)
+
+    async def noted(ledger: Ledger, *arguments: Any, **fields: Any) -> Any:
+        calls.append(fields or arguments)
+        if gate is not None:
+            await gate.wait()
+        return await method(ledger, *arguments, **fields)
+
+    monkeypatch.setattr(Ledger, name, noted)
+    return calls
 
 
 async def test_the_same_key_is_the_same_message_and_another_body_a_conflict(world: MessageWorld) -> None:

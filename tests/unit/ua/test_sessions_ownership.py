@@ -205,6 +205,18 @@ async def test_end_is_kept_by_a_store_that_came_back_empty(pods: Two) -> None:
     assert SessionRecord.from_bytes(held.content).state == "ended"
 
 
+async def test_who_owns_what_is_asked_for_together_by_all_who_wait_for_it(pods: Two) -> None:
+    for number in range(50):
+        await pods.one.open(f"s{number}")
+    asked = pods.store.looked_up
+    before = len(asked)
+    owners = await asyncio.gather(*(pods.two.sessions.owner_of(f"s{number}") for number in range(50)))
+    records = await asyncio.gather(*(pods.two.sessions.find(f"s{number}") for number in range(50)))
+    assert set(owners) == {"one"}
+    assert [record.id for record in records] == [f"s{number}" for number in range(50)]
+    assert len(asked) - before == 2
+
+
 async def test_session_that_is_ending_is_not_taken_over_by_its_own_pod(pods: Two) -> None:
     call = await pods.one.open()
     pods.store.is_away = True

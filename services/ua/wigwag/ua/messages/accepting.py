@@ -23,6 +23,7 @@ from wigwag.runtime.ua_messages import (
     same_headers,
 )
 from wigwag.ua.config import ApplicationSettings, UaLimits
+from wigwag.ua.lookups import Lookups
 from wigwag.ua.ports import Outcome
 from wigwag.ua.sessions.ports import Sessions
 from wigwag.ua.sessions.record import SessionRecord
@@ -39,6 +40,8 @@ _LONGEST_ADDRESS: Final = 255
 _BROUGHT_IN: Final = 3.0
 """Seconds that the next owner of a session has to take what was accepted when it was ours; then it is not
 acknowledged."""
+_ROWS_AT_ONCE: Final = 50
+"""Messages that are read from the ledger in one go to compare them with what came again under their keys."""
 _ACCEPTED: Final = message_pb2.DELIVERY_STATE_ACCEPTED
 
 
@@ -88,6 +91,7 @@ class Outbound:
         self.counters = {"accepted": 0, "duplicates": 0, "refused": 0}
         self._sessions = sessions
         self._ledger = ledger
+        self._rows = Lookups(ledger.find_many, most=_ROWS_AT_ONCE)
         self._blobs = blobs
         self._delivery = delivery
         self._limits = limits
@@ -365,21 +369,20 @@ class Outbound:
 
     async def _answer_duplicates(self, flow: Flow, duplicates: list[_New], outcomes: list[Outcome]) -> None:
         try:
-            rows = await self._ledger.find_many(new.message.id for new in duplicates)
+            found = await asyncio.gather(*(self._rows.find(new.message.id) for new in duplicates))
         except WigwagError as error:
             for new in duplicates:
                 outcomes[new.index] = Outcome(error=error)
             return
-        for new in duplicates:
+        for new, row in zip(duplicates, found, strict=True):
             self.counters["duplicates"] += 1
-            row = rows.get(new.message.id)
             if new.outgoing is not None and new.outgoing.stage is Stage.PENDING:
                 flow.forget(new.outgoing)
             if row is None:
                 outcomes[new.index] = Outcome(error=OverloadedError("the message is being purged; try again"))
                 continue
             outcomes[new.index] = await self._duplicate(new.message, new.message.body or b"", row)
-        self._delivery.take(list(rows.values()))
+        self._delivery.take([row for row in found if row is not None])
 
     async def _duplicate(self, message: NewMessage, body: bytes, row: LedgerRow) -> Outcome:
         same = row.conversation == message.conversation and row.content_type == message.content_type

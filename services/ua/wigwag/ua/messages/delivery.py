@@ -27,7 +27,7 @@ from wigwag.runtime.ua_messages import OUTBOUND
 from wigwag.ua.endpoint.model import Settled, Settlement
 from wigwag.ua.sessions.ports import OwnedSession, Sessions
 
-from .backlog import rows_without_outcome
+from .backlog import Backlog
 from .checking import unacceptable
 from .edits import Edits
 from .flow import Flow, Outgoing, Stage
@@ -88,7 +88,7 @@ class Delivery:
         self.counters = dict.fromkeys(("sent", "resent"), 0)
         self.on_homeless: Callable[[str, str], None] = lambda session_id, message_id: None
         self._sessions = sessions
-        self._ledger = ledger
+        self._backlog = Backlog(ledger)
         self._edits = edits
         self._blobs = blobs
         self._in_flight = in_flight
@@ -300,7 +300,7 @@ class Delivery:
         self._spawn(self._load(flow))
 
     async def _load(self, flow: Flow) -> None:
-        rows = await rows_without_outcome(self._ledger, flow.own.record.id, lambda: self.is_ours(flow))
+        rows = await self._backlog.of(flow.own.record.id, lambda: self.is_ours(flow))
         if rows is None:
             return
         fresh = [Outgoing.of(row) for row in rows if row.direction == OUTBOUND and row.id not in flow.known]
@@ -344,7 +344,7 @@ class Delivery:
         self._spawn(self._end(flow))
 
     async def _end(self, flow: Flow) -> None:
-        rows = await rows_without_outcome(self._ledger, flow.own.record.id, lambda: True)
+        rows = await self._backlog.of(flow.own.record.id, lambda: True)
         for row in rows or []:
             if row.direction == OUTBOUND and row.id not in flow.known and row.id not in self.outcomes.recent:
                 self.outcomes.end_row(row, flow.over, flow.own.token)

@@ -9,6 +9,7 @@ from wigwag.ua.applications.registry import Applications
 from wigwag.ua.config import ApplicationSettings, UaSettings
 from wigwag.ua.endpoint.model import Cause, OutgoingMessage
 from wigwag.ua.endpoint.session import ChatSession
+from wigwag.ua.lookups import Lookups
 
 from .owned import Owned
 from .record import SessionRecord
@@ -52,6 +53,7 @@ class PodSessions:
         self.draining = False
         self._settings = settings
         self._store = store
+        self._lookups = Lookups(store.find_agent_sessions)
         self._applications = applications
         self._wall = wall
         self._owned: dict[str, Owned] = {}
@@ -127,7 +129,7 @@ class PodSessions:
         Raises:
             NotFoundError: There is none.
         """
-        found = (await self._store.find_agent_sessions([session_id])).get(session_id)
+        found = await self._lookups.find(session_id)
         if found is None:
             raise NotFoundError(f"there is no session {session_id!r}")
         return SessionRecord.from_bytes(found.content), found
@@ -137,7 +139,7 @@ class PodSessions:
         record = self.record_here(session_id)
         if record is not None:
             return self.pod if session_id in self._owned else ""
-        found = (await self._store.find_agent_sessions([session_id])).get(session_id)
+        found = await self._lookups.find(session_id)
         return found.pod if found is not None and not found.ended else ""
 
     async def seen(self, session_id: str) -> tuple[SessionRecord, str]:
