@@ -164,6 +164,26 @@ async def test_what_can_not_be_held_for_the_next_owner_fails_by_itself_and_does_
     assert b"again" in new.channel.taken()[0]
 
 
+async def test_session_waits_for_the_next_owner_until_it_expires_and_not_for_the_resume_window(
+    relay: RelayUnderTest,
+) -> None:
+    old = AgentClient(relay)
+    await old.claim(7)
+    alice = await relay.client()
+    old.channel.lose()
+    alice.channel.lose()
+    relay.advance(relay.relay.settings.resume_window + 1)
+    assert [session.username for session in relay.relay.sessions] == [AGENT]
+    peer = to_agent(relay, old.use_path)
+    assert [frame.split(b"\r\n")[0] for frame in peer.taken()] == [b"MSRP t001 413 the receiver is away, try again"]
+    new = AgentClient(relay)
+    await new.claim(8)
+    assert new.use_path == old.use_path
+    new.channel.lose()
+    relay.advance(relay.relay.settings.default_expires + 1)
+    assert not session_views(relay.relay)
+
+
 async def test_fencing_outlasts_the_connection_of_who_had_the_higher_token(relay: RelayUnderTest) -> None:
     current, late = AgentClient(relay), AgentClient(relay)
     await current.claim(8)
@@ -250,6 +270,16 @@ async def test_session_of_a_pod_that_is_gone_keeps_its_uri_and_its_token() -> No
         one.paused = True
         await cluster.advance(5)
         assert (await claim_at(cluster, two, 6))[1].startswith("403")
+        new, status = await claim_at(cluster, two, 8)
+        assert (status, new.use_path) == ("200 OK", old.use_path)
+
+
+async def test_session_that_nobody_had_for_long_is_taken_over_at_another_pod_with_its_uri() -> None:
+    async with ClusterUnderTest(2) as cluster:
+        one, two = cluster.pods
+        old, _ = await claim_at(cluster, one, 7)
+        old.channel.lose()
+        await cluster.advance(one.relay.settings.resume_window + 5)
         new, status = await claim_at(cluster, two, 8)
         assert (status, new.use_path) == ("200 OK", old.use_path)
 

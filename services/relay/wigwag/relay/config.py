@@ -184,7 +184,8 @@ class RelaySettings(Section):
     min_expires: PositiveCount = 60
     max_expires: PositiveCount = 3600
     resume_window: Seconds = 60.0
-    """How long a lost client may AUTH again and keep its URI; 0: never (RFC 4976 section 6.3)."""
+    """How long a lost client may AUTH again and keep its URI; 0: never (RFC 4976 section 6.3). The sessions of ua pods,
+    which go on at the next pod, have as long as their AUTH lasts."""
     suspended_hold: Seconds = 20.0
     """How long chunks for a suspended session are held before REPORT 408."""
     transaction_timeout: PositiveSeconds = 30.0
@@ -211,6 +212,12 @@ class RelaySettings(Section):
     route_hook: HookSettings | None = None
     credentials_hook: HookSettings | None = None
     limits: Limits = Limits()
+
+    def resumable_for(self, fencing_token: int) -> float:
+        """Return for how many seconds a lost session may be resumed: that of a ua pod until it expires."""
+        if fencing_token and self.resume_window:
+            return max(self.resume_window, self.max_expires)
+        return self.resume_window
 
     @model_validator(mode="after")
     def _listeners_are_told_apart(self) -> Self:

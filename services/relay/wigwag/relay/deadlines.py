@@ -67,7 +67,7 @@ class Deadlines:
             relay.end(session, "expired")
         for session in list(self._suspended):
             lost_for = now - session.suspended_at
-            if lost_for >= relay.settings.resume_window:
+            if lost_for >= relay.settings.resumable_for(session.fencing_token):
                 relay.end(session, "not resumed")
             elif lost_for >= relay.settings.suspended_hold and isinstance(session.destination, Holding):
                 for transaction in session.destination.give_up():

@@ -2,7 +2,7 @@
 
 States: *active* while the connection that AUTHed (or, for a relay behind mutual TLS, any connection of it) is there;
 *suspended* from the loss of that connection until the same user AUTHs again from the same client URI, or the resume
-window has passed; *ended* for good after that, at expiry, or by an operator.
+window has passed (for a ua pod's session: its expiry); *ended* for good after that, at expiry, or by an operator.
 """
 
 import heapq

@@ -324,7 +324,7 @@ class Elsewhere:
 
     def _check_held(self, copy: Copy, now: float) -> None:
         session = copy.session
-        if now - session.suspended_at >= self._relay.settings.resume_window:
+        if now - session.suspended_at >= self._relay.settings.resumable_for(session.fencing_token):
             self._drop(copy, "the receiver is not connected")
             return
         self._give_up_if_late(session, now)

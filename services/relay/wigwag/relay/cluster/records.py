@@ -74,7 +74,8 @@ class Records:
             if claim is not None:
                 return claim
             raise StoreError("the session changes hands too fast")
-        claim = await store.claim_session(wanted, must_exist=False, resume_window=self._relay.settings.resume_window)
+        window = self._relay.settings.resumable_for(wanted.fencing_token)
+        claim = await store.claim_session(wanted, must_exist=False, resume_window=window)
         assert claim is not None
         return claim
 
@@ -85,7 +86,7 @@ class Records:
         return await self._store.claim_session(
             _with_id(wanted, known),
             must_exist=True,
-            resume_window=self._relay.settings.resume_window,
+            resume_window=self._relay.settings.resumable_for(known.fencing_token),
             dead_since=self._members.dead_since(known.pod),
         )
 
