@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.peers import require_peer
-from tests.support.processes import Process, wait_until
+from tests.support.processes import Process, free_port, wait_until
 
 _CHUNKS = ("0x001", "0x002", "0x003", "0x004", "0x005", "0x006", "0x007", "0x008", "0x009", "0x00a", "0x00b", "0x00c",
            "0x00e", "0x011")  # fmt: skip
@@ -81,7 +81,7 @@ def running_capture_server() -> Iterator[CaptureServer]:
     """Run Kamailio as capture server; skips the test by name where it is not installed."""
     kamailio = require_peer("kamailio")
     with tempfile.TemporaryDirectory(prefix="wigwag-hep-") as name:
-        directory, port = Path(name), _free_udp_port()
+        directory, port = Path(name), free_port()
         (directory / "version").write_text("table_name(str) table_version(int)\n")
         configuration, log = directory / "kamailio.cfg", directory / "kamailio.log"
         chunks = "|".join(f"$hep({chunk})" for chunk in _CHUNKS)
@@ -106,12 +106,6 @@ def running_capture_server() -> Iterator[CaptureServer]:
         with Process(command, log=log):
             wait_until(lambda: _is_taken(port), seconds=15.0, what="Kamailio's socket")
             yield CaptureServer(port, log)
-
-
-def _free_udp_port() -> int:
-    with socket.socket(type=socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def _is_taken(port: int) -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.ports import take_port
+
 STOP_GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 
@@ -19,11 +21,8 @@ class ProcessError(Exception):
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a TCP port of ``host`` that nothing listens on now."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of ``host`` that nothing uses now, and that stays this process's (see ``ports``)."""
+    return take_port(host)
 
 
 def accepts_connections(host: str, port: int) -> bool:

@@ -19,8 +19,6 @@ from tests.support.processes import Process, free_port, wait_until
 
 PASSWORD = "s3cret@/:#"
 _USER = "~* &* -@all +@read +@write +@scripting +@pubsub +@connection +time +info +cluster|slots"
-_BUS = 10_000
-"""A cluster's nodes talk to each other on their port plus this."""
 
 
 def redis_program() -> Path:
@@ -193,16 +191,10 @@ def running_redis_cluster(*, replicas: int = 0) -> Iterator[RedisCluster]:
             directory = Path(tempfile.mkdtemp(prefix="wigwag-redis-"))
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
             options = ["cluster-enabled yes", "cluster-node-timeout 1500", "cluster-require-full-coverage no"]
-            server = RedisServer(directory, port=_cluster_port(), options=options)
+            server = RedisServer(directory, port=free_port(), options=options)
             stack.callback(server.stop)
             server.start()
             servers.append(server)
         cluster = RedisCluster(servers[:3], servers[3:])
         cluster.join()
         yield cluster
-
-
-def _cluster_port() -> int:
-    while (port := free_port()) + _BUS > 65535:
-        pass
-    return port

@@ -287,10 +287,10 @@ class SipClient:
         request = self.request("REGISTER", f"sip:{DOMAIN}", fields, to=self.aor)
         return await self.exchange(request)
 
-    async def register_unasked(self, contact: str = "", expires: int = 600) -> Response:
+    async def register_unasked(self, contact: str = "", expires: int = 600, parameters: str = "") -> Response:
         """Write a binding as if this client were a neighbour's: nobody asks for credentials. What came is forgotten."""
         edge = self.under_test
-        fields = [("Contact", f"<{contact or self.contact}>"), ("Expires", str(expires))]
+        fields = [("Contact", f"<{contact or self.contact}>{parameters}"), ("Expires", str(expires))]
         request = self.request(
             "REGISTER", f"sip:{DOMAIN}", fields, to=self.aor, branch=f"z9hG4bK-r{self.cseq}", call_id=self.contact
         )

@@ -19,6 +19,7 @@ from .pager.answers import PATIENCE
 from .ports import Decision, Later
 from .proxy.branches import goes_round, loop_hash
 from .proxy.forwarding import Fallback, Forwarding
+from .proxy.passage import Keeper
 from .proxy.proxy import NO_DIALOG
 from .proxy.record_routes import PATH, Routed, flow_route, near, peer
 from .proxy.targets import Groups, dialog_targets, next_hop_targets, registered_targets
@@ -265,8 +266,8 @@ class Dispatch:
             self._contacts[registration.aor] = (registration, target)
         return groups
 
-    def only_contact(self, incoming: Incoming) -> tuple[Registration, Target] | None:
-        """Return where a neighbour's MESSAGE goes if that is one contact, and nothing else can become of it.
+    def only_contact(self, incoming: Incoming) -> tuple[Registration, Target, Keeper | None] | None:
+        """Return where a neighbour's MESSAGE goes if that is one contact, and who keeps it if nobody is reached there.
 
         Raises:
             SipError: As ``route``.
@@ -283,10 +284,10 @@ class Dispatch:
         registration = neighbours.locating.at_hand(aor)
         if registration is None or len(registration.bindings) != 1:
             return None
-        if neighbours.services.fallback(incoming, aor) is not None:
-            return None
         [[target]] = self._contacts_of(registration)
-        return (registration, target) if target.flow is not None and not target.flow.pod else None
+        if target.flow is None or target.flow.pod:
+            return None
+        return registration, target, neighbours.services.fallback(incoming, aor)
 
     def _find_other_end(self, incoming: Incoming) -> None:
         routed = incoming.routed

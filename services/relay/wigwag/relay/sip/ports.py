@@ -11,7 +11,7 @@ from wigwag.store import Registration
 if TYPE_CHECKING:
     from .flows.flow import Flow, StreamFlow
     from .incoming import Identity, Incoming
-    from .proxy.forwarding import Fallback
+    from .proxy.passage import Keeper
     from .proxy.targets import Groups
 
 T = TypeVar("T")
@@ -156,11 +156,14 @@ class Screening(Protocol):
 class Services(Protocol):
     """Services of ours behind the edge, and users who are absent: pager mode."""
 
-    def fallback(self, incoming: "Incoming", aor: str) -> "Fallback | None":
+    def fallback(self, incoming: "Incoming", aor: str) -> "Keeper | None":
         """Return what a MESSAGE that reaches nobody is handed to; None: it gets the response."""
 
     def for_pages(self, incoming: "Incoming", registration: Registration) -> Registration | None:
         """Return a user's registration without contacts that take no MESSAGE; None: the message is for a session."""
+
+    def takes_pages(self, registration: Registration) -> bool:
+        """Tell whether ``for_pages`` returns this very object at once and asks nobody."""
 
     def accept(self, incoming: "Incoming", service: str, reason: str = "route") -> "Later[None]":
         """Take a MESSAGE for a service; answers on ``incoming.server``; SipError: the answer it gets instead.

@@ -1,7 +1,6 @@
 """Next hops over real sockets and a name server: which way, whom TLS believes, which addresses are open."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from tests.support.certificates import Authority
 from tests.support.name_server import NameServer
+from tests.support.processes import free_port
 from tests.support.sip_edge import EdgeUnderTest, SipClient
 from tests.support.streams import Endpoints, Recorder
 from tests.support.waiting import until
@@ -268,7 +268,7 @@ async def test_datagram_to_a_port_where_nobody_listens_goes_to_the_next_hop_at_o
         listeners.serve()
         edge.addresses = {"udp": listeners.addresses[0]}
         edge.sockets = {"udp": (listeners.datagrams[0], listeners.addresses[0])}
-        dead, living = _free_port(), _Server()
+        dead, living = free_port(), _Server()
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: living, local_addr=("127.0.0.1", 0)
         )
@@ -293,9 +293,3 @@ class _Server(asyncio.DatagramProtocol):
         request = parse_datagram(data)
         assert isinstance(request, Request)
         self.transport.sendto(bytes(Response.to_request(request, 200, "OK", to_tag="uas")), addr)
-
-
-def _free_port() -> int:
-    with socket.socket(type=socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

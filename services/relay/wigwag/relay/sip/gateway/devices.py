@@ -56,6 +56,11 @@ class Devices:
         self._pages[registration.aor] = (registration, found)
         return found
 
+    def are_known_to_page(self, registration: Registration) -> bool:
+        """Tell whether ``for_pages`` has found last that each of a user's devices takes MESSAGE, or may."""
+        known = self._pages.get(registration.aor)
+        return known is not None and known[1] is registration
+
     def are_page_only(self, registration: Registration) -> bool:
         """Tell whether each of a user's devices takes no sessions, but MESSAGE, or may."""
         self._ask_who_does_not_say(registration)

@@ -7,9 +7,11 @@ same row; once that is durable the answer is 202. The branches stay open. A devi
 delivered, by compare and set: whoever was to deliver the copy finds that out when he claims it. A kill in between
 leaves the row as it is, and the copy is delivered under the MESSAGE's own Call-ID, CSeq and From tag: the device can
 tell (DESIGN.md section 6, two generals).
+
+What was passed on unread (`proxy.passage`) is read as soon as one of these is to be done with it.
 """
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +22,8 @@ from wigwag.protocols.sip.uri import normal_user
 from wigwag.relay.sip.config import PagerSettings
 from wigwag.relay.sip.gateway.devices import PAGE
 from wigwag.relay.sip.incoming import Incoming
-from wigwag.relay.sip.proxy.forwarding import Fallback, Forwarding
+from wigwag.relay.sip.proxy.forwarding import Forwarding
+from wigwag.relay.sip.proxy.passage import Keeper
 from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.credentials import CredentialSource
 from wigwag.store import Registration
@@ -29,8 +32,10 @@ from .answers import Answer, Answers
 from .intake import ledger_message, message_id
 from .keeping import Keeping
 from .storing import Storing, is_absent, is_in_doubt, outcome, takes_no_pages, wants_session
+from .unanswered import Unanswered, overdue
 
 if TYPE_CHECKING:
+    from wigwag.protocols.sip.transactions import ServerTransaction
     from wigwag.relay.sip.edge import Edge
 
 EDGE: Final = "edge"
@@ -42,7 +47,7 @@ _RETRY_AFTER: Final = (("Retry-After", "5"),)
 
 
 class PagerMode:
-    """What becomes of MESSAGEs that reach nobody, or are for a service: ``Services`` and ``Fallback`` of the edge.
+    """What becomes of MESSAGEs that reach nobody, or are for a service: ``Services`` and ``Keeper`` of the edge.
 
     Args:
         edge: The edge.
@@ -79,8 +84,7 @@ class PagerMode:
         self._stores = ledger is not None and settings.store
         self._keeping = Keeping(ledger, settings) if ledger is not None else None
         self._answers = Answers(ledger, now=edge.now, spawn=spawn) if ledger is not None else None
-        self._waiting: OrderedDict[Forwarding, float] = OrderedDict()
-        """When each is to be kept, in this order."""
+        self._unanswered: Unanswered = {}
         self._unwritten: deque[tuple[float, Change]] = deque(maxlen=_MOST_UNWRITTEN)
         """Outcomes that the database did not take yet."""
         self.counters: Counter[str] = Counter()
@@ -89,7 +93,7 @@ class PagerMode:
 
     # Services
 
-    def fallback(self, incoming: Incoming, aor: str) -> Fallback | None:
+    def fallback(self, incoming: Incoming, aor: str) -> Keeper | None:
         """Return what a MESSAGE for a user is handed to if it reaches nobody; None: it is never kept."""
         if incoming.request.to.tag is not None or not (self._has_gateway or self._may_store(incoming)):
             return None
@@ -98,6 +102,10 @@ class PagerMode:
     def for_pages(self, incoming: Incoming, registration: Registration) -> Registration | None:
         """Return a registration without contacts that take no MESSAGE; None: there are only such, and a gateway."""
         return self._edge.devices.for_pages(registration) if self._has_gateway else registration
+
+    def takes_pages(self, registration: Registration) -> bool:
+        """Tell whether ``for_pages`` returns the registration itself, and asks no device."""
+        return not self._has_gateway or self._edge.devices.are_known_to_page(registration)
 
     def _may_store(self, incoming: Incoming) -> bool:
         return self._stores and (not self._domains or incoming.target.host in self._domains)
@@ -132,11 +140,11 @@ class PagerMode:
 
     def started(self, forwarding: Forwarding, now: float) -> None:
         """A MESSAGE is on its way: it waits so long for an answer."""
-        self._waiting[forwarding] = now + self._settings.wait
+        self._unanswered[forwarding.server] = now
 
     def failed(self, forwarding: Forwarding, status: int, now: float) -> bool:
         """Every branch has ended: keep the message if nobody was there."""
-        self._waiting.pop(forwarding, None)
+        self._unanswered.pop(forwarding.server, None)
         if forwarding.context is None:
             reason = self._reason(forwarding)
             if not reason:
@@ -146,7 +154,7 @@ class PagerMode:
 
     def delivered(self, forwarding: Forwarding, status: int, reason: str, now: float) -> None:
         """A device has it: if it is kept, or may be by a pod that is gone, the copy is called off."""
-        self._waiting.pop(forwarding, None)
+        self._unanswered.pop(forwarding.server, None)
         if len(forwarding.branches) > 1 and self._has_gateway:
             self._learn(forwarding)
         storing = forwarding.context
@@ -158,15 +166,24 @@ class PagerMode:
         elif now < self.unsure_until:
             self._spawn(self._write(outcome(message_id(forwarding.incoming), (status, reason))))
 
+    # Keeper: what is passed on unread
+
+    def passed(self, server: "ServerTransaction", now: float) -> None:
+        """A MESSAGE is on its way unread: it waits as long for an answer."""
+        self._unanswered[server] = now
+
+    def served(self, server: "ServerTransaction", now: float) -> bool:
+        """A device has it; False: a pod that is gone may have kept it, so that it has to be read."""
+        if now < self.unsure_until:
+            return False
+        self._unanswered.pop(server, None)
+        return True
+
     # Time
 
     def tick(self, now: float) -> None:
         """Keep what has waited long enough; write again what could not be written."""
-        while self._waiting:
-            forwarding, due = next(iter(self._waiting.items()))
-            if due > now:
-                break
-            del self._waiting[forwarding]
+        for forwarding in overdue(self._unanswered, now - self._settings.wait):
             # When the sender is gone too he has heard nothing, and nothing is kept.
             gone = forwarding.decided or forwarding.cancelled
             reason = self._reason(forwarding) if not gone and forwarding.context is None else ""

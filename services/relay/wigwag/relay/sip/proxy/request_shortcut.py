@@ -3,9 +3,9 @@
 Theory of operation. Nothing is decided here that the long way decides otherwise. What recurs in a head (`recurring`) is
 learnt at the second sight: a request of it with marks is read, checked and written by the code of the long way. Whether
 that still holds is asked for each request: the registration is the same, its flow stands, no row routes, nobody is
-blocked, no device sleeps. What differs has been matched by expressions narrower than the grammar, and is filled in.
-Retransmissions, whatever finds the limit of transactions reached, and all else take the long way. A property test holds
-the two together.
+blocked, no device sleeps or takes sessions only. What differs has been matched by expressions narrower than the
+grammar, and is filled in. Retransmissions, whatever finds the limit of transactions reached, and all else take the long
+way. A property test holds the two together, another one where messages are kept for whom they don't reach.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from wigwag.relay.sip.flows.flow import Flow, StreamFlow
     from wigwag.relay.sip.incoming import Target
     from wigwag.store import Registration
+
+    from .passage import Keeper
 
 _LONGEST: Final = 16_384
 """Octets of a request that takes this way."""
@@ -104,6 +106,7 @@ class RequestShortcut:
             and neighbours.routing.is_silent
             and not neighbours.screening.concerns(known.aor)
             and (edge.waker is None or not edge.waker.asleep(registration))
+            and (known.origin.keeper is None or neighbours.services.takes_pages(registration))
         )
 
     def _pass(self, known: Known, match: "re.Match[bytes]", data: bytes, now: float) -> bool:
@@ -130,8 +133,7 @@ class RequestShortcut:
         server, client = edge.transactions.open_both(
             key, known.wire, "MESSAGE", (our_branch, known.sent_by), written, known.flow, now
         )
-        Passage(known.origin, server, client, written)
-        client.start()
+        Passage(known.origin, server, client, written).start(now)
         return True
 
     # Learning
@@ -176,7 +178,12 @@ class RequestShortcut:
         return known
 
     def _written(
-        self, incoming: Incoming, wire: "Flow", registration: "Registration", target: "Target"
+        self,
+        incoming: Incoming,
+        wire: "Flow",
+        registration: "Registration",
+        target: "Target",
+        keeper: "Keeper | None",
     ) -> Known | None:
         """Write the request as the long way does, and cut it at its marks."""
         request, flow = incoming.request, target.flow
@@ -189,5 +196,5 @@ class RequestShortcut:
         known = Known()
         known.wire, known.registration, known.aor, known.flow = wire, registration, registration.aor, flow
         known.key, known.name, known.sent_by, known.written = key, name, sent.via.sent_by, written
-        known.origin = Origin(self._edge.proxy, incoming, target)
+        known.origin = Origin(self._edge.proxy, incoming, target, keeper)
         return known

@@ -66,9 +66,11 @@ def pass_response(transactions: Transactions, data: bytes, now: float) -> bool:
         return False
     user, passed = client.user, data[: head.end(1)] + data[head.end() :]
     if type(user) is Passage:
-        client.conclude(now)
-        user.server.respond_final(passed, now)
-        return True
+        if user.is_over(now):
+            client.conclude(now)
+            user.server.respond_final(passed, now)
+            return True
+        user = user.unfolded()
     return type(user) is Branch and _pass_by(user, client, passed, now)
 
 
