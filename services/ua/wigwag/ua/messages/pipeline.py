@@ -98,6 +98,7 @@ class MessagePipeline:
     ) -> None:
         limits = settings.limits
         self._background = Background(_failed)
+        spawn = self._background.spawn
         self.spans = Spans(tracing or Tracing())
         self.edits = Edits(ledger)
         self.notifications = Notifications(sessions, ledger, self.edits, events, wall=wall)
@@ -110,7 +111,7 @@ class MessagePipeline:
             in_flight=limits.in_flight,
             wall=wall,
             spans=self.spans,
-            spawn=self._background.spawn,
+            spawn=spawn,
         )
         self.inbox = Inbox(sessions, ledger, blobs, self.edits, self.notifications, now=now, wall=wall)
         self.taking = Taking(
@@ -118,15 +119,11 @@ class MessagePipeline:
         )
         self.peer_reports = PeerReports(self.delivery, events, wall)
         self.streams = Streams(
-            blobs, self.taking, largest=limits.message_bytes, expires=self._blob_expires, spawn=self._background.spawn
+            blobs, self.taking, largest=limits.message_bytes, expires=self._blob_expires, spawn=spawn
         )
-        self.handover = HandOver(
-            sessions, ledger, self.delivery, open_call=open_call or _unreachable, spawn=self._background.spawn
-        )
+        self.handover = HandOver(sessions, ledger, self.delivery, open_call=open_call or _unreachable, spawn=spawn)
         self.outbound = self._outbound(sessions, ledger, blobs, settings, wall)
-        self.forwarding = Forwarding(
-            sessions, self.outbound.accept, accept_at or _unreachable_accept, spawn=self._background.spawn
-        )
+        self.forwarding = Forwarding(sessions, self.outbound.accept, accept_at or _unreachable_accept, spawn=spawn)
         self.telling: FileTelling | None = None
         self._arrivals: FileArrivals | None = None
         self._ledger = ledger
