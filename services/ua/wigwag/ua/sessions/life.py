@@ -77,6 +77,7 @@ class SessionLife:
         self.messages: Messages
         self.ended_by = {cause.value: 0 for cause in Cause}
         self._sessions = sessions
+        self._owned = sessions.all_owned
         sessions.on_lost = self._let_go
         self._endpoint = endpoint
         self._wall = wall
@@ -154,7 +155,7 @@ class SessionLife:
         if isinstance(event, CallReceived):
             self.calls.called(event)
             return
-        own = self._sessions.owned(event.session.id)
+        own = self._owned.get(event.session.id)
         if own is None or own.chat is not event.session:
             return
         match event:
@@ -228,7 +229,7 @@ class SessionLife:
     def tick(self) -> None:
         """End what is idle or has lasted too long; to be called every second or so."""
         now = self._wall()
-        for own in list(self._sessions.all_owned.values()):
+        for own in list(self._owned.values()):
             policy, record = own.application, own.record
             if record.state != "open":
                 continue
@@ -280,12 +281,12 @@ class SessionLife:
 
     async def all_ended(self, seconds: float) -> None:
         """Wait until no session is left, but not longer than that."""
-        await self._background.quiet(seconds, lambda: self._sessions.all_owned)
+        await self._background.quiet(seconds, lambda: self._owned)
 
     async def close(self) -> None:
         """Wait for what is being written."""
         await self._background.close()
-        writers = (own.stop_writing() for own in self._sessions.all_owned.values())
+        writers = (own.stop_writing() for own in self._owned.values())
         await asyncio.gather(*writers, return_exceptions=True)
 
 

@@ -66,7 +66,7 @@ class PodSessions:
 
     @property
     def all_owned(self) -> Mapping[str, Owned]:
-        """The sessions of this pod, by id."""
+        """The sessions of this pod, by id: always the same mapping."""
         return self._owned
 
     def owned(self, session_id: str) -> Owned | None:
