@@ -121,7 +121,7 @@ async def all_arrive(sender: Party, receiver: Party, texts: list[str]) -> None:
 
 def is_continued(session: Any) -> bool:
     """Tell whether what comes in a session may follow what came to an owner before this one."""
-    return bool(session._line.session.continued)
+    return bool(session.line.session.continued)
 
 
 def port_of(uri: str) -> int:
