@@ -38,6 +38,7 @@ def environment_of(data_dir: Path, port: int) -> dict[str, str]:
     environment = demo_environment(data_dir, sip=("tcp",))
     (listener,) = json.loads(environment["WIGWAG_RELAY__SIP__LISTENERS"])
     environment["WIGWAG_RELAY__SIP__LISTENERS"] = json.dumps([{**listener, "port": port}])
+    environment["WIGWAG_RELAY__SIP__PAGER__STORE"] = "false"
     return environment
 
 

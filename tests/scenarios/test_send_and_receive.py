@@ -24,10 +24,11 @@ def free_ports() -> dict[str, int]:
 
 
 def environment_of(directory: Path, ports: dict[str, int]) -> dict[str, str]:
-    """Return settings of a demo node that speaks SIP there."""
+    """Return settings of a demo node that speaks SIP there, and keeps nothing for who is absent."""
     layer = ensure_demo_data(directory).layer(sip_ports=ports)
     listeners = json.dumps(layer["relay"]["sip"]["listeners"])
-    return demo_environment(directory) | {"WIGWAG_RELAY__SIP__LISTENERS": listeners}
+    kept = {"WIGWAG_RELAY__SIP__PAGER__STORE": "false"}
+    return demo_environment(directory) | {"WIGWAG_RELAY__SIP__LISTENERS": listeners} | kept
 
 
 @pytest.fixture(scope="module")
