@@ -9,7 +9,7 @@ gives a message back, and another pod that has had the partition meanwhile. A re
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -80,6 +80,11 @@ class Lanes:
         lane = self._lanes.get(key)
         if lane is not None:
             lane.clean, lane.disturbed = False, True
+
+    def note(self, message_ids: Iterable[str]) -> None:
+        """Note messages that are gone through together: their own records find them taken care of."""
+        for message_id in message_ids:
+            self._has_come_before(message_id)
 
     def _has_come_before(self, message_id: str) -> bool:
         if not message_id:

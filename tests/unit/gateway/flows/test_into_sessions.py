@@ -78,6 +78,16 @@ async def test_a_record_that_comes_again_is_one_message_to_devices(world: Gatewa
     assert [(each.message_id, each.attempt) for each in world.asked()] == [("m1", 1)]
 
 
+async def test_a_message_that_went_along_with_the_first_one_is_not_sent_again_for_its_own_record(
+    world: GatewayWorld,
+) -> None:
+    await world.registers(ALICE, params=';methods="MESSAGE"')
+    for text in ("one", "two", "three"):
+        await world.writes(text, sender=BOB, recipient=ALICE)
+    await world.run()
+    assert [(each.message_id, each.attempt) for each in world.asked()] == [("m1", 1), ("m2", 1), ("m3", 1)]
+
+
 async def test_a_call_that_can_never_be_made_fails_its_message_and_the_next_begins_anew(world: GatewayWorld) -> None:
     world.agents.failures["start"] = [refused("request_uri: no such scheme")]
     await world.writes()

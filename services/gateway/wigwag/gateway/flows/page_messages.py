@@ -97,6 +97,7 @@ class PageMessages:
         """
         again = record.headers.get(AGAIN)
         waiting, is_held = await self._waiting(message.conversation, rested=again in AT_ONCE or tried > 0)
+        self._lanes.note(each.message_id for each in waiting)
         if again == NO_PAGE:
             for each in waiting:
                 each.reason = PagerReason.PAGER_REASON_SESSION_MODE
