@@ -44,6 +44,8 @@ class Claim:
     """Fencing token: a lower one than the last is refused, and so is an equal one of somebody else."""
     until: float | None = None
     """Seconds since 1970 when its outcome counts as unknown; None: after the ledger's own timeout."""
+    attempts: int | None = None
+    """Attempts that the caller knows of, all over: refused if there is another; None: this one supersedes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +167,8 @@ def _claimed(edit: Claim, row: Standing, now: float, outcome_timeout: float) -> 
     if row.state is not State.ACCEPTED:
         return Refusal.TRANSITION
     if edit.token < row.token or (edit.token == row.token and row.owner not in ("", edit.owner)):
+        return Refusal.FENCED
+    if edit.attempts is not None and (row.owner or edit.attempts != row.attempt):
         return Refusal.FENCED
     if row.expires <= now:
         return Refusal.LATE

@@ -50,6 +50,28 @@ class Rows:
         verdicts: Sequence[Verdict] = await asyncio.gather(*self._ledger.apply(claims))
         return {verdict.id: verdict.attempt for verdict in verdicts if verdict.done}
 
+    async def claim_for_page(self, row: LedgerRow) -> int | None:
+        """Begin an attempt by MESSAGE, or join the one that another pod has begun with the same row meanwhile.
+
+        Two pods may have the same record while partitions move; an attempt of each would be two MESSAGEs.
+
+        Args:
+            row: As it was when it was decided that it is to be sent.
+
+        Returns:
+            Number of the attempt; None: it has its outcome, or goes another way.
+        """
+        is_free = row.owner in ("", PAGE)
+        claim = Claim(
+            id=row.id, owner=PAGE, token=self.next_token, until=row.expires + GRACE,
+            attempts=row.attempt if is_free else None,
+        )  # fmt: skip
+        verdict = await self._ledger.apply_one(claim)
+        if verdict.done:
+            return verdict.attempt
+        found = await self._ledger.find(row.id)
+        return found.attempt if found is not None and found.owner == PAGE and found.state is State.ACCEPTED else None
+
     async def settle(
         self, row_id: str, state: State, *, status: int = 0, reason: str = "", token: int | None = None
     ) -> bool:

@@ -174,13 +174,10 @@ class SessionMessages:
         except RefusedError as error:
             await self._failed(row, error.status, error.reason)
             return
-        if row.owner == PAGE:
-            attempt = row.attempt  # Claimed by somebody who is gone: the same attempt once more.
-        else:
-            claimed = await self._rows.claim([(row.id, row.expires)], PAGE, self._rows.next_token)
-            if row.id not in claimed:
-                return
-            attempt = claimed[row.id]
+        # Claimed by somebody who is gone: the same attempt once more.
+        attempt = row.attempt if row.owner == PAGE else await self._rows.claim_for_page(row)
+        if attempt is None:
+            return
         known_by = parts[0].content.imdn_message_id
         self._notifications.sent(canonical_address(session.remote_uri), recipient, known_by, row.id)
         await self._to_devices.send_parts(

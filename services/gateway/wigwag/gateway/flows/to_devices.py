@@ -8,7 +8,7 @@ from wigwag.api.events.v1.pager_pb2 import PagerHeader, PagerMessage, PagerReque
 from wigwag.bus import Bus
 from wigwag.database.ledger import State
 from wigwag.gateway.kinds import RefusedError, bare, read
-from wigwag.gateway.rows import PAGE, Rows
+from wigwag.gateway.rows import Rows
 from wigwag.gateway.splitting import Part
 from wigwag.gateway.wrapping import uri_of
 from wigwag.protocols.cpim import CPIM_TYPE
@@ -55,10 +55,10 @@ class ToDevices:
         """
         if await self._is_outdated(message):
             return
-        wanted = [(message.message_id, message.expires_at.ToMicroseconds() / 1e6)]
-        claimed = await self._rows.claim(wanted, PAGE, self._rows.next_token)
-        if message.message_id in claimed:
-            await self.repeat(message, claimed[message.message_id], bindings)
+        row = await self._rows.find(message.message_id)
+        attempt = await self._rows.claim_for_page(row) if row is not None else None
+        if attempt is not None:
+            await self.repeat(message, attempt, bindings)
 
     async def _is_outdated(self, message: PagerMessage) -> bool:
         if not self.is_passing(message):
