@@ -11,6 +11,7 @@ sent no further, so that the user may try again.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 import structlog
@@ -19,6 +20,8 @@ from wigwag.database.ledger import MAX_BODY, Change, Ledger, LedgerRow, NewMessa
 from wigwag.errors import ConflictError, WigwagError
 from wigwag.protocols.cpim import CpimMessage
 from wigwag.protocols.imdn import NotificationType, Status
+from wigwag.protocols.sip import SipError
+from wigwag.runtime.conversations import AddressTooLongError, canonical_address
 from wigwag.runtime.tracing import SILENT, Span
 from wigwag.runtime.ua_messages import INBOUND, SERVICE, conversation_of, fields_of, headers_of
 from wigwag.ua.sessions.ports import OwnedSession, Sessions
@@ -217,8 +220,8 @@ class Inbox:
             conversation=conversation_of(record.id),
             service=SERVICE,
             direction=INBOUND,
-            sender=record.remote_uri[:_LONGEST_ADDRESS],
-            recipient=record.local_uri[:_LONGEST_ADDRESS],
+            sender=_address(record.remote_uri),
+            recipient=_address(record.local_uri),
             content_type=content.content_type[:_LONGEST_TYPE],
             headers=headers_of(content.fields),
             body=content.body if arrived.blob is None else None,
@@ -301,3 +304,12 @@ class Inbox:
             self._notices[:0] = notices
             self._filled.set()
             raise
+
+
+@lru_cache(maxsize=4_096)
+def _address(uri: str) -> str:
+    """Return an address as the ledger compares it: canonical, or as it is when it can't be."""
+    try:
+        return canonical_address(uri)
+    except (SipError, AddressTooLongError):
+        return uri[:_LONGEST_ADDRESS]
