@@ -4,7 +4,8 @@ Theory of operation. The bus hands the records of a conversation to one pod, one
 go on yet stays in the ledger, and what comes after it must not overtake it. So a pod knows of each conversation whether
 something waits there (it is not *clean*); of one that it has not seen yet it does not know, and looks into the ledger.
 A lane is clean only after everything in it went well: any exception leaves it to be looked at, and so does whoever
-gives a message back, and another pod that has had the partition meanwhile. A record that comes twice does so too.
+gives a message back, and another pod that has had the partition meanwhile. A record that comes twice does so too; not
+the first one of a message that a look has found before and taken along.
 """
 
 import asyncio
@@ -29,6 +30,8 @@ class Lane:
     """By which assignment of its partition this is known (``Record.assignment``)."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     inside: int = 0
+    taken_along: bool = False
+    """Whether the message that comes went on with others already, and this is its own record's first time."""
     disturbed: bool = False
     """Whether something was given back while somebody was inside."""
 
@@ -38,7 +41,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: OrderedDict[str, bool] = OrderedDict()
+        """Messages, and whether only a look has found them: their own record has not come yet."""
 
     @asynccontextmanager
     async def of(self, key: str, message_id: str = "", assignment: int = 0) -> AsyncIterator[Lane]:
@@ -57,7 +61,8 @@ class Lanes:
         lane.inside += 1
         try:
             async with lane.lock:
-                if self._has_come_before(message_id) or lane.assignment != assignment:
+                has_come, lane.taken_along = self._comes(message_id)
+                if has_come or lane.assignment != assignment:
                     lane.clean = False
                 lane.assignment, lane.disturbed = assignment, False
                 try:
@@ -84,17 +89,21 @@ class Lanes:
     def note(self, message_ids: Iterable[str]) -> None:
         """Note messages that are gone through together: their own records find them taken care of."""
         for message_id in message_ids:
-            self._has_come_before(message_id)
+            self._remember(message_id, only_found=self._seen.get(message_id, True))
 
-    def _has_come_before(self, message_id: str) -> bool:
+    def _comes(self, message_id: str) -> tuple[bool, bool]:
+        """Return whether a message's own record has come before, and whether it was taken along and has not."""
         if not message_id:
-            return False
-        known = message_id in self._seen
-        self._seen[message_id] = None
+            return False, False
+        only_found = self._seen.get(message_id)
+        self._remember(message_id, only_found=False)
+        return only_found is False, only_found is True
+
+    def _remember(self, message_id: str, *, only_found: bool) -> None:
+        self._seen[message_id] = only_found
         self._seen.move_to_end(message_id)
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
-        return known
 
     def _forget_some(self) -> None:
         while len(self._lanes) > _REMEMBERED:

@@ -4,7 +4,8 @@ import pytest
 
 from tests.support.gateway_world import ALICE, BOB, ENDED, OPEN, GatewayWorld, Killed, refused
 from wigwag.api.ua.v1 import session_pb2
-from wigwag.database.ledger import State
+from wigwag.database.ledger import LedgerRow, State
+from wigwag.gateway.rows import Rows
 from wigwag.runtime.events import PAGER_INBOUND, SESSIONS_EVENTS
 
 DECLINED = session_pb2.END_CAUSE_DECLINED
@@ -86,6 +87,26 @@ async def test_a_message_that_went_along_with_the_first_one_is_not_sent_again_fo
         await world.writes(text, sender=BOB, recipient=ALICE)
     await world.run()
     assert [(each.message_id, each.attempt) for each in world.asked()] == [("m1", 1), ("m2", 1), ("m3", 1)]
+
+
+async def test_messages_that_went_along_with_the_first_one_are_not_looked_for_each_by_its_own_record(
+    world: GatewayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await talking(world)
+    looks: list[str] = []
+    waiting = Rows.waiting
+
+    async def counted(rows: Rows, conversation: str, direction: str) -> list[LedgerRow]:
+        looks.append(conversation)
+        return await waiting(rows, conversation, direction)
+
+    monkeypatch.setattr(Rows, "waiting", counted)
+    texts = [f"text {number}" for number in range(8)]
+    for text in texts:
+        await world.writes(text)
+    await world.run(assignment=1)
+    assert await world.handed(session) == ["first", *texts]
+    assert len(looks) == 1
 
 
 async def test_a_call_that_can_never_be_made_fails_its_message_and_the_next_begins_anew(world: GatewayWorld) -> None:

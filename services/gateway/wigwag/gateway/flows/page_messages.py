@@ -77,7 +77,10 @@ class PageMessages:
             return
         key, again = message.conversation, record.headers.get(AGAIN)
         async with self._lanes.of(key, message.message_id, record.assignment) as lane:
-            known, lane.clean = lane.clean and again is None and lane.via == self._book.session_of(key), False
+            known = lane.clean and again is None and lane.via == self._book.session_of(key)
+            if known and lane.taken_along:
+                return  # A look here has sent it on, and left nothing waiting.
+            lane.clean = False
             for number in range(_ROUNDS):
                 try:
                     going = self._forward(key, [message], None) if known else self._look(record, message, number)
