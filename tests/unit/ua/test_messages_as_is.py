@@ -13,6 +13,7 @@ from wigwag.errors import InvalidRequestError
 from wigwag.protocols.imdn import Disposition, NotificationType, Status
 from wigwag.protocols.iscomposing import IsComposing
 from wigwag.protocols.iscomposing import State as Typing
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.ua_messages import message_of
 
 AS_IS = {"content": "as_is", "accept_types": ("*",)}
@@ -101,3 +102,25 @@ async def test_headers_can_not_be_put_into_a_wrapping_that_is_there(world: Messa
     for more in ({"cpim_headers": headers}, {"notifications": {"display": True}}):
         (outcome,) = await world.send(own, wrapped().decode(), content_type="Message/CPIM", **more)
         assert isinstance(outcome.error, InvalidRequestError)
+
+
+async def test_that_a_message_of_the_gateway_was_accepted_is_no_news_when_it_is_on_its_way_already(
+    world: MessageWorld,
+) -> None:
+    own = await world.open(policy=AS_IS, application=GATEWAY)
+    (first,) = await world.send(own, "one")
+    await until(lambda: len(own.wire.sent) == 1)
+    (claimed,) = await world.send(own, "two")
+    assert {event.id for event in await world.ledger.pending_events()} == {first.message_id}
+    world.settle(own, claimed.message_id)
+    await world.pipeline.edits.flush(10.0)
+    told = [(event.id, event.state) for event in await world.ledger.pending_events()]
+    assert told == [(first.message_id, State.ACCEPTED), (claimed.message_id, State.DELIVERED)]
+
+
+async def test_that_a_message_was_accepted_is_news_for_every_other_application(world: MessageWorld) -> None:
+    own = await world.open(policy=AS_IS)
+    (first,) = await world.send(own, "one")
+    await until(lambda: len(own.wire.sent) == 1)
+    (second,) = await world.send(own, "two")
+    assert [event.id for event in await world.ledger.pending_events()] == [first.message_id, second.message_id]

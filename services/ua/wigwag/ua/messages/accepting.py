@@ -9,6 +9,7 @@ from typing import Final
 from wigwag.api.ua.v1 import message_pb2, ua_pb2
 from wigwag.database.ledger import MAX_BODY, Ledger, LedgerRow, NewMessage, Refusal, State, Verdict
 from wigwag.errors import ConflictError, InvalidRequestError, OverloadedError, WigwagError
+from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.names import MESSAGE_ID
 from wigwag.runtime.tracing import SILENT, Span
 from wigwag.runtime.ua_messages import (
@@ -205,6 +206,7 @@ class Outbound:
             body=body if len(body) <= MAX_BODY else None,
             expires=_expires(message, application, now),
             claim=claim,
+            publish=claim is None or record.application != GATEWAY,
         )
         span.set(MESSAGE_ID, new.id)
         return _New(index, new, fields, span=span)
