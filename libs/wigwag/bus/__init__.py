@@ -225,7 +225,7 @@ class Bus(Protocol):
         """
 
     def consume(
-        self, group: str, topics: Sequence[str], handler: Handler, *, in_flight: int = 128
+        self, group: str, topics: Sequence[str], handler: Handler, *, in_flight: int = 128, ordered: bool = True
     ) -> AbstractAsyncContextManager[None]:
         """Handle the topics' records as a member of a group, in the background, until the context ends.
 
@@ -239,6 +239,7 @@ class Bus(Protocol):
                 ``UnprocessableError``: the record is dead. ``StoreError``, ``DatabaseError``, ``BusError`` and
                 ``OverloadedError``: again, without end. Anything else: again, and dead after 5 calls.
             in_flight: Handlers that run at once, and records of a partition that are read but not committed.
+            ordered: Whether records of one key are handled one after the other; else at once, in any order.
 
         Raises:
             ValueError: A topic was not declared, or holds dead letters.

@@ -89,6 +89,7 @@ class Processing:
         bury: Publishes dead letters.
         counters: Where it counts.
         policy: When the handler is called again, and how long it may run on.
+        ordered: Whether records of one key are handled one after the other.
     """
 
     def __init__(
@@ -100,12 +101,14 @@ class Processing:
         bury: Bury,
         counters: Counters,
         policy: HandlerPolicy,
+        ordered: bool = True,
     ) -> None:
         self._group = group
         self._handler = handler
         self._bury = bury
         self._counters = counters
         self.policy = policy
+        self.ordered = ordered
         self._slots = asyncio.Semaphore(in_flight)
 
     async def process(self, record: Record, stopping: asyncio.Event) -> bool:
@@ -202,12 +205,13 @@ class Partition:
         if self._position is None:
             self._position = record.offset
         self._under_way.append(record.offset)
-        lane = self._lanes.get(record.key)
+        key = record.key if self._processing.ordered else str(record.offset)
+        lane = self._lanes.get(key)
         if lane is not None:
             lane.append(record)
             return
-        self._lanes[record.key] = deque([record])
-        task = asyncio.create_task(self._run(record.key))
+        self._lanes[key] = deque([record])
+        task = asyncio.create_task(self._run(key))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

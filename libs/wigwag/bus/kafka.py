@@ -216,12 +216,18 @@ class KafkaBus:
 
     @asynccontextmanager
     async def consume(
-        self, group: str, topics: Sequence[str], handler: Handler, *, in_flight: int = 128
+        self, group: str, topics: Sequence[str], handler: Handler, *, in_flight: int = 128, ordered: bool = True
     ) -> AsyncGenerator[None, None]:
         """Handle the topics' records as a member of a group until the context ends."""
         names = [self._topics.to_consume(name).name for name in topics]
         processing = Processing(
-            group, handler, in_flight=in_flight, bury=self._bury, counters=self.counters, policy=self._policy
+            group,
+            handler,
+            in_flight=in_flight,
+            bury=self._bury,
+            counters=self.counters,
+            policy=self._policy,
+            ordered=ordered,
         )
         consumer = KafkaConsumer(self._options, group, names, processing, limit=in_flight, ready=self._wait_until_ready)
         self._consumers.add(consumer)

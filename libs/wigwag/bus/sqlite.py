@@ -150,11 +150,17 @@ class SqliteBus:
 
     @asynccontextmanager
     async def consume(
-        self, group: str, topics: Sequence[str], handler: Handler, *, in_flight: int = 128
+        self, group: str, topics: Sequence[str], handler: Handler, *, in_flight: int = 128, ordered: bool = True
     ) -> AsyncGenerator[None, None]:
         """Handle the topics' records as a member of a group until the context ends."""
         processing = Processing(
-            group, handler, in_flight=in_flight, bury=self._bury, counters=self.counters, policy=self._policy
+            group,
+            handler,
+            in_flight=in_flight,
+            bury=self._bury,
+            counters=self.counters,
+            policy=self._policy,
+            ordered=ordered,
         )
         consumers = [
             SqliteConsumer(

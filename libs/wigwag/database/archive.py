@@ -6,10 +6,10 @@ ledger, so that what both hold is one list in the order of acceptance.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from wigwag.errors import ConflictError
 
@@ -88,14 +88,17 @@ class MessageArchive:
 
     async def _put(self, messages: dict[int, ArchivedMessage]) -> None:
         query = select(_COLUMNS.position, _COLUMNS.version).where(_COLUMNS.position.in_(list(messages)))
-        async with self._database.transaction(write=True) as connection:
-            known = {row.position: row.version for row in await connection.execute(query)}
+
+        def work(connection: Connection) -> None:
+            known = {row.position: row.version for row in connection.execute(query)}
             new = [_values(message) for position, message in messages.items() if position not in known]
             later = [each for position, each in messages.items() if known.get(position, each.version) < each.version]
             if new:
-                await connection.execute(insert(wigwag_message_archive), new)
+                connection.execute(insert(wigwag_message_archive), new)
             if later:
-                await connection.execute(_LATER, [_outcome(message) for message in later])
+                connection.execute(_LATER, [_outcome(message) for message in later])
+
+        await self._database.run(work, write=True)
 
     async def find(self, message_id: str) -> ArchivedMessage | None:
         """Return a message, or None.
@@ -172,7 +175,10 @@ _LATER: Final = (
 
 
 def _values(message: ArchivedMessage) -> dict[str, Any]:
-    return {**asdict(message), "state": message.state.value}
+    # Not by asdict(), which copies all that it finds: this is done for every message.
+    values = {name: getattr(message, name) for name in _NAMES}
+    values["state"] = message.state.value
+    return values
 
 
 def _outcome(message: ArchivedMessage) -> dict[str, Any]:

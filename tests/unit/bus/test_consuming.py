@@ -65,6 +65,7 @@ def partition(
     bury: Callable[[Record, Message], Awaitable[None]] | None = None,
     counters: Counters | None = None,
     settle: float = 5.0,
+    ordered: bool = True,
 ) -> Partition:
     policy = HandlerPolicy(attempts=3, first_delay=0.001, longest_delay=0.002, settle=settle)
     processing = Processing(
@@ -74,6 +75,7 @@ def partition(
         bury=bury or Cemetery().bury,
         counters=counters or Counters(),
         policy=policy,
+        ordered=ordered,
     )
     return Partition(processing, limit, lambda: None)
 
@@ -120,6 +122,23 @@ async def test_nothing_is_committed_beyond_a_record_that_is_not_finished() -> No
     gates[0].set()
     await until(lambda: work.committable == 2)
     gates[2].set()
+    await until(lambda: work.committable == 4)
+
+
+async def test_records_of_a_key_are_handled_at_once_where_order_does_not_matter() -> None:
+    begun: list[int] = []
+    go_on = asyncio.Event()
+
+    async def handle(record: Record) -> None:
+        begun.append(record.offset)
+        await go_on.wait()
+
+    work = partition(handle, ordered=False)
+    for offset in range(4):
+        work.begin(record(offset))
+    await until(lambda: len(begun) == 4)
+    assert work.committable is None
+    go_on.set()
     await until(lambda: work.committable == 4)
 
 

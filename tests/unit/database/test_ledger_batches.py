@@ -45,6 +45,19 @@ async def test_first_job_does_not_wait_and_the_next_batch_is_what_came_meanwhile
     assert written.batches == [[1], [2, 3, 4, 5]]
 
 
+async def test_with_a_slow_pace_the_first_job_does_not_wait_and_those_after_it_go_together() -> None:
+    written = Written()
+    async with Batches[int, int](written, Limits(pace=0.5)) as queue:
+        assert await queue.submit(numbers(1))[0] == 2
+        rest = []
+        for value in range(2, 6):
+            rest += queue.submit(numbers(value))
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert await asyncio.gather(*rest) == [4, 6, 8, 10]
+    assert written.batches == [[1], [2, 3, 4, 5]]
+
+
 async def test_batch_is_bounded_in_jobs_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH_BYTES", 10)
     written = Written()

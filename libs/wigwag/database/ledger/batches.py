@@ -37,6 +37,8 @@ class Limits:
     """Bytes that may wait."""
     batch: int = 500
     """Jobs of one batch."""
+    pace: float = PACE
+    """Seconds from the beginning of one batch to that of the next, at least, unless a whole batch waits."""
 
 
 class Batches(Generic[Job, Result]):
@@ -118,7 +120,8 @@ class Batches(Generic[Job, Result]):
     async def _pause(self, took: float) -> None:
         """Let more come: a transaction costs as much as many jobs, so at most half of the time is spent in them."""
         if self._task is not None and len(self._waiting) < self._limits.batch:
-            await asyncio.sleep(min(max(took, PACE - took), LONGEST_PAUSE))
+            pace = self._limits.pace
+            await asyncio.sleep(min(max(took, pace - took), max(LONGEST_PAUSE, pace)))
 
     def _take(self) -> tuple[list[Job], list[asyncio.Future[Result]]]:
         jobs: list[Job] = []

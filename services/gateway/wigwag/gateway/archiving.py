@@ -8,12 +8,13 @@ comes together is written together.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Final
 
 from wigwag.api.events.v1 import message_pb2 as states
 from wigwag.api.ua.v1 import message_pb2 as deliveries
-from wigwag.bus import Record
+from wigwag.bus import Bus, Record
 from wigwag.database import ArchivedMessage, MessageArchive
 from wigwag.database.ledger import FINAL, Ledger, LedgerRow
 from wigwag.database.ledger.batches import Batches, Limits
@@ -31,6 +32,9 @@ TOPICS: Final = (MESSAGE_STATES.name, SESSIONS_EVENTS.name)
 GROUP: Final = "gateway-archive"
 LARGEST: Final = 65_536
 """Octets of a body that is kept."""
+IN_FLIGHT: Final = 512
+_PACE: Final = 0.1
+"""Seconds from one batch to the next: nobody waits for the archive, and a transaction costs as much as many rows."""
 _SIZE: Final = 500
 """Bytes that an id which waits is counted as."""
 _COMPOSING: Final = "application/im-iscomposing+xml"
@@ -53,7 +57,11 @@ class Archiving:
         self._archive = archive
         self._terms = Terms(settings)
         self._counters = counters
-        self.batches: Batches[str, None] = Batches(self._write, Limits(jobs=2_000))
+        self.batches: Batches[str, None] = Batches(self._write, Limits(jobs=2_000, pace=_PACE))
+
+    def consuming(self, bus: Bus) -> AbstractAsyncContextManager[None]:
+        """Consume until the context ends: in any order, for what is written is what the ledger says by then."""
+        return bus.consume(GROUP, TOPICS, self.handle, in_flight=IN_FLIGHT, ordered=False)
 
     async def handle(self, record: Record) -> None:
         """Handle a record of one of ``TOPICS``; see ``Bus.consume`` for what its exceptions mean."""

@@ -24,7 +24,6 @@ from wigwag.runtime.status import ModuleStatus, StatusTree
 from wigwag.runtime.telemetry import Reading
 from wigwag.store import Store
 
-from . import archiving
 from .api.mi import gateway_commands
 from .api.watching import Watching
 from .archiving import Archiving
@@ -197,11 +196,9 @@ class GatewayModule:
         await stack.enter_async_context(beside(self._sweep(waking)))
         if self._settings.archive.enabled:
             await stack.enter_async_context(self._archiving.batches)
-            await self._consume(archiving.GROUP, archiving.TOPICS, self._archiving.handle)
-        await self._consume(GROUP, [topic.name for topic in TOPICS], partial(self._handle, consuming))
-
-    async def _consume(self, group: str, topics: Sequence[str], handle: Callable[[Record], Awaitable[None]]) -> None:
-        await self._consumer.enter_async_context(self._bus.consume(group, topics, handle, in_flight=IN_FLIGHT))
+            await self._consumer.enter_async_context(self._archiving.consuming(self._bus))
+        topics, handle = [topic.name for topic in TOPICS], partial(self._handle, consuming)
+        await self._consumer.enter_async_context(self._bus.consume(GROUP, topics, handle, in_flight=IN_FLIGHT))
 
     async def _handle(self, consuming: Consuming, record: Record) -> None:
         try:
