@@ -136,7 +136,14 @@ def run_sipp(
 
 @contextmanager
 def sipp_agent(
-    edge: SipEdge, user: str, answers: str = "receive", *, transport: str = "udp", expires: int = 300, **more: str
+    edge: SipEdge,
+    user: str,
+    answers: str = "receive",
+    *,
+    transport: str = "udp",
+    expires: int = 300,
+    features: str = "",
+    **more: str,
 ) -> Iterator[SippAgent]:
     """Run a user agent that has registered, until the block ends; then its binding is removed.
 
@@ -146,11 +153,12 @@ def sipp_agent(
         answers: Scenario that answers requests to it: ``receive``, ``answer``, ``answer_twice``, ``ring``.
         transport: ``udp`` or ``tcp``.
         expires: Seconds that it registers for.
+        features: Parameters of its Contact (RFC 3840), each after a semicolon.
         **more: Values of further keywords of the scenario.
     """
     with tempfile.TemporaryDirectory(prefix="wigwag-sipp-") as name:
         directory = Path(name)
-        keys = {**_keys(edge, user, "", None), "expires": str(expires), **more}
+        keys = {**_keys(edge, user, "", None), "expires": str(expires), "features": features, **more}
         command = _command("agent", edge, transport, keys)
         command += ["-m", "1", "-oocsf", str(SCENARIOS / f"{answers}.xml")]
         with Process(command, log=directory / "screen", directory=directory) as process:
