@@ -56,10 +56,10 @@ export class Endpoint {
     return new Promise((done) => this.waiting.set(id, done));
   }
 
-  /** Send a message over a path as SDP has it. */
+  /** Send a message over a path as SDP has it; reports on it are told. */
   async send(path, text) {
     const size = octets(text).length;
-    const headers = [`Message-ID: ${token()}`, `Byte-Range: 1-${size}/${size}`, "Content-Type: text/plain"];
+    const headers = [`Message-ID: ${token()}`, `Byte-Range: 1-${size}/${size}`, "Success-Report: yes", "Content-Type: text/plain"];
     const answered = await this.request("SEND", `${this.usePath} ${path}`, headers, `\r\n${text}\r\n`);
     this.say("msrp_sent", { status: Number(answered.what) });
   }
