@@ -174,7 +174,7 @@ def test_a_port_in_use_is_one_line_that_names_the_setting(tmp_path: Path) -> Non
     ("arguments", "reason"),
     [
         (["run"], "relay.listeners is empty"),
-        (["run", "rely"], "there is no service 'rely'; known are: relay, ua, all"),
+        (["run", "rely"], "there is no service 'rely'; known are: relay, ua, gateway, all"),
         (["relay", "sessions", "list"], "no node"),
         (["user", "add", "carol"], "'carol' is no user"),
         (["user", "show", "carol@localhost"], "no user carol@localhost"),
