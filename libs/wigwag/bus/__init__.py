@@ -134,7 +134,7 @@ class Record:
     headers: Mapping[str, bytes]
     time: float
     """When it was published, wall clock, in seconds since the epoch."""
-    assignment: int = 0
+    assignment: int = field(default=0, compare=False)
     """Which time this member was given the partition: between two of them others have handled its records."""
 
     @property
