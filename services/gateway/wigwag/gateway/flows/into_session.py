@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC
 
 from wigwag.api.events.v1.pager_pb2 import PagerMessage
 from wigwag.api.ua.v1 import ua_pb2
@@ -14,10 +13,10 @@ from wigwag.gateway.conversations.book import Book, Session, SessionGoneError
 from wigwag.gateway.kinds import Content, RefusedError, composing_lifetime, read
 from wigwag.gateway.ports import Agents, Handed
 from wigwag.gateway.rows import Rows
-from wigwag.gateway.wrapping import PageMessage
 from wigwag.protocols.imdn import message_id_of
 from wigwag.store.conversations import Conversation
 
+from .decoding import page_message
 from .notifications import Notifications
 
 _UNSUPPORTED = 415
@@ -144,15 +143,3 @@ def use_of(message: PagerMessage, content: Content) -> float:
     """Return until when it is of use that somebody writes, in seconds since 1970."""
     expires: float = message.expires_at.ToMicroseconds() / 1e6
     return min(expires, message.received_at.ToMicroseconds() / 1e6 + composing_lifetime(content))
-
-
-def page_message(message: PagerMessage) -> PageMessage:
-    """Return a message as its content is looked at."""
-    return PageMessage(
-        content=read(message.content_type, message.body),
-        sender=message.from_aor,
-        recipient=message.to_aor,
-        headers=tuple((header.name, header.value) for header in message.headers),
-        received_at=message.received_at.ToDatetime(UTC),
-        call_id=message.call_id,
-    )

@@ -14,7 +14,7 @@ from wigwag.api.ua.v1 import message_pb2
 from wigwag.database.ledger import LedgerRow, State
 from wigwag.errors import ConflictError, NotFoundError
 from wigwag.gateway.conversations.book import CONVERSATION, Session
-from wigwag.gateway.kinds import News, bare, news_of, read
+from wigwag.gateway.kinds import Content, News, bare, news_of, read
 from wigwag.gateway.ports import Agents
 from wigwag.gateway.rows import PAGE, Rows
 from wigwag.gateway.statuses import answer_of, report_of
@@ -26,6 +26,8 @@ from wigwag.runtime.pager_events import INBOUND as PAGER_INBOUND
 from wigwag.runtime.ua_messages import INBOUND as SESSION_INBOUND
 from wigwag.runtime.ua_messages import SERVICE as UA
 from wigwag.runtime.ua_messages import conversation_of
+
+from .decoding import page_message
 
 _REMEMBERED: Final = 20_000
 _TYPES: Final = (CPIM_TYPE, IMDN_TYPE)
@@ -62,7 +64,7 @@ class Notifications:
             message: A MESSAGE, of whichever type.
             session_id: The session that the conversation has or had; empty: that is not known.
         """
-        news = _news(message.content_type, message.body)
+        news = _news(page_message(message).content)
         if news is None or news.state is None:
             return
         sender, recipient = message.to_aor, message.from_aor
@@ -80,7 +82,7 @@ class Notifications:
             session: Where it says so.
             row: What came in it, of whichever type.
         """
-        news = _news(row.content_type, row.body or b"")
+        news = _news(read(row.content_type, row.body or b""))
         if news is None or news.state is None:
             return
         sender, recipient = _address(session.local_uri), _address(session.remote_uri)
@@ -104,8 +106,8 @@ class Notifications:
             await self._rows.settle(row_id, State.DISPLAYED)
 
 
-def _news(content_type: str, body: bytes) -> News | None:
-    return news_of(read(content_type, body)) if bare(content_type) in _TYPES else None
+def _news(content: Content) -> News | None:
+    return news_of(content) if content.media_type in _TYPES else None
 
 
 def _found(rows: Iterable[LedgerRow], news: News, sender: str) -> str:

@@ -23,7 +23,7 @@ from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address
 from wigwag.runtime.pager_events import INBOUND, message_of
 
-from .into_session import page_message
+from .decoding import page_message
 
 EXPIRES: Final = 3 * 86_400.0
 """Seconds for which a notice waits for its reader."""

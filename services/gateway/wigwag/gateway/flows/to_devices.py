@@ -15,6 +15,7 @@ from wigwag.protocols.cpim import CPIM_TYPE
 from wigwag.protocols.imdn import IMDN_TYPE
 from wigwag.runtime.events import PAGER_OUTBOUND, envelope
 
+from .decoding import page_message
 from .into_session import check_is_current
 
 _NOTIFICATIONS = (CPIM_TYPE, IMDN_TYPE)
@@ -41,7 +42,7 @@ class ToDevices:
 
     def is_notification(self, message: PagerMessage) -> bool:
         """Tell whether a message says what became of another one."""
-        return bare(message.content_type) in _NOTIFICATIONS and read(message.content_type, message.body).is_notification
+        return bare(message.content_type) in _NOTIFICATIONS and page_message(message).content.is_notification
 
     async def send(self, message: PagerMessage, bindings: Sequence[str] = ()) -> None:
         """Have a MESSAGE that was kept sent, as it came: with the Call-ID, CSeq and From tag of its sender.
