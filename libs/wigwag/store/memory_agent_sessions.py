@@ -19,7 +19,7 @@ from .agent_session_rules import (
     released,
     renewed,
 )
-from .agent_sessions import AgentSession
+from .agent_sessions import LONGEST_LEASE, AgentSession
 from .rules import is_live
 
 
@@ -121,7 +121,9 @@ class MemoryAgentSessions:
         now = self._clock()
         found = []
         for session_id in self._open:
-            held = self._agents[session_id] = in_bounds(self._agents[session_id], now)
+            held = self._agents[session_id]
+            if held.session.lease_until > now + LONGEST_LEASE:
+                held = self._agents[session_id] = in_bounds(held, now)
             if is_there(held, now) and is_over(held.session.lease_until, now):
                 found.append((held.session.lease_until, session_id))
         return [session_id for _, session_id in sorted(found)[: page_size(limit)]]

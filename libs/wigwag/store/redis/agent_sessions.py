@@ -139,14 +139,17 @@ class RedisAgentSessions(Runner):
     async def ownerless_agent_sessions(self, *, limit: int = 100) -> Sequence[str]:
         """See ``AgentSessions.ownerless_agent_sessions``."""
         most = page_size(limit)
-        answers = await self._servers.run(
-            [self._call(_DUE, (self._keys.agents(bucket),), str(most)) for bucket in range(BUCKETS)]
-        )
-        await self._checked([_entry(member) for _, wrong in answers for member in wrong])
-        members = sorted(member for free, _ in answers for member in free)[:most]
-        entries = [_entry(member) for member in members]
-        gone = await self._checked(entries)
-        return [session_id for session_id, _ in entries if session_id not in gone]
+        while True:
+            answers = await self._servers.run(
+                [self._call(_DUE, (self._keys.agents(bucket),), str(most)) for bucket in range(BUCKETS)]
+            )
+            await self._checked([_entry(member) for _, wrong in answers for member in wrong])
+            members = sorted(member for free, _ in answers for member in free)[:most]
+            entries = [_entry(member) for member in members]
+            gone = await self._checked(entries)
+            if not gone:
+                return [session_id for session_id, _ in entries]
+            # They have left the index by now, and others had no room behind them.
 
     async def put_agent_sessions(self, sessions: Iterable[AgentSession], *, lease: float) -> Sequence[str]:
         """See ``AgentSessions.put_agent_sessions``; each batch has the time of an operation."""
