@@ -5,7 +5,6 @@ that it was handed to. So whoever handles the same record again after a kill can
 Outcomes need no token: the row that they are copied from has one final state only.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -47,7 +46,7 @@ class Rows:
             Id -> number of the attempt, of those that may be tried: the others have their outcome, or a newer owner.
         """
         claims = [Claim(id=id_, owner=owner, token=token, until=expires + GRACE) for id_, expires in wanted]
-        verdicts: Sequence[Verdict] = await asyncio.gather(*self._ledger.apply(claims))
+        verdicts: list[Verdict] = [await verdict for verdict in self._ledger.apply(claims)]
         return {verdict.id: verdict.attempt for verdict in verdicts if verdict.done}
 
     async def claim_for_page(self, row: LedgerRow) -> int | None:

@@ -81,7 +81,8 @@ class IntoSession:
                 refused.append(
                     self._rows.settle(message.message_id, State.FAILED, status=error.status, reason=error.reason)
                 )
-        await asyncio.gather(*refused)
+        if refused:
+            await asyncio.gather(*refused)
         return made
 
     def _outbound(self, session: Session, message: PagerMessage) -> ua_pb2.OutboundMessage:
