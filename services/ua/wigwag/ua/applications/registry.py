@@ -37,7 +37,7 @@ class Applications:
         """Read the database again; on an error what was known stays.
 
         Returns:
-            How many applications there are.
+            How many applications there are, besides those that are parts of Wigwag.
 
         Raises:
             DatabaseError: It can't be read.
@@ -45,10 +45,10 @@ class Applications:
         """
         self._use(await self._load())
         self.is_complete = True
-        return len(self._known)
+        return len(self)
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._known) - len(self._builtin)
 
     @property
     def names(self) -> Sequence[str]:

@@ -296,8 +296,10 @@ class Streams:
                 fresh = data[ahead:]
                 ahead -= len(data) - len(fresh)
                 await writer.append(fresh)
-                if self._keeper.keeps and before + writer.durable - reported >= _REPORT_EVERY:
-                    reported = before + writer.durable
+                here = before + writer.durable
+                # Not of the whole: that says that it was taken.
+                if self._keeper.keeps and here - reported >= _REPORT_EVERY and here != stream.began.total:
+                    reported = here
                     stream.began.report(reported)
             if stream.ended is not None and not stream.held:
                 return
