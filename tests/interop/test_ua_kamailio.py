@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.kamailio import PASSWORD, USERNAME, Kamailio, running_kamailio
-from tests.support.load import LONG
 from tests.support.peers import require_peer
 from tests.support.ua_node import HOST, UserAgentNode, application, user_agent_node
 from tests.support.waiting import until
@@ -69,7 +68,6 @@ async def test_a_grant_is_renewed_and_the_session_goes_on_whatever_uri_kamailio_
         assert delivered.state == message_pb2.DELIVERY_STATE_DELIVERED
 
 
-@pytest.mark.skipif(not LONG, reason="known defect: the first message after the loss may stay without an outcome")
 async def test_a_session_survives_the_loss_of_its_connection_to_kamailio(node: tuple[UserAgentNode, Kamailio]) -> None:
     running, _ = node
     session = await running.start("abroad", "sip:other@edge.example")

@@ -356,12 +356,14 @@ class MediaLine:
             raise
         finally:
             self._entering = False
-        self._granted(granted)
-        if relays == self._grant.relays:
+        if relays == granted.use_path:
+            self._granted(granted)
             client.activate_session(session)
             self.session_bound(client)
         else:
+            # The peer knows it by its former path until he is told; what is sent waits for that.
             self._drop_session()
+            self._granted(granted)
             self._carry_over(client)
 
     def _new_client(self) -> MsrpClient:
