@@ -26,7 +26,7 @@ class GatewaySetupSettings(Section):
 
 
 class GatewayLimits(Section):
-    """Bounds; what is above is refused with 480 or 503 and Retry-After, or 413 toward MSRP."""
+    """Bounds; what is above fails: with 480, of which the sender is told, or with 413."""
 
     conversations_per_user: PositiveCount = 100
     """Open conversations of one address."""

@@ -1,7 +1,6 @@
 """Message/CPIM made of a MESSAGE, and what a MESSAGE can say of it (RFC 3862 sections 3 and 4)."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -146,8 +145,3 @@ def _date(message: CpimMessage) -> str:
         return format_datetime(moment.astimezone(UTC), usegmt=True) if moment is not None else ""
     except (OverflowError, RemoteProtocolError):
         return ""
-
-
-def header_text(headers: Sequence[tuple[str, str]], name: str) -> str:
-    """Return a header field's value as people read it, in one line; empty: there is none."""
-    return next((one_line(value) for held, value in headers if held.lower() == name), "")
