@@ -1,16 +1,27 @@
 """What tests of pager mode share: an edge with a ledger, a database that can be away, who answers from where."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tests.support.sip_edge import TRUSTED, EdgeUnderTest, SipClient
+from tests.support.sip_edge import DOMAIN, TRUSTED, EdgeUnderTest, SipClient
+from tests.support.waiting import until
+from wigwag.api.events.v1.pager_pb2 import PagerRequest
+from wigwag.bus import Record
 from wigwag.database import Database
 from wigwag.database.ledger import Backlog, Edit, Ledger, LedgerRow, NewMessage, Outcome, Verdict
 from wigwag.errors import DatabaseError
 from wigwag.protocols.sip import Request
+from wigwag.relay.sip.pager.outbound import PagerOutbound
+from wigwag.relay.sip.pager.sender import PagerSender
+from wigwag.runtime.events import PAGER_OUTBOUND, envelope
+from wigwag.runtime.pager_events import result_of
+
+BOB = f"sip:bob@{DOMAIN}"
+DESK = f"sip:office@{DOMAIN}"
 
 
 class BreakableLedger(Ledger):
@@ -118,3 +129,43 @@ async def pager_edge(directory: Path, pager: dict[str, Any] | None = None, **mor
     ):
         edges.append(PagerEdge(ledger, database, pager or {}, **more))
         yield edges[0]
+
+
+class Outbox:
+    """The consumer of one edge, and records that are handed to it as a bus would."""
+
+    def __init__(self, edge: PagerEdge, pod: str = "pod-a") -> None:
+        self.edge = edge
+        self.consumer = PagerOutbound(PagerSender(edge.edge), edge.ledger, pod=pod, wall=edge.runtime.wall)
+
+    def handle(self, record: Record) -> "asyncio.Task[None]":
+        return asyncio.create_task(self.consumer.handle(record))
+
+    async def row(self, row: str = "m-1/1") -> LedgerRow:
+        return await self.edge.row(row)
+
+    async def outcome(self, row: str = "m-1/1") -> tuple[int, int]:
+        """Return outcome and status of the one result that is told of an attempt."""
+        events = [event for event in await self.edge.ledger.pending_events() if event.id == row]
+        (result,) = map(result_of, events)
+        return result.outcome, result.status
+
+
+def record(edge: PagerEdge, *, key: str = "conversation-1", offset: int = 0, **values: Any) -> Record:
+    fields = {"message_id": "m-1", "attempt": 1, "from_uri": DESK, "to_uri": BOB, "content_type": "text/plain"}
+    request = PagerRequest(**{**fields, "body": b"hello", **values})
+    value = envelope(request, event_id="e", at=edge.runtime.wall(), pod="elsewhere")
+    now = edge.runtime.wall()
+    return Record(topic=PAGER_OUTBOUND.name, partition=0, offset=offset, key=key, value=value, headers={}, time=now)
+
+
+async def arrival(client: SipClient) -> Request:
+    """Return the MESSAGE that reaches a client."""
+    came: list[Request] = []
+
+    def look() -> bool:
+        came.extend(message for message in client.received() if isinstance(message, Request))
+        return bool(came)
+
+    await until(look)
+    return came[0]

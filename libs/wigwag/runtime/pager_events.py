@@ -27,6 +27,14 @@ ANSWERED_BY: Final = "Pager-Answered-By"
 """Row header: until when, in seconds since 1970, the sender's request waits for the outcome; likewise."""
 NOT_SENT: Final = "not sent: "
 """What the words of an attempt's outcome begin with when provably nobody has got anything of it."""
+BEHIND: Final = "an earlier message waits"
+"""Words of an attempt that was not sent because its predecessor is to be sent again."""
+NOBODY_THERE: Final = frozenset((404, 408, 410, 430, 480))
+"""Statuses of attempts that were not sent: their messages wait for their recipient."""
+NO_PAGE_MODE: Final = 405
+"""Status of an attempt that was not sent because no device takes MESSAGE: its message may go into a session."""
+UNSUPPORTED_TYPE: Final = 415
+"""Status of an attempt that a device refused: what is inside of message/cpim may be sent next."""
 ACCEPTED_BY_ANOTHER: Final = 202
 
 _OUTCOMES: Final = {

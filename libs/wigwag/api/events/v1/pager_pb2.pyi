@@ -83,7 +83,7 @@ class PagerMessage(_message.Message):
     def __init__(self, message_id: _Optional[str] = ..., from_aor: _Optional[str] = ..., to_aor: _Optional[str] = ..., service: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., request_uri: _Optional[str] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[_Union[PagerReason, str]] = ..., answered_by: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class PagerRequest(_message.Message):
-    __slots__ = ("message_id", "attempt", "from_uri", "to_uri", "identity", "content_type", "body", "headers", "conversation", "expires_at", "call_id", "cseq", "from_tag", "bindings")
+    __slots__ = ("message_id", "attempt", "from_uri", "to_uri", "identity", "content_type", "body", "headers", "conversation", "expires_at", "call_id", "cseq", "from_tag", "bindings", "predecessor")
     MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     FROM_URI_FIELD_NUMBER: _ClassVar[int]
@@ -98,6 +98,7 @@ class PagerRequest(_message.Message):
     CSEQ_FIELD_NUMBER: _ClassVar[int]
     FROM_TAG_FIELD_NUMBER: _ClassVar[int]
     BINDINGS_FIELD_NUMBER: _ClassVar[int]
+    PREDECESSOR_FIELD_NUMBER: _ClassVar[int]
     message_id: str
     attempt: int
     from_uri: str
@@ -112,7 +113,8 @@ class PagerRequest(_message.Message):
     cseq: int
     from_tag: str
     bindings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, message_id: _Optional[str] = ..., attempt: _Optional[int] = ..., from_uri: _Optional[str] = ..., to_uri: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ..., bindings: _Optional[_Iterable[str]] = ...) -> None: ...
+    predecessor: str
+    def __init__(self, message_id: _Optional[str] = ..., attempt: _Optional[int] = ..., from_uri: _Optional[str] = ..., to_uri: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ..., bindings: _Optional[_Iterable[str]] = ..., predecessor: _Optional[str] = ...) -> None: ...
 
 class PagerResult(_message.Message):
     __slots__ = ("message_id", "attempt", "outcome", "status", "reason", "conversation", "sent")

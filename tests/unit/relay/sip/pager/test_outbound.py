@@ -7,70 +7,25 @@ from typing import Any
 
 import pytest
 
-from tests.support.pager import PagerEdge, pager_edge
+from tests.support.pager import BOB, DESK, Outbox, PagerEdge, arrival, pager_edge, record
 from tests.support.sip_edge import DOMAIN, SipClient
 from tests.support.waiting import until
-from wigwag.api.events.v1.pager_pb2 import PagerHeader, PagerOutcome, PagerRequest, PagerResult
+from wigwag.api.events.v1.pager_pb2 import PagerHeader, PagerOutcome, PagerResult
 from wigwag.bus import Record, UnprocessableError
-from wigwag.database.ledger import LedgerRow, State
+from wigwag.database.ledger import State
 from wigwag.errors import DatabaseError, StoreError
-from wigwag.protocols.sip import Request, SipError
+from wigwag.protocols.sip import SipError
 from wigwag.relay.sip.incoming import Incoming
-from wigwag.relay.sip.pager.outbound import PagerOutbound
-from wigwag.relay.sip.pager.sender import PagerSender
 from wigwag.relay.sip.pager.turns import MOST_WAITING
-from wigwag.runtime.events import PAGER_OUTBOUND, PAGER_RESULTS, envelope
+from wigwag.runtime.events import PAGER_RESULTS
 from wigwag.runtime.ledger_events import LedgerEvents
 from wigwag.runtime.pager_events import result_of
-
-BOB = f"sip:bob@{DOMAIN}"
-DESK = f"sip:office@{DOMAIN}"
 
 
 @pytest.fixture
 async def edge(tmp_path: Path) -> AsyncIterator[PagerEdge]:
     async with pager_edge(tmp_path) as opened:
         yield opened
-
-
-class Outbox:
-    """The consumer of one edge, and records that are handed to it as a bus would."""
-
-    def __init__(self, edge: PagerEdge, pod: str = "pod-a") -> None:
-        self.edge = edge
-        self.consumer = PagerOutbound(PagerSender(edge.edge), edge.ledger, pod=pod, wall=edge.runtime.wall)
-
-    def handle(self, record: Record) -> "asyncio.Task[None]":
-        return asyncio.create_task(self.consumer.handle(record))
-
-    async def row(self, row: str = "m-1/1") -> LedgerRow:
-        return await self.edge.row(row)
-
-    async def outcome(self, row: str = "m-1/1") -> tuple[int, int]:
-        """Return outcome and status of the one result that is told of an attempt."""
-        events = [event for event in await self.edge.ledger.pending_events() if event.id == row]
-        (result,) = map(result_of, events)
-        return result.outcome, result.status
-
-
-def record(edge: PagerEdge, *, key: str = "conversation-1", offset: int = 0, **values: Any) -> Record:
-    fields = {"message_id": "m-1", "attempt": 1, "from_uri": DESK, "to_uri": BOB, "content_type": "text/plain"}
-    request = PagerRequest(**{**fields, "body": b"hello", **values})
-    value = envelope(request, event_id="e", at=edge.runtime.wall(), pod="elsewhere")
-    now = edge.runtime.wall()
-    return Record(topic=PAGER_OUTBOUND.name, partition=0, offset=offset, key=key, value=value, headers={}, time=now)
-
-
-async def arrival(client: SipClient) -> Request:
-    """Return the MESSAGE that reaches a client."""
-    came: list[Request] = []
-
-    def look() -> bool:
-        came.extend(message for message in client.received() if isinstance(message, Request))
-        return bool(came)
-
-    await until(look)
-    return came[0]
 
 
 async def test_message_reaches_all_devices_and_200_is_delivered(edge: PagerEdge) -> None:

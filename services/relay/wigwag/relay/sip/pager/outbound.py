@@ -4,7 +4,8 @@ Theory of operation. An attempt is a row of the ledger, made before anything is 
 row; a record that comes again, to this pod or after a kill to another, finds it: while it is under way here it is
 waited for, when it has its outcome nothing is done, else the same MESSAGE is sent again. The outcome is set by compare
 and set and published from the row by the ledger's sweep, so that it is told once whatever is killed. A row that nobody
-takes up again becomes unconfirmed. The record is committed when the row has its outcome.
+takes up again becomes unconfirmed. The record is committed when the row has its outcome. An attempt whose predecessor
+is to be made again fails without being sent, so that both are asked for again, in order.
 """
 
 import asyncio
@@ -30,8 +31,9 @@ from wigwag.database.ledger import (
 from wigwag.database.ledger.states import FIRST_VERSION
 from wigwag.errors import StoreError, WigwagError
 from wigwag.runtime.events import PAGER_OUTBOUND
-from wigwag.runtime.pager_events import OUTBOUND, attempt_id
+from wigwag.runtime.pager_events import BEHIND, OUTBOUND, attempt_id
 
+from .predecessors import Predecessors
 from .requests import Outbound, outbound_of
 from .sender import Outcome, PagerSender
 from .turns import TooManyWaitError, Turns
@@ -64,6 +66,7 @@ class PagerOutbound:
         self._pod = pod
         self._wall = wall
         self._turns = Turns()
+        self._predecessors = Predecessors(ledger, wall)
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._unwritten: dict[str, Outcome] = {}
         """Outcomes that the database did not take: sending again would not make them truer."""
@@ -100,11 +103,14 @@ class PagerOutbound:
         if accepted.state is not State.ACCEPTED:
             self.counters["repeated"] += 1
             return
+        if await self._predecessors.hold_up(row, outbound):
+            await self._end(row, outbound, Outcome(State.FAILED, 480, BEHIND, sent=False))
+            return
         try:
             async with self._turns.of(outbound.target):
                 await self._send(row, outbound)
         except TooManyWaitError as error:
-            await self._end(row, Outcome(State.FAILED, 503, str(error), sent=False))
+            await self._end(row, outbound, Outcome(State.FAILED, 503, str(error), sent=False))
 
     async def _send(self, row: str, outbound: Outbound) -> None:
         """Claim the row and send, once it is the message's turn: the time for its outcome runs from the claim."""
@@ -123,7 +129,7 @@ class PagerOutbound:
                 # Nothing was sent: the next try begins without a doubt that this one has had an effect.
                 await self._ledger.apply_one(Release(id=row, token=token, attempt=claim.attempt))
                 raise
-        await self._end(row, outcome)
+        await self._end(row, outbound, outcome)
 
     async def _with_doubts(self, row: str, outcome: Outcome, claim: Verdict) -> Outcome:
         """A refusal is no proof that nothing has arrived when a pod was killed while it sent the same before.
@@ -151,7 +157,7 @@ class PagerOutbound:
             token = max(token, found.token if found is not None else 0) + 1
         raise StoreError("others claim the same attempt")
 
-    async def _end(self, row: str, outcome: Outcome) -> None:
+    async def _end(self, row: str, outbound: Outbound, outcome: Outcome) -> None:
         change = Change(id=row, version=FIRST_VERSION, state=outcome.state, status=outcome.status, reason=outcome.words)
         try:
             verdict = await self._ledger.apply_one(change)
@@ -159,6 +165,8 @@ class PagerOutbound:
             self._unwritten[row] = outcome
             raise
         self._unwritten.pop(row, None)
+        if verdict.done:
+            self._predecessors.ended(row, outbound, outcome)
         self.counters[outcome.state.value if verdict.done else "too_late"] += 1
 
 
