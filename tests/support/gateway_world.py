@@ -278,6 +278,10 @@ class GatewayWorld:
                 self._kept = todo[number:] + self._kept
                 raise
 
+    def forget_held(self) -> None:
+        """Let nobody here get what was held, or what a killed pod was handling: another pod has it now."""
+        self._kept = []
+
     async def again(self, topic: str, number: int = -1) -> None:
         """Hand a record over once more; what comes of it too."""
         records = [record for record in self.bus.records if record.topic == topic]

@@ -151,7 +151,13 @@ class Ledger:
         return await reads.conversation(self._database, key, after, limit)
 
     async def undelivered(
-        self, *, recipient: str | None = None, conversation: str | None = None, after: int = 0, limit: int = 100
+        self,
+        *,
+        recipient: str | None = None,
+        sender: str | None = None,
+        conversation: str | None = None,
+        after: int = 0,
+        limit: int = 100,
     ) -> list[LedgerRow]:
         """Return messages without an outcome whose time has not run out, in the order of their acceptance.
 
@@ -159,6 +165,7 @@ class Ledger:
 
         Args:
             recipient: Only those that wait for him; None: for anybody.
+            sender: Only those of him, to be asked for with another of these; None: of anybody.
             conversation: Only those of this conversation; None: of any.
             after: As ``conversation``.
             limit: As ``conversation``.
@@ -166,7 +173,15 @@ class Ledger:
         Raises:
             DatabaseError: As ``find``.
         """
-        return await reads.undelivered(self._database, recipient, conversation, self._clock(), after, limit)
+        return await reads.undelivered(
+            self._database,
+            self._clock(),
+            recipient=recipient,
+            sender=sender,
+            conversation=conversation,
+            after=after,
+            limit=limit,
+        )
 
     async def recent(
         self,

@@ -51,11 +51,19 @@ async def conversation(database: Database, key: str, after: int, limit: int) -> 
 
 
 async def undelivered(
-    database: Database, recipient: str | None, conversation: str | None, now: float, after: int, limit: int
+    database: Database,
+    now: float,
+    *,
+    recipient: str | None,
+    sender: str | None,
+    conversation: str | None,
+    after: int,
+    limit: int,
 ) -> list[LedgerRow]:
     """Return messages without an outcome whose time has not run out, in the order of their acceptance."""
     query = _ROWS.where(_COLUMNS.state == State.ACCEPTED.value, _COLUMNS.expires > now)
-    for column, wanted in ((_COLUMNS.recipient, recipient), (_COLUMNS.conversation, conversation)):
+    columns = (_COLUMNS.recipient, recipient), (_COLUMNS.sender, sender), (_COLUMNS.conversation, conversation)
+    for column, wanted in columns:
         if wanted is not None and not wanted.isprintable():
             return []
         if wanted is not None:

@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from .succession import Succession
+
 _REMEMBERED: Final = 20_000
 
 
@@ -28,6 +30,7 @@ class Lane:
     """The open session that its messages went into; empty: none."""
     assignment: int = 0
     """By which assignment of its partition this is known (``Record.assignment``)."""
+    succession: Succession = field(default_factory=Succession)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     inside: int = 0
     taken_along: bool = False
@@ -79,6 +82,10 @@ class Lanes:
     def waiting(self) -> int:
         """In how many of those that are remembered something may wait."""
         return sum(not lane.clean for lane in self._lanes.values())
+
+    def succession(self, key: str) -> Succession:
+        """Return that of a lane which one is in."""
+        return self._lanes[key].succession
 
     def disturb(self, key: str) -> None:
         """Let a lane be looked at: something in it waits again."""

@@ -39,6 +39,7 @@ from .flows.outcomes import Outcomes
 from .flows.page_messages import PageMessages
 from .flows.parts import PartsOfRows
 from .flows.reading import GROUP
+from .flows.session_backlog import SessionBacklog
 from .flows.session_changes import SessionChanges
 from .flows.session_messages import SessionMessages
 from .flows.telling import Telling
@@ -247,6 +248,7 @@ class GatewayModule:
                 to_devices=to_devices,
                 settings=settings,
                 parts=parts,
+                backlog=SessionBacklog(rows, book, setup, parts),
                 notifications=notifications,
             ),
             SessionChanges(

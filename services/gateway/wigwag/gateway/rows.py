@@ -10,6 +10,9 @@ from typing import Final
 
 from wigwag.database.ledger import Change, Claim, Ledger, LedgerRow, Release, State, Verdict
 from wigwag.database.ledger.states import FIRST_VERSION
+from wigwag.runtime.agents import GATEWAY
+from wigwag.runtime.ua_messages import INBOUND, fields_of
+from wigwag.runtime.ua_messages import SERVICE as UA
 
 from .metrics import Counters
 
@@ -119,6 +122,22 @@ class Rows:
                 return found
             after = page[-1].position
 
+    async def said(self, sender: str, recipient: str) -> list[LedgerRow]:
+        """Return, likewise, what somebody has said to another one in sessions of the gateway.
+
+        Args:
+            sender: As rows have him.
+            recipient: Likewise.
+        """
+        found: list[LedgerRow] = []
+        after = 0
+        while True:
+            page = await self._ledger.undelivered(recipient=recipient, sender=sender, after=after, limit=_PAGE_ROWS)
+            found += [row for row in page if _is_said(row)]
+            if len(page) < _PAGE_ROWS:
+                return found
+            after = page[-1].position
+
     async def waiting_for(self, recipient: str) -> list[LedgerRow]:
         """Return rows that wait for somebody, tried ones included, in the order of acceptance; not more than a page."""
         return await self._ledger.undelivered(recipient=recipient, limit=_PAGE_ROWS)
@@ -132,3 +151,7 @@ class Rows:
     def next_token(self) -> int:
         """Token of an attempt that no session is behind."""
         return round(self._wall() * 1_000)
+
+
+def _is_said(row: LedgerRow) -> bool:
+    return row.service == UA and row.direction == INBOUND and fields_of(row.headers).application == GATEWAY

@@ -16,12 +16,13 @@ from wigwag.gateway.rows import PAGE, Rows
 from wigwag.gateway.splitting import part_ids, whole, whole_id
 from wigwag.gateway.statuses import answer_of, report_of
 from wigwag.runtime.conversations import canonical_address
-from wigwag.runtime.pager_events import NOT_SENT, attempt_id
+from wigwag.runtime.pager_events import BEHIND as BEHIND_ANOTHER
+from wigwag.runtime.pager_events import NO_PAGE_MODE, NOBODY_THERE, NOT_SENT, UNSUPPORTED_TYPE, attempt_id
 from wigwag.runtime.ua_messages import SERVICE as UA
 from wigwag.runtime.ua_messages import STATES
 
-from .parts import UNSUPPORTED, PartsOfRows, parts_of_row
-from .reading import NO_CPIM, NO_PAGE, OTHERWISE, SESSION_OVER
+from .parts import PartsOfRows, parts_of_row
+from .reading import BEHIND, NO_CPIM, NO_PAGE, OTHERWISE, SESSION_OVER
 from .waking import Waking
 
 _BY_DELIVERY: Final = {value: state for state, value in STATES.items()}
@@ -31,8 +32,8 @@ _BY_OUTCOME: Final = {
     PagerOutcome.PAGER_OUTCOME_UNCONFIRMED: State.UNCONFIRMED,
     PagerOutcome.PAGER_OUTCOME_EXPIRED: State.EXPIRED,
 }
-_ABSENT: Final = frozenset((404, 408, 410, 430, 480))
-_NO_PAGE: Final = 405
+_AT_ONCE: Final = 20
+"""Attempts up to which a message that was behind another one follows it without a pause of its own."""
 _ENDED_BY_TIME: Final = (message_pb2.DELIVERY_STATE_EXPIRED, message_pb2.DELIVERY_STATE_UNCONFIRMED)
 
 
@@ -129,11 +130,11 @@ class Outcomes:
                 await self._settle(row, State.DELIVERED, result.status, result.reason)
             return  # Else an IMDN is waited for, until it expires.
         state = _BY_OUTCOME.get(result.outcome)
-        if state is State.FAILED and not result.sent and result.status in _ABSENT:
-            await self._waits_again(row)
-        elif state is State.FAILED and not result.sent and result.status == _NO_PAGE and row.service != UA:
+        if state is State.FAILED and not result.sent and result.status in NOBODY_THERE:
+            await self._waits_again(row, _why(row, result.reason))
+        elif state is State.FAILED and not result.sent and result.status == NO_PAGE_MODE and row.service != UA:
             await self._waits_again(row, NO_PAGE)
-        elif state is State.FAILED and result.status == UNSUPPORTED and await self._may_be_unwrapped(row):
+        elif state is State.FAILED and result.status == UNSUPPORTED_TYPE and await self._may_be_unwrapped(row):
             await self._waits_again(row, NO_CPIM)
         elif state is not None:
             await self._settle(row, state, result.status, result.reason)
@@ -158,7 +159,7 @@ class Outcomes:
         if len(parts) < count or state is None:
             return
         if all(_reached_nobody(part) for part in parts):
-            await self._waits_again(row)
+            await self._waits_again(row, _why(row, parts[0].reason.removeprefix(NOT_SENT)))
             return
         status, reason = next(((part.status or 0, part.reason) for part in parts if part.state is state), (0, ""))
         await self._settle(row, state, status, reason)
@@ -183,4 +184,9 @@ class Outcomes:
 
 
 def _reached_nobody(part: LedgerRow) -> bool:
-    return part.state is State.FAILED and part.reason.startswith(NOT_SENT) and part.status in _ABSENT
+    return part.state is State.FAILED and part.reason.startswith(NOT_SENT) and part.status in NOBODY_THERE
+
+
+def _why(row: LedgerRow, reason: str) -> bytes:
+    """Return why a message that reached nobody waits: for its recipient, or for one before it."""
+    return BEHIND if reason == BEHIND_ANOTHER and row.attempt <= _AT_ONCE else OTHERWISE

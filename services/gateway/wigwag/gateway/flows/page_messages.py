@@ -21,6 +21,7 @@ from wigwag.gateway.conversations.setup import Setup, TooManyConversationsError
 from wigwag.gateway.destinations import Destination, Destinations, Way
 from wigwag.gateway.lanes import Lanes
 from wigwag.gateway.rows import PAGE, Rows
+from wigwag.gateway.succession import Look
 from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.pager_events import INBOUND, attempt_id, message_of
 from wigwag.runtime.ua_messages import keyed_id
@@ -28,7 +29,7 @@ from wigwag.store.conversations import Conversation
 
 from .into_session import IntoSession, SessionOverError
 from .notifications import Notifications
-from .reading import AGAIN, AT_ONCE, BINDING, NO_PAGE, envelope_of
+from .reading import AGAIN, AT_ONCE, BEHIND, BINDING, NO_PAGE, envelope_of
 from .to_devices import ToDevices
 
 _ROUNDS: Final = 3
@@ -99,16 +100,30 @@ class PageMessages:
             tried: Sessions that were found to be over: what they did not take needs no pause.
         """
         again = record.headers.get(AGAIN)
-        waiting, is_held = await self._waiting(message.conversation, rested=again in AT_ONCE or tried > 0)
+        look, fresh = Look(), message.message_id if again == BEHIND else ""
+        waiting, is_held = await self._waiting(
+            message.conversation, look, rested=again in AT_ONCE or tried > 0, fresh=fresh
+        )
+        succession = self._lanes.succession(message.conversation)
+        succession.begin(look)
         self._lanes.note(each.message_id for each in waiting)
         if again == NO_PAGE:
             for each in waiting:
                 each.reason = PagerReason.PAGER_REASON_SESSION_MODE
         device = None if again is None else record.headers.get(BINDING, b"").decode(errors="replace")
-        return await self._forward(message.conversation, waiting, device) and not is_held
+        done = await self._forward(message.conversation, waiting, device)
+        succession.end(look)
+        return done and not is_held
 
-    async def _waiting(self, key: str, *, rested: bool) -> tuple[list[PagerMessage], bool]:
-        """Return what is to be done in a conversation, and whether more of it waits behind what can't be done yet."""
+    async def _waiting(self, key: str, look: Look, *, rested: bool, fresh: str) -> tuple[list[PagerMessage], bool]:
+        """Return what is to be done in a conversation, and whether more of it waits behind what can't be done yet.
+
+        Args:
+            key: Of the conversation.
+            look: Is told of what goes by MESSAGE.
+            rested: No pause is kept.
+            fresh: The message that needs none of its own.
+        """
         found: list[PagerMessage] = []
         held: set[str] = set()
         rows = await self._rows.waiting(key, INBOUND)
@@ -117,11 +132,15 @@ class PageMessages:
         for row in rows:
             if row.sender in held or (row.id not in undone and _holds_up(row, conversation)):
                 held.add(row.sender)
+            elif row.owner == PAGE:
+                await self._by_page_already(row, look, is_undone=row.id in undone)
             elif row.id in undone:
-                found += await self._done_again(row, conversation)
-            elif not row.owner and not rested and self._setup.rests(row):
+                look.to_be_sent(row)
+                found.append(await self._into_session_again(row, conversation))
+            elif not row.owner and not rested and row.id != fresh and self._setup.rests(row):
                 held.add(row.sender)
             elif not row.owner:
+                look.to_be_sent(row)
                 found.append(message_of(row))
         return found, bool(held)
 
@@ -131,14 +150,18 @@ class PageMessages:
         there = await self._rows.find_many(list(onward.values())) if onward else {}
         return {row_id for row_id, hop in onward.items() if hop not in there}
 
-    async def _done_again(self, row: LedgerRow, conversation: Conversation | None) -> list[PagerMessage]:
-        """Return a message that is to be sent as if it were new; none: the same attempt goes on."""
-        if row.owner == PAGE:
-            await self._to_devices.repeat(message_of(row), row.attempt)
-            return []
+    async def _by_page_already(self, row: LedgerRow, look: Look, *, is_undone: bool) -> None:
+        """Have the same attempt go on; its own record, if it has not come yet, finds it taken care of."""
+        if is_undone:
+            await self._to_devices.repeat(message_of(row), row.attempt, after=look.last_tried(row.sender))
+        look.under_way(row, attempt_id(row.id, row.attempt))
+        self._lanes.note([row.id])
+
+    async def _into_session_again(self, row: LedgerRow, conversation: Conversation | None) -> PagerMessage:
+        """Return a message that is to be sent as if it were new."""
         if conversation is None or conversation.session_id != row.owner or conversation.state != "open":
             await self._rows.give_back(row)
-        return [message_of(row)]  # The same into the same session is the same message.
+        return message_of(row)  # The same into the same session is the same message.
 
     async def _forward(self, key: str, messages: Sequence[PagerMessage], device: str | None) -> bool:
         """Send messages of a conversation on; returns whether none of them waits now."""
@@ -215,8 +238,11 @@ class PageMessages:
         return [each for each in messages if each.message_id in rows and rows[each.message_id].expires > self._rows.now]
 
     async def _by_page(self, messages: list[PagerMessage], destination: Destination) -> bool:
+        succession = self._lanes.succession(messages[0].conversation)
         for message in messages:
-            await self._to_devices.send(message, destination.bindings)
+            before = succession.before(message.from_aor, message.message_id)
+            attempt = await self._to_devices.send(message, destination.bindings, after=before)
+            succession.sent(message.from_aor, attempt)
         return True
 
     async def _wait(self, messages: list[PagerMessage]) -> bool:

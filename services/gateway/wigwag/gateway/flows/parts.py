@@ -12,11 +12,10 @@ from wigwag.gateway.splitting import Part, overhead_of, parts_of
 from wigwag.protocols.cpim import CPIM_TYPE
 from wigwag.protocols.iscomposing import IS_COMPOSING_TYPE
 from wigwag.runtime.conversations import canonical_address
-from wigwag.runtime.pager_events import attempt_id
+from wigwag.runtime.pager_events import UNSUPPORTED_TYPE, attempt_id
 
 _TOO_LARGE: Final = 413
 _UNAVAILABLE: Final = 480
-UNSUPPORTED: Final = 415
 _LOOKED_AT: Final = 20
 """Attempts, the last ones."""
 
@@ -53,7 +52,7 @@ class PartsOfRows:
             return False
         first = max(1, tried - _LOOKED_AT + 1)
         found = await self._rows.find_many([attempt_id(row.id, number) for number in range(first, tried + 1)])
-        return any(attempt.status == UNSUPPORTED for attempt in found.values())
+        return any(attempt.status == UNSUPPORTED_TYPE for attempt in found.values())
 
 
 def check_is_current(row: LedgerRow, now: float) -> None:

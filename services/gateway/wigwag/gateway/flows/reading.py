@@ -19,6 +19,8 @@ SESSION_OVER: Final = b"session over"
 """The session ended before it was sent, for the first time: the next one is to be tried at once."""
 OPENED: Final = b"session open"
 """There is a session by now."""
+BEHIND: Final = b"behind another"
+"""It was not sent because one before it reached nobody: it has no pause of its own."""
 BINDING: Final = "wigwag-binding"
 """Header of a record that was published once more for a registration: key of the binding that was registered."""
 AT_ONCE: Final = frozenset((REGISTERED, NO_PAGE, NO_CPIM, SESSION_OVER, OPENED))

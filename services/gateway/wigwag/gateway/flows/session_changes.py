@@ -195,8 +195,9 @@ class SessionChanges:
             destination = await self._destinations.of(conversation.session, PagerReason.PAGER_REASON_ABSENT)
             if destination.way is Way.PAGE:
                 # What has been tried is not tried again: devices that took it neither way would be asked for ever.
+                last = ""
                 for row in (row for row in rows if not row.attempt):
-                    await self._to_devices.send(message_of(row), destination.bindings)
+                    last = await self._to_devices.send(message_of(row), destination.bindings, after=last)
                 rows = [row for row in rows if row.attempt]
         if remedy is not Remedy.WAIT:
             answer = answer_of_end(session.end_cause, session.sip_status, session.sip_reason)

@@ -2,7 +2,7 @@
 
 Theory of operation. ua answers a SEND when its row is durable, and leaves the rest to us: the row stays accepted until
 ``Agents.settle``. Each complete message becomes one MESSAGE, or as many as it is cut into. As in the other direction
-what waits in a session goes first.
+what waits goes first, also what waits of an earlier session of the two.
 """
 
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ from wigwag.gateway.kinds import RefusedError, read
 from wigwag.gateway.lanes import Lanes
 from wigwag.gateway.ports import Agents
 from wigwag.gateway.rows import PAGE, Rows
+from wigwag.gateway.succession import Look, Succession
 from wigwag.protocols.sip import SipError
-from wigwag.runtime.agents import GATEWAY
-from wigwag.runtime.conversations import AddressTooLongError, canonical_address, conversation_key
-from wigwag.runtime.pager_events import attempt_id
-from wigwag.runtime.ua_messages import INBOUND, conversation_of
+from wigwag.runtime.conversations import AddressTooLongError, canonical_address
+from wigwag.runtime.ua_messages import conversation_of
 
 from .notifications import Notifications
 from .parts import PartsOfRows, check_is_current
-from .reading import AGAIN, AT_ONCE, BINDING
+from .reading import AGAIN, AT_ONCE, BEHIND, BINDING
+from .session_backlog import SessionBacklog
 from .to_devices import ToDevices
 
 _FAILED: Final = message_pb2.DELIVERY_STATE_FAILED
@@ -51,6 +51,7 @@ class SessionMessages:
         to_devices: Sends MESSAGEs.
         settings: Of the gateway.
         parts: What is sent of a message.
+        backlog: Finds what waits.
         notifications: Takes news from them.
     """
 
@@ -66,6 +67,7 @@ class SessionMessages:
         to_devices: ToDevices,
         settings: GatewaySettings,
         parts: PartsOfRows,
+        backlog: SessionBacklog,
         notifications: Notifications,
     ) -> None:
         self._rows = rows
@@ -77,72 +79,52 @@ class SessionMessages:
         self._to_devices = to_devices
         self._settings = settings
         self._parts = parts
+        self._backlog = backlog
         self._notifications = notifications
 
     async def received(self, session_id: str, message_id: str, record: Record) -> None:
-        """Send a message on, or what waits in its session.
+        """Send a message on, or what waits before and with it.
 
         Args:
             session_id: The session.
             message_id: The message: it may be new, or have been tried by somebody who is gone.
             record: That says so, published once more or not.
         """
-        session = await self._session(session_id, message_id)
+        session = await self._backlog.session(session_id, message_id)
         if session is None:
             return  # Forgotten, and its rows with it.
-        again = record.headers.get(AGAIN)
         async with self._lanes.of(conversation_of(session_id), message_id, record.assignment) as lane:
-            if lane.clean and again is None:
-                row = await self._rows.find(message_id)
-                rows, rests, device = [row] if row is not None and row.state is State.ACCEPTED else [], False, None
-            else:
-                rows, rests = await self._waiting(session, rested=again in AT_ONCE)
-                device = None if again is None else record.headers.get(BINDING, b"").decode(errors="replace")
-            lane.clean = (not rows or await self._forward(session, rows, device)) and not rests
+            if not lane.clean or AGAIN in record.headers:
+                lane.clean = await self._look(session, message_id, record, lane.succession)
+            elif not lane.taken_along:
+                lane.clean = await self._next(session, message_id, record, lane.succession)
 
-    async def _session(self, session_id: str, message_id: str) -> Session | None:
-        """Return a session; when a store came back empty what its messages say of it. None: there are none."""
-        try:
-            return await self._book.session(session_id)
-        except NotFoundError:
-            row = await self._rows.find(message_id)
-        if row is None:
-            return None
-        found = Session(session_id=session_id, local_uri=row.recipient, remote_uri=row.sender)
-        try:
-            page, peer = canonical_address(row.recipient), canonical_address(row.sender)
-        except (SipError, AddressTooLongError):
-            return found
-        found.labels[CONVERSATION] = conversation_key(page, peer, GATEWAY)
-        return found
+    async def _next(self, session: Session, message_id: str, record: Record, succession: Succession) -> bool:
+        """Send the next message of a session before which nothing waits; returns whether it does not wait either."""
+        row = await self._rows.find(message_id)
+        if row is None or row.state is not State.ACCEPTED:
+            return True
+        if row.owner:
+            # Another pod has found it from the next session's side, and maybe those before it.
+            return await self._look(session, message_id, record, succession)
+        return await self._forward(session, [row], None, succession)
 
-    async def _waiting(self, session: Session, *, rested: bool) -> tuple[list[LedgerRow], bool]:
-        """Return what is to be done in a session, and whether more of it waits, but not long enough yet."""
-        found: list[LedgerRow] = []
-        rows = await self._rows.waiting(conversation_of(session.session_id), INBOUND)
-        undone = await self._undone(rows, session) if rows else set()
-        for row in rows:
-            if row.owner and row.id not in undone:
-                continue
-            if not row.owner and not rested and self._setup.rests(row):
-                return found, True
-            found.append(row)
-        return found, False
+    async def _look(self, session: Session, message_id: str, record: Record, succession: Succession) -> bool:
+        """Send what waits before and with a message; returns whether none of it waits any more."""
+        look, again = Look(), record.headers.get(AGAIN)
+        fresh = message_id if again == BEHIND else ""
+        rows, rests = await self._backlog.waiting(session, look, rested=again in AT_ONCE, fresh=fresh)
+        succession.begin(look)
+        own = conversation_of(session.session_id)
+        self._lanes.note(row.id for row in rows if row.conversation == own)
+        device = None if again is None else record.headers.get(BINDING, b"").decode(errors="replace")
+        done = not rows or await self._forward(session, rows, device, succession)
+        succession.end(look)
+        return done and not rests
 
-    async def _undone(self, rows: Sequence[LedgerRow], session: Session) -> set[str]:
-        """Return those that somebody claimed who was gone before he had asked for all MESSAGEs of them."""
-        wanted = {row.id: await self._attempts(row, session) for row in rows if row.owner}
-        there = await self._rows.find_many([each for ids in wanted.values() for each in ids])
-        return {row_id for row_id, ids in wanted.items() if not all(each in there for each in ids)}
-
-    async def _attempts(self, row: LedgerRow, session: Session) -> list[str]:
-        try:
-            parts = await self._parts.of(row, session)
-        except RefusedError:
-            return [attempt_id(row.id, row.attempt)]
-        return [attempt_id(part.message_id, row.attempt) for part in parts]
-
-    async def _forward(self, session: Session, rows: Sequence[LedgerRow], device: str | None) -> bool:
+    async def _forward(
+        self, session: Session, rows: Sequence[LedgerRow], device: str | None, succession: Succession
+    ) -> bool:
         """Send rows on, in order; returns whether none of them waits now."""
         try:
             recipient = canonical_address(session.local_uri)
@@ -151,23 +133,29 @@ class SessionMessages:
         destination = await self._destinations.of(recipient, PagerReason.PAGER_REASON_UNSPECIFIED, device)
         match destination.way:
             case Way.PAGE | Way.SESSION:
-                return await self._send_all(session, recipient, rows, destination)
+                return await self._send_all(session, rows, destination, succession)
             case Way.WAIT:
-                return await self._wait(recipient, rows)
+                # What was claimed and not asked for goes on as it began: nobody wakes it.
+                await self._send_all(session, [row for row in rows if row.owner], destination, succession)
+                return await self._wait(recipient, [row for row in rows if not row.owner])
             case Way.NOWHERE if session.direction == _OUTBOUND:
-                return await self._send_all(session, recipient, rows, destination)  # He wrote from elsewhere.
+                return await self._send_all(session, rows, destination, succession)  # He wrote from elsewhere.
             case Way.NOWHERE:
                 return await self._all_failed(rows, _UNKNOWN, "Not Found")
 
     async def _send_all(
-        self, session: Session, recipient: str, rows: Sequence[LedgerRow], destination: Destination
+        self, session: Session, rows: Sequence[LedgerRow], destination: Destination, succession: Succession
     ) -> bool:
+        own = conversation_of(session.session_id)
         for row in rows:
-            await self._notifications.by_session(session, row)
-            await self._send(session, recipient, row, destination)
+            # The same attempt is the same MESSAGE: as its own session has it, whoever makes it.
+            its_own = session if row.conversation == own else await self._backlog.session_of(row)
+            await self._notifications.by_session(its_own, row)
+            await self._send(its_own, row, destination, succession)
         return True
 
-    async def _send(self, session: Session, recipient: str, row: LedgerRow, destination: Destination) -> None:
+    async def _send(self, session: Session, row: LedgerRow, destination: Destination, succession: Succession) -> None:
+        before = succession.before(row.sender, row.id)
         try:
             check_is_current(row, self._rows.now)
             parts = await self._parts.of(row, session)
@@ -178,9 +166,10 @@ class SessionMessages:
         attempt = row.attempt if row.owner == PAGE else await self._rows.claim_for_page(row)
         if attempt is None:
             return
+        recipient = canonical_address(session.local_uri)
         known_by = parts[0].content.imdn_message_id
         self._notifications.sent(canonical_address(session.remote_uri), recipient, known_by, row.id)
-        await self._to_devices.send_parts(
+        last = await self._to_devices.send_parts(
             parts,
             attempt,
             sender=session.remote_uri,
@@ -188,7 +177,9 @@ class SessionMessages:
             conversation=session.labels.get(CONVERSATION, recipient),
             expires=row.expires,
             bindings=destination.bindings,
+            after=before,
         )
+        succession.sent(row.sender, last)
 
     async def _wait(self, recipient: str, rows: Sequence[LedgerRow]) -> bool:
         passing = [row for row in rows if read(row.content_type, row.body or b"").is_composing]

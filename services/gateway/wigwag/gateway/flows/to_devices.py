@@ -14,6 +14,7 @@ from wigwag.gateway.wrapping import uri_of
 from wigwag.protocols.cpim import CPIM_TYPE
 from wigwag.protocols.imdn import IMDN_TYPE
 from wigwag.runtime.events import PAGER_OUTBOUND, envelope
+from wigwag.runtime.pager_events import attempt_id
 
 from .decoding import page_message
 from .into_session import check_is_current
@@ -44,22 +45,27 @@ class ToDevices:
         """Tell whether a message says what became of another one."""
         return bare(message.content_type) in _NOTIFICATIONS and page_message(message).content.is_notification
 
-    async def send(self, message: PagerMessage, bindings: Sequence[str] = ()) -> None:
+    async def send(self, message: PagerMessage, bindings: Sequence[str] = (), *, after: str = "") -> str:
         """Have a MESSAGE that was kept sent, as it came: with the Call-ID, CSeq and From tag of its sender.
 
         Args:
             message: The message.
             bindings: Keys of the devices; empty: all.
+            after: Id of the attempt that it must not overtake; empty: there is none.
+
+        Returns:
+            Id of the attempt, or ``after`` when there is nothing to be sent any more.
 
         Raises:
             WigwagError: It may be asked for: the same again is the same.
         """
         if await self._is_outdated(message):
-            return
+            return after
         row = await self._rows.find(message.message_id)
         attempt = await self._rows.claim_for_page(row) if row is not None else None
-        if attempt is not None:
-            await self.repeat(message, attempt, bindings)
+        if attempt is None:
+            return after
+        return await self.repeat(message, attempt, bindings, after=after)
 
     async def _is_outdated(self, message: PagerMessage) -> bool:
         if not self.is_passing(message):
@@ -71,8 +77,10 @@ class ToDevices:
             return True
         return False
 
-    async def repeat(self, message: PagerMessage, attempt: int, bindings: Sequence[str] = ()) -> None:
-        """Ask for an attempt that was claimed; the same once more is one MESSAGE."""
+    async def repeat(
+        self, message: PagerMessage, attempt: int, bindings: Sequence[str] = (), *, after: str = ""
+    ) -> str:
+        """Ask for an attempt that was claimed, and return its id; the same once more is one MESSAGE."""
         request = PagerRequest(
             message_id=message.message_id,
             attempt=attempt,
@@ -87,9 +95,10 @@ class ToDevices:
             call_id=message.call_id,
             cseq=message.cseq,
             from_tag=message.from_tag,
+            predecessor=after,
         )
         request.expires_at.CopyFrom(message.expires_at)
-        await self._publish(request)
+        return await self._publish(request)
 
     async def send_parts(
         self,
@@ -101,8 +110,12 @@ class ToDevices:
         conversation: str,
         expires: float,
         bindings: Sequence[str] = (),
-    ) -> None:
+        after: str = "",
+    ) -> str:
         """Have a message of a session sent, in as many MESSAGEs as it was cut into.
+
+        Returns:
+            Id of the attempt with the last part.
 
         Raises:
             WigwagError: Some may be asked for: the same again is the same.
@@ -120,11 +133,14 @@ class ToDevices:
                 headers=[PagerHeader(name=name, value=value) for name, value in part.content.headers],
                 conversation=conversation,
                 bindings=bindings,
+                predecessor=after,
             )
             request.expires_at.CopyFrom(until)
-            await self._publish(request)
+            after = await self._publish(request)
+        return after
 
-    async def _publish(self, request: PagerRequest) -> None:
-        event_id = f"{request.message_id}/{request.attempt}"
+    async def _publish(self, request: PagerRequest) -> str:
+        event_id = attempt_id(request.message_id, request.attempt)
         value = envelope(request, event_id=event_id, at=self._rows.now, pod=self._pod)
         await self._bus.publish(PAGER_OUTBOUND.name, value, key=request.conversation)
+        return event_id
