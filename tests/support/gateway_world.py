@@ -25,7 +25,7 @@ from wigwag.gateway.module import GatewayModule
 from wigwag.gateway.ports import Handed
 from wigwag.protocols.digest import StoredCredentials
 from wigwag.runtime.agents import GATEWAY
-from wigwag.runtime.conversations import conversation_key
+from wigwag.runtime.conversations import canonical_address, conversation_key
 from wigwag.runtime.events import GATEWAY_EVENTS, PAGER_OUTBOUND, SESSIONS_EVENTS, session_envelope
 from wigwag.runtime.ledger_events import LedgerEvents
 from wigwag.runtime.pager_events import INBOUND, NOT_SENT, OUTBOUND, REASON, REQUEST_URI, attempt_id
@@ -453,8 +453,8 @@ class GatewayWorld:
                 conversation=conversation_of(session.session_id),
                 service="ua",
                 direction=SESSION_INBOUND,
-                sender=session.remote_uri,
-                recipient=session.local_uri,
+                sender=canonical_address(session.remote_uri),
+                recipient=canonical_address(session.local_uri),
                 expires=self.clock() + WEEK,
                 content_type=content_type,
                 headers=headers_of(

@@ -13,6 +13,7 @@ from wigwag.runtime.credentials import CredentialSource
 from wigwag.store import Registration
 
 from .config import GatewaySettings
+from .wrapping import uri_of
 
 
 class Way(enum.Enum):
@@ -75,7 +76,7 @@ class Destinations:
         Raises:
             StoreError, DatabaseError: It can't be known now.
         """
-        uri = parse_uri(recipient)
+        uri = parse_uri(uri_of(recipient))
         if not isinstance(uri, SipUri):
             return _STRANGER
         registration = (await self._registrations.find_registrations([recipient])).get(recipient)

@@ -247,6 +247,21 @@ async def test_a_reply_to_who_wrote_from_elsewhere_goes_where_the_edge_leads_it(
     assert [(each.to_uri, each.body) for each in world.asked()] == [("sip:carol@elsewhere.example", b"hi Carol")]
 
 
+async def test_what_is_said_to_a_telephone_number_goes_where_the_edge_leads_it(world: GatewayWorld) -> None:
+    world.settings = world.settings.model_copy(update={"large": "split"})
+    world.start_pod()
+    await world.writes(sender="+12015550123")
+    await world.run()
+    await world.opens(world.last_call)
+    await world.run()
+    await world.says(world.last_call, "word " * 250)
+    await world.run()
+    for number in range(3):
+        await world.sends(number)
+    assert {each.to_uri for each in world.asked()} == {"tel:+12015550123"}
+    assert [each[:2] for each in world.agents.settled] == [("u2", State.DELIVERED)]
+
+
 # Calls
 
 

@@ -339,3 +339,12 @@ async def test_too_many_conversations_are_told_with_480(world: GatewayWorld, set
     await world.opens(world.last_call)
     await world.run()
     assert await world.handed(world.last_call) == ["one"]
+
+
+async def test_a_message_to_a_telephone_number_goes_into_a_session(world: GatewayWorld) -> None:
+    await world.writes("one", recipient="+12015550123", reason="route")
+    await world.run()
+    assert world.last_call.remote_uri == "tel:+12015550123"
+    await world.opens(world.last_call)
+    await world.run()
+    assert await world.handed(world.last_call) == ["one"]

@@ -15,7 +15,6 @@ from wigwag.gateway.ports import Agents
 from wigwag.gateway.rows import PAGE, Rows
 from wigwag.gateway.splitting import part_ids, whole, whole_id
 from wigwag.gateway.statuses import answer_of, report_of
-from wigwag.runtime.conversations import canonical_address
 from wigwag.runtime.pager_events import BEHIND as BEHIND_ANOTHER
 from wigwag.runtime.pager_events import NO_PAGE_MODE, NOBODY_THERE, NOT_SENT, UNSUPPORTED_TYPE, attempt_id
 from wigwag.runtime.ua_messages import SERVICE as UA
@@ -143,7 +142,7 @@ class Outcomes:
         """Tell whether a message that came in a session was sent as message/cpim, and can be sent without."""
         if row.service != UA or row.owner != PAGE or await self._parts_of.is_unwrapped(row):
             return False
-        page, session = canonical_address(row.recipient), canonical_address(row.sender)
+        page, session = row.recipient, row.sender
         try:
             wrapped = parts_of_row(row, page=page, session=session, settings=self._settings)
             return parts_of_row(row, page=page, session=session, settings=self._settings, cpim=False) != wrapped
@@ -152,8 +151,7 @@ class Outcomes:
 
     async def _of_parts(self, row: LedgerRow) -> None:
         """Settle a message that was cut, once all its parts have their outcome."""
-        page, session = canonical_address(row.recipient), canonical_address(row.sender)
-        count = len(await self._parts_of.between(row, page, session))
+        count = len(await self._parts_of.between(row, row.recipient, row.sender))
         parts = await self._parts(row, count)
         state = whole([part.state for part in parts])
         if len(parts) < count or state is None:
