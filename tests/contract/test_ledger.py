@@ -354,6 +354,8 @@ async def test_undelivered_messages_are_those_without_an_outcome(ledger: Ledger,
     assert [row.id for row in await ledger.undelivered(recipient=BOB)] == [waiting.id]
     assert [row.id for row in await ledger.undelivered(conversation="c")] == [other.id]
     assert [row.id for row in await ledger.undelivered()] == [waiting.id, other.id]
+    assert [row.id for row in await ledger.undelivered(recipient=BOB, sender=waiting.sender)] == [waiting.id]
+    assert await ledger.undelivered(recipient=BOB, sender=f"{waiting.sender}.invalid") == []
 
 
 # Events
