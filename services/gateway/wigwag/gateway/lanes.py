@@ -87,6 +87,10 @@ class Lanes:
         """Return that of a lane which one is in."""
         return self._lanes[key].succession
 
+    def via(self, key: str) -> str:
+        """Return the session of a lane which one is in, as it was found last."""
+        return self._lanes[key].via
+
     def disturb(self, key: str) -> None:
         """Let a lane be looked at: something in it waits again."""
         lane = self._lanes.get(key)

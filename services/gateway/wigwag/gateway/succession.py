@@ -20,14 +20,21 @@ class Look:
     """Message that is to be sent -> attempt that is under way directly before it."""
     behind: dict[str, str] = field(default_factory=dict)
     """Sender -> attempt that is under way behind all of his that are to be sent so far."""
+    held_up: set[str] = field(default_factory=set)
+    """Messages that are to be sent, but into no session before it is known what becomes of an attempt before them."""
+    _may_come_back: set[str] = field(default_factory=set)
     _tried: dict[str, str] = field(default_factory=dict)
 
-    def under_way(self, row: LedgerRow, attempt: str) -> None:
+    def under_way(self, row: LedgerRow, attempt: str, *, may_come_back: bool = False) -> None:
         """Pass a row that was handed on as an attempt with this id."""
         self.behind[row.sender] = self._tried[row.sender] = attempt
+        if may_come_back:
+            self._may_come_back.add(row.sender)
 
     def to_be_sent(self, row: LedgerRow) -> None:
         """Pass a row that is to be sent."""
+        if row.sender in self._may_come_back:
+            self.held_up.add(row.id)
         if row.sender in self.behind:
             self.between[row.id] = self.behind.pop(row.sender)
         if row.attempt:
@@ -41,20 +48,28 @@ class Look:
 class Succession:
     """What each sender's next attempt follows, in one lane."""
 
-    __slots__ = ("_between", "_last")
+    __slots__ = ("_between", "_held_up", "_last", "is_looked_at")
 
     def __init__(self) -> None:
+        self.is_looked_at = False
         self._last: dict[str, str] = {}
         self._between: dict[str, str] = {}
+        self._held_up: set[str] = set()
 
     def begin(self, look: Look) -> None:
         """Forget what was known: a look goes through all there is."""
-        self._last, self._between = {}, look.between
+        self.is_looked_at = True
+        self._last, self._between, self._held_up = {}, look.between, look.held_up
 
     def end(self, look: Look) -> None:
         """Note what is under way behind all that was sent after a look."""
+        self.is_looked_at = False
         self._last |= look.behind
-        self._between = {}
+        self._between, self._held_up = {}, set()
+
+    def may_go_into_session(self, message_id: str) -> bool:
+        """Tell whether a message overtakes none that goes by MESSAGE when it goes into a session."""
+        return message_id not in self._held_up
 
     def before(self, sender: str, message_id: str) -> str:
         """Return the attempt that one with a message follows; to be asked in order. Empty: there is none."""

@@ -282,6 +282,35 @@ async def test_a_kept_message_that_a_killed_pod_had_claimed_does_not_overtake_on
     assert edge.device.got == ["one", "two"]
 
 
+async def test_a_session_that_opens_meanwhile_does_not_let_the_next_overtake_what_goes_by_message(
+    world: GatewayWorld, edge: WorldEdge
+) -> None:
+    await world.registers(BOB)
+    await world.writes("one")
+    await world.run()
+    talk = await session(world)
+    await world.writes("two")
+    await world.run()
+    assert await world.handed(talk) == []
+    edge.device.is_there = False
+    await edge.settle()
+    assert await world.handed(talk) == ["one", "two"]
+
+
+async def test_what_went_by_message_with_success_lets_the_next_into_the_session(
+    world: GatewayWorld, edge: WorldEdge
+) -> None:
+    await world.registers(BOB)
+    await world.writes("one")
+    await world.run()
+    talk = await session(world)
+    await world.writes("two")
+    world.start_pod()
+    await edge.settle()
+    assert edge.device.got == ["one"]
+    assert await world.handed(talk) == ["two"]
+
+
 # From session to session
 
 

@@ -21,7 +21,7 @@ from wigwag.runtime.ua_messages import SERVICE as UA
 from wigwag.runtime.ua_messages import STATES
 
 from .parts import PartsOfRows, parts_of_row
-from .reading import BEHIND, NO_CPIM, NO_PAGE, OTHERWISE, SESSION_OVER
+from .reading import BEHIND, NO_CPIM, NO_PAGE, OPENED, OTHERWISE, SESSION_OVER
 from .waking import Waking
 
 _BY_DELIVERY: Final = {value: state for state, value in STATES.items()}
@@ -122,6 +122,14 @@ class Outcomes:
             await self._of_parts(row)
         else:
             await self._of_whole(row, result)
+        if row.service != UA:
+            await self._let_into_session(row.conversation)
+
+    async def _let_into_session(self, key: str) -> None:
+        """What went by MESSAGE goes into a session when it reached nobody; others may have waited for its outcome."""
+        conversation = await self._book.find(key)
+        if conversation is not None and conversation.state == "open":
+            await self._waking.conversation(key, OPENED)
 
     async def _of_whole(self, row: LedgerRow, result: PagerResult) -> None:
         if result.outcome == PagerOutcome.PAGER_OUTCOME_ACCEPTED:

@@ -23,7 +23,7 @@ from wigwag.gateway.lanes import Lanes
 from wigwag.gateway.rows import PAGE, Rows
 from wigwag.gateway.succession import Look
 from wigwag.runtime.agents import GATEWAY
-from wigwag.runtime.pager_events import INBOUND, attempt_id, message_of
+from wigwag.runtime.pager_events import INBOUND, NOT_SENT, attempt_id, message_of
 from wigwag.runtime.ua_messages import keyed_id
 from wigwag.store.conversations import Conversation
 
@@ -34,6 +34,10 @@ from .to_devices import ToDevices
 
 _ROUNDS: Final = 3
 """Sessions that are found to be over while messages are sent, before these wait for the next look."""
+
+
+class _OtherSessionError(Exception):
+    """There is a session that those before were not sent in."""
 
 
 class PageMessages:
@@ -87,8 +91,8 @@ class PageMessages:
                     going = self._forward(key, [message], None) if known else self._look(record, message, number)
                     lane.clean = await going
                     break
-                except SessionOverError:
-                    known = False  # What is in it may come back, and goes before all that is sent elsewhere.
+                except (SessionOverError, _OtherSessionError):
+                    known = False  # What went elsewhere may come back, and goes before all that is sent here.
             lane.via = self._book.session_of(key)
 
     async def _look(self, record: Record, message: PagerMessage, tried: int) -> bool:
@@ -128,13 +132,14 @@ class PageMessages:
         held: set[str] = set()
         rows = await self._rows.waiting(key, INBOUND)
         conversation = await self._book.find(key) if rows else None
-        undone = await self._undone(rows)
+        handed_on = await self._handed_on(rows)
         for row in rows:
-            if row.sender in held or (row.id not in undone and _holds_up(row, conversation)):
+            onward = handed_on.get(row.id)
+            if row.sender in held or (onward is not None and _holds_up(row, conversation)):
                 held.add(row.sender)
             elif row.owner == PAGE:
-                await self._by_page_already(row, look, is_undone=row.id in undone)
-            elif row.id in undone:
+                await self._by_page_already(row, look, onward)
+            elif row.owner and onward is None:
                 look.to_be_sent(row)
                 found.append(await self._into_session_again(row, conversation))
             elif not row.owner and not rested and row.id != fresh and self._setup.rests(row):
@@ -144,17 +149,18 @@ class PageMessages:
                 found.append(message_of(row))
         return found, bool(held)
 
-    async def _undone(self, rows: Sequence[LedgerRow]) -> set[str]:
-        """Return those that somebody claimed who was gone before he handed them on."""
+    async def _handed_on(self, rows: Sequence[LedgerRow]) -> dict[str, LedgerRow]:
+        """Return id -> row of the next hop; of none that somebody claimed who was gone before he handed it on."""
         onward = {row.id: _next_hop(row) for row in rows if row.owner}
         there = await self._rows.find_many(list(onward.values())) if onward else {}
-        return {row_id for row_id, hop in onward.items() if hop not in there}
+        return {row_id: there[hop] for row_id, hop in onward.items() if hop in there}
 
-    async def _by_page_already(self, row: LedgerRow, look: Look, *, is_undone: bool) -> None:
+    async def _by_page_already(self, row: LedgerRow, look: Look, attempt: LedgerRow | None) -> None:
         """Have the same attempt go on; its own record, if it has not come yet, finds it taken care of."""
-        if is_undone:
+        if attempt is None:
             await self._to_devices.repeat(message_of(row), row.attempt, after=look.last_tried(row.sender))
-        look.under_way(row, attempt_id(row.id, row.attempt))
+        may_come_back = attempt is None or attempt.state is State.ACCEPTED or attempt.reason.startswith(NOT_SENT)
+        look.under_way(row, attempt_id(row.id, row.attempt), may_come_back=may_come_back)
         self._lanes.note([row.id])
 
     async def _into_session_again(self, row: LedgerRow, conversation: Conversation | None) -> PagerMessage:
@@ -198,7 +204,12 @@ class PageMessages:
             if not conversation.session_id:
                 # Whoever began it may be gone: the same call once more is the same session.
                 conversation = await self._setup.call(conversation, messages[0])
-            return await self._into_session.send(conversation, messages)
+            succession = self._lanes.succession(conversation.key)
+            if not succession.is_looked_at and self._lanes.via(conversation.key) != conversation.session_id:
+                raise _OtherSessionError
+            free = [message for message in messages if succession.may_go_into_session(message.message_id)]
+            is_sent = await self._into_session.send(conversation, free) if free else False
+            return is_sent and len(free) == len(messages)
         except SessionOverError as error:
             await self._book.closed(conversation, str(error))
             raise
