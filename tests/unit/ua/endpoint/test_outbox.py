@@ -114,6 +114,23 @@ def test_what_was_on_its_way_when_a_connection_was_lost_is_sent_again_in_order_u
     assert [outcome[0] for outcome in under.told] == ["m2"]
 
 
+def test_nothing_overtakes_what_waits_for_a_connection_that_is_there_already() -> None:
+    under, line = Under(), Line()
+    under.add("m1", Line(up=False))
+    under.add("m2", line)
+    under.add("m3", line)
+    under.send_all(line)
+    assert line.client.sent == ["m1", "m2", "m3"]
+
+
+def test_what_is_sent_on_the_next_connection_before_anybody_tells_of_it_stays_behind_what_is_sent_again() -> None:
+    under, second = Under(), Line()
+    under.add("m1", Line())
+    under.outbox.connection_lost()
+    under.add("m2", second)
+    assert second.client.sent == ["m1", "m2"]
+
+
 def test_at_the_end_what_may_have_left_is_unconfirmed_and_what_never_left_has_failed() -> None:
     under = Under()
     under.add("m1", Line())

@@ -118,7 +118,8 @@ class MediaLine:
     def is_up(self) -> bool:
         """Whether messages can be sent at this moment."""
         bound = self._session is not None and self._session.binding is not None
-        return bound and self._client is not None and not self._moved
+        # What the relay held for us may be here before its answer, which says whether the session goes on by this path.
+        return bound and self._client is not None and not self._moved and not self._entering
 
     @property
     def carries_traces(self) -> bool:

@@ -34,6 +34,9 @@ class _Unsettled:
 class Outbox:
     """What is on its way in one session.
 
+    Theory of operation. Messages leave in the order in which they were added, over each connection anew. A connection
+    may be up before anybody has said so, and what is added then must not overtake what waits for the word.
+
     Args:
         settle: Told each outcome, once.
     """
@@ -41,6 +44,8 @@ class Outbox:
     def __init__(self, settle: Settle) -> None:
         self._settle = settle
         self._unsettled: dict[str, _Unsettled] = {}
+        self._waits = False
+        """Whether any of them waits for a connection."""
 
     def __len__(self) -> int:
         """Messages without an outcome."""
@@ -55,17 +60,23 @@ class Outbox:
         if message.message_id in self._unsettled:
             raise ConflictError(f"a message with the Message-ID {message.message_id} is on its way")
         self._unsettled[message.message_id] = unsettled = _Unsettled(message)
-        if line is not None and line.is_up:
+        if line is None or not line.is_up:
+            self._waits = True
+        elif self._waits:
+            self.send_all(line)
+        else:
             self._send(unsettled, line)
 
     def send_all(self, line: MediaLine) -> None:
         """Send what the present connection does not have, in order."""
+        self._waits = False
         for unsettled in list(self._unsettled.values()):
             if not unsettled.on_its_way:
                 self._send(unsettled, line)
 
     def connection_lost(self) -> None:
         """Take note that nothing of what was sent will be answered over that connection."""
+        self._waits = True
         for unsettled in self._unsettled.values():
             unsettled.on_its_way = False
 
