@@ -13,6 +13,7 @@ from wigwag.database.ledger import NewMessage
 from wigwag.errors import OverloadedError
 from wigwag.runtime.ua_messages import OUTBOUND, SERVICE, SessionFields, conversation_of, headers_of
 from wigwag.ua.config import ApplicationSettings
+from wigwag.ua.messages.checking import message_id_of
 from wigwag.ua.messages.handover import OpenCall
 
 HELPDESK = ApplicationSettings(name="helpdesk")
@@ -92,18 +93,27 @@ def bodies(own: FakeOwned) -> list[object]:
     return [message.body for message in own.wire.sent]
 
 
-async def strand(world: MessageWorld, body: str) -> str:
-    """Leave a message in the ledger that nobody knows of, as an owner does who loses the session while he writes it."""
+async def strand(world: MessageWorld, body: str, key: str = "", blob: str | None = None) -> str:
+    """Leave a message in the ledger that nobody knows of, as an owner does who loses the session while he writes it.
+
+    Args:
+        world: At whose ledger.
+        body: Its body; without a key also its id.
+        key: Its idempotency key.
+        blob: Where a large body is.
+    """
+    size = len(body) if blob is not None else None
     message = NewMessage(
-        id=body,
+        id=message_id_of("s1", key) if key else body,
         conversation=conversation_of("s1"),
         service=SERVICE,
         direction=OUTBOUND,
         sender="sip:helpdesk@example.com",
         recipient="sip:alice@example.net",
         content_type="text/plain",
-        headers=headers_of(SessionFields(session_id="s1", application="helpdesk")),
-        body=body.encode(),
+        headers=headers_of(SessionFields(session_id="s1", application="helpdesk", size=size)),
+        body=body.encode() if blob is None else None,
+        blob=blob,
         expires=world.clock() + 600.0,
     )
     return (await world.ledger.accept_one(message)).id

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from wigwag.api.ua.v1 import message_pb2, ua_pb2
-from wigwag.database.ledger import MAX_BODY, Ledger, LedgerRow, NewMessage, Refusal, State, Verdict
+from wigwag.database.ledger import MAX_BODY, Ledger, LedgerRow, NewMessage, Refusal, Verdict
 from wigwag.errors import ConflictError, InvalidRequestError, OverloadedError, WigwagError
 from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.names import MESSAGE_ID
@@ -35,6 +35,7 @@ from .flow import Flow, Outgoing, Stage
 from .inbox import BLOB_SPARE
 from .spans import Spans
 from .staging import Blobs
+from .uncertain import Uncertain
 from .wrapping import check_wrapping
 
 _LONGEST_ADDRESS: Final = 255
@@ -56,6 +57,8 @@ class _New:
     outgoing: Outgoing | None = None
     """Its place in the queue; None: this pod does not send it, or it is there already."""
     future: "asyncio.Future[Verdict] | None" = None
+    uncertain: bool = False
+    """Whether it came before, and nobody knows what became of it then."""
     span: Span = SILENT
 
 
@@ -87,8 +90,7 @@ class Outbound:
         hand_over: Callable[[str, str], None],
         bring: Callable[[Sequence[tuple[str, str]]], Awaitable[None]],
     ) -> None:
-        self.uncertain: dict[str, tuple[Flow, Outgoing]] = {}
-        """Messages of which nobody knows whether they were committed, by id."""
+        self.uncertain = Uncertain(sessions, ledger, delivery, self._committed)
         self.counters = {"accepted": 0, "duplicates": 0, "refused": 0}
         self._sessions = sessions
         self._ledger = ledger
@@ -235,6 +237,8 @@ class Outbound:
         if row is None:
             return False
         outcomes[new.index] = await self._duplicate(new.message, message.body, row)
+        # A pod that was killed may have accepted it after we had read the ledger.
+        self._delivery.take([row])
         return True
 
     async def _written(self, body: bytes, expires: float) -> str:
@@ -252,6 +256,7 @@ class Outbound:
         except WigwagError as error:
             for new in good:
                 new.span.end(error=str(error))
+                self._still_uncertain(flow, new)
                 if new.outgoing is not None:
                     flow.forget(new.outgoing)
             raise
@@ -263,6 +268,7 @@ class Outbound:
         for new in good:
             message = new.message
             if message.id in flow.known:
+                new.uncertain = self.uncertain.came_again(message.id)
                 continue
             new.outgoing = Outgoing(
                 id=message.id,
@@ -289,41 +295,44 @@ class Outbound:
                 outcomes[new.index] = Outcome(error=error)
                 self._not_committed(flow, new, error)
                 continue
+            finally:
+                self._still_uncertain(flow, new)
             new.span.end()
             if verdict.refusal is Refusal.DUPLICATE:
                 duplicates.append(new)
                 continue
             outcomes[new.index] = Outcome(message_id=verdict.id, state=_ACCEPTED)
-            self._committed(session_id, flow, new.message.id, new.outgoing)
+            self._committed(flow, new.outgoing)
         if good:
             self._sessions.active(session_id)
         if duplicates:
             await self._answer_duplicates(flow, duplicates, outcomes)
-        if good:
-            await self._make_sure(session_id, flow, [new.index for new in good], outcomes)
+        await self._make_sure(session_id, flow, outcomes)
 
-    def _committed(self, session_id: str, flow: Flow, message_id: str, outgoing: Outgoing | None) -> None:
+    def _committed(self, flow: Flow, outgoing: Outgoing | None) -> None:
         self.counters["accepted"] += 1
         if outgoing is None:
             return
-        elif flow.over:
+        if flow.over:
             self._delivery.outcomes.never_sent(flow, outgoing)
         elif outgoing.stage is not Stage.PENDING or not self._delivery.is_ours(flow):
-            self._homeless(session_id, flow, outgoing)
+            self._homeless(flow, outgoing)
         else:
             outgoing.stage = Stage.WAITING
             self._delivery.pump_soon(flow)
 
-    async def _make_sure(self, session_id: str, flow: Flow, indices: Sequence[int], outcomes: list[Outcome]) -> None:
+    async def _make_sure(self, session_id: str, flow: Flow, outcomes: list[Outcome]) -> None:
         """Acknowledge only what was durable while the session was ours: then the next owner finds it in the ledger.
 
         What was not, for this process has slept or been cut off, he may have looked for too early. He has to have it
         before it is acknowledged, because he may be sent the next one directly.
         """
+        accepted = [index for index, outcome in enumerate(outcomes) if outcome.state == _ACCEPTED]
+        if not accepted:
+            return
         await self._sessions.confirm()
         if flow.over or self._delivery.is_ours(flow):
             return
-        accepted = [index for index in indices if outcomes[index].state == _ACCEPTED]
         try:
             async with asyncio.timeout(_BROUGHT_IN):
                 await self._bring([(session_id, outcomes[index].message_id) for index in accepted])
@@ -332,11 +341,11 @@ class Outbound:
             for index in accepted:
                 outcomes[index] = Outcome(error=error)
 
-    def _homeless(self, session_id: str, flow: Flow, outgoing: Outgoing) -> None:
+    def _homeless(self, flow: Flow, outgoing: Outgoing) -> None:
         """Pass on a message whose session went to another pod while it was being written."""
         if outgoing.claimed:
             self._delivery.give_back(flow, outgoing)
-        self._hand_over(session_id, outgoing.id)
+        self._hand_over(flow.own.record.id, outgoing.id)
 
     def _not_committed(self, flow: Flow, new: _New, error: WigwagError) -> None:
         self.counters["refused"] += 1
@@ -346,26 +355,12 @@ class Outbound:
             flow.forget(new.outgoing)
             self._delivery.pump_soon(flow)
         else:
-            self.uncertain[new.message.id] = (flow, new.outgoing)
+            self.uncertain.add(flow, new.outgoing)
 
-    async def find_out(self) -> None:
-        """Ask the ledger which of the uncertain messages are there.
-
-        Raises:
-            DatabaseError: It is away still.
-        """
-        asked = list(self.uncertain.items())[:500]
-        rows = await self._ledger.find_many(message_id for message_id, _ in asked)
-        for message_id, (flow, outgoing) in asked:
-            self.uncertain.pop(message_id, None)
-            if outgoing.stage is not Stage.PENDING:
-                continue
-            row = rows.get(message_id)
-            if row is not None and row.state is State.ACCEPTED:
-                self._committed(flow.own.record.id, flow, message_id, outgoing)
-            else:
-                flow.forget(outgoing)
-                self._delivery.pump_soon(flow)
+    def _still_uncertain(self, flow: Flow, new: _New) -> None:
+        outgoing = flow.known.get(new.message.id) if new.uncertain else None
+        if outgoing is not None:
+            self.uncertain.add(flow, outgoing)
 
     # Duplicates
 
@@ -375,11 +370,13 @@ class Outbound:
         except WigwagError as error:
             for new in duplicates:
                 outcomes[new.index] = Outcome(error=error)
+                if new.outgoing is not None:
+                    self.uncertain.add(flow, new.outgoing)
             return
         for new, row in zip(duplicates, found, strict=True):
             self.counters["duplicates"] += 1
             if new.outgoing is not None and new.outgoing.stage is Stage.PENDING:
-                flow.forget(new.outgoing)
+                self._delivery.found(flow, new.outgoing, row)
             if row is None:
                 outcomes[new.index] = Outcome(error=OverloadedError("the message is being purged; try again"))
                 continue

@@ -148,58 +148,72 @@ class Delivery:
         own = flow.own
         if not flow.loaded or flow.over or own.record.state != "open" or own.chat.held or not self.is_ours(flow):
             return
-        now = self._wall()
+        self._send_first(flow, self._wall())
+        if flow.unclaimed > flow.claiming:
+            self._claim(flow)
+
+    def _send_first(self, flow: Flow, now: float) -> None:
+        """Send the first of the queue that are claimed."""
         while flow.queue and flow.flying < self._in_flight:
             message = flow.queue[0]
             if message.stage is Stage.GONE:
                 flow.queue.popleft()
-            elif message.stage is not Stage.WAITING or (message.claimed and flow.claiming):
+            elif message.stage is not Stage.WAITING:
                 return
             elif message.expires <= now:
                 flow.queue.popleft()
                 self.outcomes.expired(flow, message)
-            elif message.blob is not None and message.staged is None:
-                message.stage = Stage.STAGING
-                self._spawn(self._stage(flow, message, message.blob))
-                return
-            elif not self._start(flow, message):
+            elif self._lacks_body(flow, message) or not message.claimed or not self._send(flow, message):
                 return
 
-    def _start(self, flow: Flow, message: Outgoing) -> bool:
-        """Claim it if it is not ours yet, else send it; False: nothing can be sent at this moment."""
-        flow.queue.popleft()
-        flow.flying += 1
+    def _claim(self, flow: Flow) -> None:
+        """Claim the next ones, as many as may be on their way at once; they keep their places until they are sent."""
+        room = self._in_flight - flow.flying
+        for message in flow.queue:
+            if room <= 0:
+                return
+            if message.stage in (Stage.GONE, Stage.CLAIMING):
+                continue
+            if message.stage is not Stage.WAITING or self._lacks_body(flow, message):
+                return
+            room -= 1
+            if not message.claimed:
+                message.stage = Stage.CLAIMING
+                flow.flying += 1
+                flow.claiming += 1
+                self._begin_journey(message)
+                claim = Claim(id=message.id, owner=self._sessions.pod, token=flow.own.token)
+                self._edits.put(claim, partial(self._claimed, flow, message))
+
+    def _lacks_body(self, flow: Flow, message: Outgoing) -> bool:
+        """Have a large body fetched that is not here yet."""
+        if message.blob is None or message.staged is not None:
+            return False
+        message.stage = Stage.STAGING
+        self._spawn(self._stage(flow, message, message.blob))
+        return True
+
+    def _begin_journey(self, message: Outgoing) -> None:
         if message.fields.traceparent and message.journey is None:
             message.journey = self._spans.journey(message.fields.traceparent, message.id)
-        if message.claimed:
-            return self._send(flow, message)
-        message.stage = Stage.CLAIMING
-        flow.claiming += 1
-        claim = Claim(id=message.id, owner=self._sessions.pod, token=flow.own.token)
-        self._edits.put(claim, partial(self._claimed, flow, message))
-        return True
 
     def _claimed(self, flow: Flow, message: Outgoing, verdict: Verdict) -> None:
         flow.claiming -= 1
         flow.unclaimed -= 1
+        flow.flying -= 1
         if not verdict.done:
             # It has an outcome, its time has run out (the sweep ends it), or a newer owner has it.
-            flow.flying -= 1
             if verdict.refusal is Refusal.TRANSITION:
                 self.outcomes.recent.add(message.id)
             _left(message)
             flow.forget(message)
         else:
-            message.claimed, message.attempt = self._wall(), verdict.attempt
+            message.claimed, message.attempt, message.stage = self._wall(), verdict.attempt, Stage.WAITING
             if flow.over:
-                flow.flying -= 1
                 self.outcomes.never_sent(flow, message)
             elif not self.is_ours(flow):
-                flow.flying -= 1
                 self.give_back(flow, message)
                 self.on_homeless(flow.own.record.id, message.id)
-            else:
-                self._send(flow, message)
         self.pump_soon(flow)
 
     def give_back(self, flow: Flow, message: Outgoing) -> None:
@@ -209,16 +223,19 @@ class Delivery:
         self._edits.put(Release(id=message.id, token=flow.own.token, attempt=message.attempt))
 
     def _send(self, flow: Flow, message: Outgoing) -> bool:
+        """Send the first of the queue; False: nothing can be sent at this moment."""
         record = flow.own.record
+        flow.queue.popleft()
         problem = unacceptable(record, message.content_type, message.size, headers=bool(message.fields.cpim))
         if problem is not None:
-            flow.flying -= 1
             self.outcomes.give(flow, message, State.FAILED, *problem)
             return True
         # Behind those that were sent before: the order of ``known`` is that of sending.
         flow.known.pop(message.id, None)
         flow.known[message.id] = message
         message.stage = Stage.SENT
+        flow.flying += 1
+        self._begin_journey(message)
         try:
             self._sessions.send(record.id, wire_of(record, message))
         except ConflictError:
@@ -325,6 +342,21 @@ class Delivery:
                 continue
             flow.add(message)
             self.pump_soon(flow)
+
+    def found(self, flow: Flow, message: Outgoing, row: LedgerRow | None) -> None:
+        """Send what was handed in once more from where it stands in the queue, as the ledger has it; others are behind.
+
+        Args:
+            flow: Whose.
+            message: It, as it was handed in this time.
+            row: It; None: it is gone.
+        """
+        waits = row is not None and row.state is State.ACCEPTED and row.id not in self.outcomes.recent
+        if row is not None and waits and self.is_ours(flow) and not flow.over:
+            flow.replace(message, Outgoing.of(row))
+        else:
+            flow.forget(message)
+        self.pump_soon(flow)
 
     def knows(self, session_id: str, message_id: str) -> bool:
         """Tell whether a message is under way here in a session of this pod, or was not long ago."""

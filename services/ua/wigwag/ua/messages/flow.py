@@ -84,10 +84,11 @@ class Flow:
     known: dict[str, Outgoing] = field(default_factory=dict)
     """All of them, by id, those on their way in the order of their sending."""
     flying: int = 0
-    """Claimed for sending, or on their way."""
+    """Being claimed, or on their way."""
     unclaimed: int = 0
-    """Of the queue and those being claimed: without a claim."""
+    """Of the queue: without a claim."""
     claiming: int = 0
+    """Of these: being claimed."""
     loaded: bool = False
     """Whether the ledger was asked for what was accepted before, or elsewhere."""
     over: str = ""
@@ -110,6 +111,13 @@ class Flow:
         if not message.claimed:
             self.unclaimed += 1
 
+    def replace(self, message: Outgoing, by: Outgoing) -> None:
+        """Let a message have the place in the queue of one that is the same, as it turned out."""
+        place = self.queue.index(message)
+        self.forget(message)
+        self.add(by)
+        self.queue[place] = self.queue.pop()
+
     def forget(self, message: Outgoing) -> None:
         """Send a message no more; the queue passes over it."""
         if self.known.get(message.id) is message:
@@ -128,7 +136,8 @@ class Flow:
             fresh: Messages that are not known here, in the ledger's order.
             ids: All that it has, in its order.
         """
-        waiting = {message.id: message for message in (*fresh, *self.queue)}
+        queued = (message for message in self.queue if message.stage is not Stage.GONE)
+        waiting = {message.id: message for message in (*fresh, *queued)}
         first = [waiting.pop(message_id) for message_id in ids if message_id in waiting]
         self.queue = deque((*first, *waiting.values()))
         for message in fresh:

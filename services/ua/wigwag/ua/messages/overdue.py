@@ -29,22 +29,23 @@ class Overdue:
         """Do what time has come for in one session; ``now``: seconds since 1970."""
         timeout = flow.own.application.outcome_timeout
         soonest = min(timeout, OUTCOME_TIMEOUT - _MARGIN)
-        overdue = [
-            message for message in flow.known.values() if message.claimed and now - message.claimed >= soonest / 2
-        ]
         unsent: list[Outgoing] = []
-        for message in overdue:
-            age = now - message.claimed
-            if message.stage is Stage.WAITING:
-                self._unclaim(flow, message)
-            elif message.stage is Stage.SENT and age >= (timeout if message.postponed else soonest):
+        for message in list(flow.known.values()):
+            age = now - message.claimed if message.claimed else 0.0
+            if message.stage is Stage.SENT and (unsent or age >= (timeout if message.postponed else soonest)):
+                # What was sent behind one that has not left has not left either, and is sent behind it again.
                 self._end_overdue(flow, message, unsent)
+            elif age < soonest / 2:
+                continue
+            elif message.stage is Stage.WAITING:
+                self._unclaim(flow, message)
             elif message.stage is Stage.SENT and timeout > soonest and not message.postponed:
-                message.postponed = True
-                until = message.claimed + timeout + _MARGIN
-                token = flow.own.token
-                self._edits.put(Postpone(id=message.id, token=token, attempt=message.attempt, until=until))
+                self._postpone(flow, message, message.claimed + timeout + _MARGIN)
         flow.to_front(unsent)
+
+    def _postpone(self, flow: Flow, message: Outgoing, until: float) -> None:
+        message.postponed = True
+        self._edits.put(Postpone(id=message.id, token=flow.own.token, attempt=message.attempt, until=until))
 
     def _unclaim(self, flow: Flow, message: Outgoing) -> None:
         """Let a message that waits do so without a doubt."""
@@ -56,7 +57,7 @@ class Overdue:
         flow.flying -= 1
         if flow.own.chat.withdraw(message.id):
             # Nothing of it has left: the connection is away. It waits on.
-            message.claimed, message.stage = 0.0, Stage.WAITING
+            message.claimed, message.stage, message.postponed = 0.0, Stage.WAITING, False
             self._edits.put(Release(id=message.id, token=flow.own.token, attempt=message.attempt))
             unsent.append(message)
         else:

@@ -329,7 +329,7 @@ class MessagePipeline:
                 if self.telling is not None:
                     self.telling.tick()
                 if self.outbound.uncertain:
-                    await self.outbound.find_out()
+                    await self.outbound.uncertain.find_out()
             except WigwagError as error:
                 logger.debug("messages are not looked after", reason=str(error))
             except Exception:
