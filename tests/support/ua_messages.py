@@ -74,9 +74,17 @@ class FakeChat:
     def end(self, reason: str = "") -> None:
         self.ended = True
 
+    def line_up(self) -> None:
+        """Have a connection, and send what waits for it."""
+        self.line_is_up = True
+        self.sent += [message for message in self.on_its_way.values() if message.message_id in self.unsent]
+        self.unsent.clear()
+
     def withdraw(self, message_id: str) -> bool:
         self.on_its_way.pop(message_id, None)
-        return message_id in self.unsent
+        never_left = message_id in self.unsent
+        self.unsent.discard(message_id)
+        return never_left
 
 
 @dataclass(slots=True, eq=False)

@@ -1,6 +1,7 @@
 """Nothing overtakes an earlier message of its session, whatever is slow, lost, away or asked again."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import cast
@@ -13,6 +14,7 @@ from tests.support.ua_messages import FakeOwned, MessageWorld, message_world
 from tests.support.waiting import until
 from wigwag.database.ledger import Claim, Edit, Ledger, LedgerRow, Verdict
 from wigwag.errors import DatabaseError, OverloadedError
+from wigwag.ua.messages import edits
 from wigwag.ua.messages.flow import Flow
 from wigwag.ua.sessions.ports import OwnedSession
 
@@ -30,6 +32,13 @@ def flow_of(world: MessageWorld, own: FakeOwned) -> Flow:
 def waiting(own: FakeOwned) -> list[object]:
     """Return what the endpoint has, in the order in which it leaves."""
     return [message.body for message in own.wire.on_its_way.values()]
+
+
+def away() -> "asyncio.Future[Verdict]":
+    """Return what a database says that is away."""
+    future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+    future.set_exception(DatabaseError("away"))
+    return future
 
 
 class Gate:
@@ -76,14 +85,12 @@ async def test_message_whose_claim_fails_is_not_overtaken_by_one_whose_claim_doe
     await world.send(own, "one", "two", "three")
     apply, failed = world.ledger.apply, list[Edit]()
 
-    def first_fails(edits: Iterable[Edit]) -> "list[asyncio.Future[Verdict]]":
-        edits = list(edits)
-        if failed or not isinstance(edits[0], Claim):
-            return apply(edits)
-        failed.append(edits.pop(0))
-        away: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        away.set_exception(DatabaseError("away"))
-        return [away, *apply(edits)]
+    def first_fails(wanted: Iterable[Edit]) -> "list[asyncio.Future[Verdict]]":
+        some = list(wanted)
+        if failed or not isinstance(some[0], Claim):
+            return apply(some)
+        failed.append(some.pop(0))
+        return [away(), *apply(some)]
 
     world.ledger.apply = first_fails  # type: ignore[method-assign]
     own.wire.held = False
@@ -150,11 +157,11 @@ async def test_what_comes_again_while_nothing_can_be_read_keeps_nothing_from_bei
     await until(lambda: flow_of(world, own).loaded)
     await strand(world, "one", key="1")
 
-    async def away(ledger: Ledger, message_ids: Iterable[str]) -> dict[str, LedgerRow]:
+    async def fails(ledger: Ledger, message_ids: Iterable[str]) -> dict[str, LedgerRow]:
         raise DatabaseError("away")
 
     with monkeypatch.context() as patches:
-        patches.setattr(Ledger, "find_many", away)
+        patches.setattr(Ledger, "find_many", fails)
         (again,) = await world.send(own, "one", idempotency_key="1")
         assert isinstance(again.error, DatabaseError)
     await world.send(own, "two")
@@ -190,3 +197,71 @@ async def test_what_is_uncertain_stays_so_when_it_comes_again_to_a_ledger_that_i
     asked.set()
     await until(lambda: len(own.wire.sent) == 2)
     assert bodies(own) == [b"one", b"two"]
+
+
+class Weather:
+    """A session whose connection, peer and database come and go."""
+
+    def __init__(self, world: MessageWorld, own: FakeOwned, chance: random.Random) -> None:
+        self._world, self._own, self._chance = world, own, chance
+        self._apply = world.ledger.apply
+        self.storms = True
+        self.sent = 0
+        world.ledger.apply = self._sometimes  # type: ignore[method-assign]
+
+    def _sometimes(self, wanted: Iterable[Edit]) -> "list[asyncio.Future[Verdict]]":
+        """Do some edits, and fail to do their neighbours."""
+        if not self.storms:
+            return self._apply(wanted)
+        return [away() if self._chance.random() < 0.3 else self._apply([edit])[0] for edit in wanted]
+
+    async def send(self) -> None:
+        """Send the next message; at times it was there already, accepted by a pod that was killed."""
+        body = f"{self.sent:03}"
+        self.sent += 1
+        if self._chance.random() < 0.3:
+            await strand(self._world, body, key=body)
+        (outcome,) = await self._world.send(self._own, body, idempotency_key=body)
+        assert outcome.error is None
+
+    async def change(self) -> None:
+        """Let something happen."""
+        wire = self._own.wire
+        what = self._chance.random()
+        if what < 0.5:
+            await self.send()
+        elif what < 0.65:
+            wire.line_is_up = False
+        elif what < 0.7:
+            wire.line_up()
+        elif what < 0.8:
+            wire.held = not wire.held
+        else:
+            self._world.clock.now += self._chance.uniform(1, 6)
+            self._world.pipeline.delivery.tick()
+        for _ in range(self._chance.randrange(3)):
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_messages_leave_in_the_order_of_the_ledger_whatever_comes_and_goes(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edits, "_PAUSE", 0.001)
+    async with message_world(tmp_path, limits={"in_flight": 8}) as world:
+        own = await world.open(policy={"outcome_timeout": 10.0})
+        await until(lambda: flow_of(world, own).loaded)
+        weather = Weather(world, own, random.Random(seed))
+        for _ in range(80):
+            await weather.change()
+        weather.storms = own.wire.held = False
+
+        def all_settled() -> bool:
+            own.wire.line_up()
+            for message_id in list(own.wire.on_its_way):
+                world.settle(own, message_id)
+            return not flow_of(world, own).known
+
+        await until(all_settled)
+        assert bodies(own) == [row.body for row in await world.rows()]
+        assert len(bodies(own)) == weather.sent

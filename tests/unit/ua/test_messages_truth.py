@@ -29,7 +29,8 @@ class Peer:
 
     def look(self, random: Random, own: FakeOwned, world: MessageWorld) -> None:
         """Do something about the oldest messages on their way."""
-        for message_id in list(own.wire.on_its_way)[: random.randrange(1, 6)]:
+        left = [message_id for message_id in own.wire.on_its_way if message_id not in own.wire.unsent]
+        for message_id in left[: random.randrange(1, 6)]:
             fate = random.random()
             if fate < 0.6:
                 self.arrived.setdefault(message_id)
@@ -99,16 +100,21 @@ async def run(history: History) -> None:
     world, own = await history.another_pod()
     for _ in range(STEPS):
         chance = random.random()
-        if chance < 0.35:
+        if chance < 0.3:
             await history.accept(world, own)
-        elif chance < 0.7:
+        elif chance < 0.6:
             history.peer.look(random, own, world)
-        elif chance < 0.8:
+        elif chance < 0.67:
             world.ledger.is_away = not world.ledger.is_away
-        elif chance < 0.86:
+        elif chance < 0.72:
             world, own = await history.another_pod()
-        elif chance < 0.9:
+        elif chance < 0.86:
             history.clock.now += random.uniform(1, 20)
+            world.pipeline.delivery.tick()
+        elif chance < 0.95:
+            own.wire.line_is_up = False
+        else:
+            own.wire.line_up()
         for _ in range(random.randrange(4)):
             await asyncio.sleep(0.001)
     world.ledger.is_away = False
