@@ -7,6 +7,7 @@ Where aiofastnet is missing the loop's own TLS does the same, slower.
 import asyncio
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -84,6 +85,12 @@ async def start_stream(sock: socket.socket, channel: Channel, tls: TlsStart | No
             await _start_native_tls(loop, sock, channel, tls)
         else:
             await _start_fast_tls(cast(asyncio.AbstractEventLoop, _QuietLoop(loop)), sock, channel, tls)
+    except asyncio.CancelledError:
+        # A transport that ends its TLS reads on until the other side has, too. A socket that was closed under it would
+        # give its number, and this reader, to the next connection. So it hears the end, and closes the socket itself.
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+        raise
     except BaseException:
         sock.close()
         raise

@@ -1,5 +1,6 @@
 """TLS: names, versions, SNI, client certificates, and certificates replaced while running."""
 
+import asyncio
 import shutil
 import ssl
 from pathlib import Path
@@ -309,3 +310,30 @@ async def test_where_aiofastnet_is_missing_the_loops_own_tls_serves(
     await until(lambda: len(receiver.data) == 300_000)
     channel.close("enough")
     await until(lambda: receiver.reasons == ["enough"] and endpoints.accepted[0].is_over)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+async def test_connection_that_is_given_up_as_its_handshake_ends_takes_nothing_from_the_next(
+    endpoints: Endpoints, authority: Authority, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    if not fast:
+        monkeypatch.setattr(streams, "aiofastnet", None)
+    tls = await endpoints.listen(secure(authority, authority.issue("localhost")))
+    plain = await endpoints.listen(ListenerOptions(name="p", kind="tcp"), lambda: Recorder(echo))
+    connector = endpoints.connect_with()
+    given_up = Recorder(welcome=lambda _: connecting.cancel())
+    connecting = asyncio.create_task(
+        connector.connect("localhost", tls.address[1], secure=True, receiver=given_up, allow_private=True)
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    following = Recorder()
+    channel = await connector.connect(
+        "localhost", plain.address[1], secure=False, receiver=following, allow_private=True
+    )
+    for number in range(10):
+        channel.send([b"hello"])
+        await until(lambda count=number + 1: following.data == count * b"hello")  # type: ignore[misc]
+    await until(lambda: given_up.is_over and endpoints.accepted[0].is_over)
+    channel.close()
+    await until(lambda: following.is_over)
