@@ -8,6 +8,7 @@ from typing import Any
 from tests.support.edge_under_test import DOMAIN, USERS
 from tests.support.sip_client import LiveSipClient
 from tests.support.ua_node import UserAgentNode, user_agent_node
+from tests.support.ua_node_users import Reachable
 from wigwag.protocols.sip import Request, Response
 
 ROUTE = {"methods": ["MESSAGE"], "user": "bob", "action": "service", "service": "gateway"}
@@ -39,7 +40,7 @@ class PagePhone(LiveSipClient):
 
 
 @asynccontextmanager
-async def page_user(node: UserAgentNode, name: str, *, here: bool = True) -> AsyncIterator[LiveSipClient]:
+async def page_user(node: Reachable, name: str, *, here: bool = True) -> AsyncIterator[LiveSipClient]:
     """Connect a page-mode user, and register him unless he is not to be here."""
     async with PagePhone(node.edge.ports["tcp"], f"{name}@{DOMAIN}", USERS[name]) as client:
         if here:

@@ -170,7 +170,7 @@ async def user_agent_node(
     authority = Authority.create(directory)
     pair = list(authority.issue("localhost", DOMAIN, NAME, addresses=(HOST,)))
     ports = {transport: free_sip_port() for transport in TRANSPORTS}
-    layer = _settings(directory, ports, pair, origins)
+    layer = node_layer(directory, ports, pair, origins)
     layer["relay"]["sip"] |= dict(sip or {})
     if gateway is not None:
         layer["gateway"] = dict(gateway)
@@ -194,7 +194,17 @@ async def user_agent_node(
         await node.drain()
 
 
-def _settings(directory: Path, ports: Mapping[str, int], pair: list[str], origins: Sequence[str]) -> dict[str, Any]:
+def node_layer(
+    directory: Path, ports: Mapping[str, int], pair: list[str], origins: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return settings of a node with relay and edge.
+
+    Args:
+        directory: Holds its data.
+        ports: SIP port by kind of listener; those of the relay are left to the system.
+        pair: Certificate and key.
+        origins: Of pages that may come to the WebSocket listeners; empty: of any.
+    """
     return {
         "node": {"data_dir": str(directory / "data")},
         "admin": {"port": 0},

@@ -2,13 +2,13 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-from tests.support.edge_under_test import DOMAIN, USERS
-from tests.support.ua_node import PATIENCE, UserAgentNode
+from tests.support.edge_under_test import DOMAIN, USERS, SipEdge
+from tests.support.ua_node import PATIENCE
 from tests.support.ua_plan import UaPlan
 from tests.support.ua_users import endpoint_of
 from tests.support.waiting import until
@@ -28,6 +28,22 @@ TYPES: Final = ("message/cpim", "text/plain")
 T = TypeVar("T")
 
 
+class Reachable(Protocol):
+    """A node as users reach it."""
+
+    @property
+    def edge(self) -> SipEdge:
+        """Its SIP edge."""
+
+    @property
+    def relay(self) -> Mapping[str, int]:
+        """Port of its relay's listeners by kind."""
+
+    @property
+    def ca_file(self) -> str:
+        """Authority of its certificates."""
+
+
 class NodeUser:
     """A SIP user, who takes every call and every message.
 
@@ -42,7 +58,7 @@ class NodeUser:
         refuses: MSRP status and comment with which he answers messages; None: he takes them.
     """
 
-    def __init__(self, name: str, node: UserAgentNode, directory: Path, *, answers: bool = True) -> None:
+    def __init__(self, name: str, node: Reachable, directory: Path, *, answers: bool = True) -> None:
         self.name = name
         self.uri = f"sip:{name}@{DOMAIN}"
         self.events: list[EndpointEvent] = []
@@ -114,10 +130,11 @@ class NodeUser:
 
 @asynccontextmanager
 async def node_user(
-    name: str, node: UserAgentNode, directory: Path, *, answers: bool = True
+    name: str, node: Reachable, directory: Path, *, answers: bool = True, types: tuple[str, ...] = TYPES
 ) -> AsyncIterator[NodeUser]:
     """Let a user register, until the block ends."""
     user = NodeUser(name, node, directory, answers=answers)
+    user.types = types
     async with asyncio.timeout(PATIENCE):
         await user.endpoint.sip.start()
     try:
