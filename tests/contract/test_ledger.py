@@ -358,6 +358,22 @@ async def test_undelivered_messages_are_those_without_an_outcome(ledger: Ledger,
     assert await ledger.undelivered(recipient=BOB, sender=f"{waiting.sender}.invalid") == []
 
 
+async def test_what_somebody_got_is_read_from_the_last_on_page_by_page(ledger: Ledger) -> None:
+    messages = [new_message() for _ in range(25)]
+    waiting, other = new_message(), new_message(recipient="sip:carol@example.com")
+    await asyncio.gather(*ledger.accept([*messages, waiting, other]))
+    for message in (*messages, other):
+        await ledger.apply_one(Change(id=message.id, version=1, state=State.DELIVERED))
+    await ledger.apply_one(Change(id=messages[-1].id, version=2, state=State.DISPLAYED))
+    found: list[str] = []
+    before: int | None = None
+    while page := await ledger.delivered(BOB, before=before, limit=10):
+        found += [row.id for row in page]
+        before = page[-1].position
+    assert found == [message.id for message in messages[-2::-1]]
+    assert await ledger.delivered("sip:\0@example.com") == []
+
+
 # Events
 
 

@@ -183,6 +183,19 @@ class Ledger:
             limit=limit,
         )
 
+    async def delivered(self, recipient: str, *, before: int | None = None, limit: int = 100) -> list[LedgerRow]:
+        """Return messages that were delivered to somebody, and were not displayed yet, the last accepted first.
+
+        Args:
+            recipient: To whom.
+            before: Position of the last row of the page before; None for the first page.
+            limit: As ``conversation``.
+
+        Raises:
+            DatabaseError: As ``find``.
+        """
+        return await reads.delivered(self._database, recipient, before, limit)
+
     async def recent(
         self,
         service: str,

@@ -73,6 +73,16 @@ async def undelivered(
     )
 
 
+async def delivered(database: Database, recipient: str, before: int | None, limit: int) -> list[LedgerRow]:
+    """Return messages that were delivered to somebody and not displayed, the last accepted first."""
+    if not recipient.isprintable():
+        return []
+    query = _ROWS.where(_COLUMNS.recipient == recipient, _COLUMNS.state == State.DELIVERED.value)
+    if before is not None:
+        query = query.where(_COLUMNS.position < before)
+    return await _page(database, query.order_by(_COLUMNS.position.desc()).limit(_bounded(limit)))
+
+
 async def recent(
     database: Database,
     service: str,

@@ -5,7 +5,7 @@ that it was handed to. So whoever handles the same record again after a kill can
 Outcomes need no token: the row that they are copied from has one final state only.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
 
 from wigwag.database.ledger import Change, Claim, Ledger, LedgerRow, Release, State, Verdict
@@ -20,7 +20,10 @@ PAGE: Final = "page"
 """Owner of a row that is being sent as MESSAGE."""
 GRACE: Final = 120.0
 """Seconds beyond its expiry for which a row waits for the outcome of the row that it was handed on as."""
+LATEST: Final = 1_000
+"""Messages to somebody among which one is sought that he says he has displayed."""
 _PAGE_ROWS: Final = 1_000
+_LATEST_PAGE: Final = 100
 
 
 class Rows:
@@ -141,6 +144,17 @@ class Rows:
     async def waiting_for(self, recipient: str) -> list[LedgerRow]:
         """Return rows that wait for somebody, tried ones included, in the order of acceptance; not more than a page."""
         return await self._ledger.undelivered(recipient=recipient, limit=_PAGE_ROWS)
+
+    async def delivered_to(self, recipient: str) -> AsyncIterator[LedgerRow]:
+        """Yield what somebody got and has not displayed yet, the last accepted first; ``LATEST`` rows at most."""
+        before: int | None = None
+        for _ in range(LATEST // _LATEST_PAGE):
+            page = await self._ledger.delivered(recipient, before=before, limit=_LATEST_PAGE)
+            for row in page:
+                yield row
+            if len(page) < _LATEST_PAGE:
+                return
+            before = page[-1].position
 
     @property
     def now(self) -> float:

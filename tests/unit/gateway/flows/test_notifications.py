@@ -100,6 +100,62 @@ async def test_the_session_mode_side_refines_what_was_delivered_to_displayed(wor
     assert [each.body for each in world.asked()] == [body]
 
 
+async def test_the_session_mode_side_may_display_after_a_kill_what_was_delivered(world: GatewayWorld) -> None:
+    await world.writes(cpim(head=IMDN, sender=ALICE, recipient=BOB), content_type="message/cpim")
+    await world.run()
+    await world.opens(world.last_call)
+    await world.run()
+    await world.answers("m1")
+    await world.run()
+    assert (await world.row("m1")).state is State.DELIVERED
+    world.start_pod()
+    body = imdn("displayed", kind="display", sender=BOB, recipient=ALICE)
+    await world.registers(ALICE, params=';methods="MESSAGE"')
+    await world.says(world.last_call, body, "message/cpim")
+    await world.run()
+    assert (await world.row("m1")).state is State.DISPLAYED
+
+
+async def delivered(world: GatewayWorld) -> session_pb2.Session:
+    """Let Bob write to Alice, whose device answers 200; then the pod is killed."""
+    session = await called(world)
+    await world.says(session, cpim(head=IMDN), "message/cpim")
+    await world.run()
+    await world.sends()
+    world.start_pod()
+    assert (await world.row("u1")).state is State.DELIVERED
+    return session
+
+
+async def test_a_device_may_display_after_a_kill_what_was_delivered(world: GatewayWorld) -> None:
+    await delivered(world)
+    told = list(world.agents.settled)
+    await notifies(world, imdn("displayed", kind="display"))
+    assert (await world.row("u1")).state is State.DISPLAYED
+    assert world.agents.settled == told
+
+
+async def test_nobody_else_can_say_that_a_message_was_displayed(world: GatewayWorld) -> None:
+    await delivered(world)
+    other = imdn("displayed", kind="display", sender="sip:mallory@example.com")
+    await notifies(world, other, sender="sip:mallory@example.com")
+    await notifies(world, imdn("displayed", kind="display"), recipient="sip:carol@example.com")
+    assert (await world.row("u1")).state is State.DELIVERED
+
+
+async def test_a_message_is_found_behind_many_that_were_delivered_later(world: GatewayWorld) -> None:
+    session = await delivered(world)
+    for number in range(150):
+        await world.says(session, cpim(head=IMDN.replace("34jk324j", f"n{number}")), "message/cpim")
+    await world.run()
+    for number in range(1, 151):
+        await world.sends(number)
+    world.start_pod()
+    await notifies(world, imdn("displayed", kind="display"))
+    assert (await world.row("u1")).state is State.DISPLAYED
+    assert {(await world.row(f"u{number}")).state for number in range(2, 152)} == {State.DELIVERED}
+
+
 async def test_the_session_mode_side_says_that_it_has_what_was_not_answered_yet(world: GatewayWorld) -> None:
     await world.writes(cpim(head=IMDN, sender=ALICE, recipient=BOB), content_type="message/cpim")
     await world.run()

@@ -1,8 +1,9 @@
 """What devices say of messages by IMDN, for the rows of these messages (RFC 5438).
 
 Theory of operation. A notification is passed on like any other message; besides, it is news of the message that it
-refers to. That message is sought among those which wait for their outcome, and in what this pod remembers of those it
-has sent: by its imdn.Message-ID, and only between the same two parties the other way round.
+refers to. That message is sought in what this pod remembers of those it has sent, among those which wait for their
+outcome, and, when it was displayed, among the last that its recipient has got: by its imdn.Message-ID, and only between
+the same two parties the other way round.
 """
 
 from collections import OrderedDict
@@ -74,6 +75,8 @@ class Notifications:
             row_id = _found(rows, news, sender) or _found(await self._rows.waiting_for(recipient), news, sender)
         if row_id:
             await self._settle_there(row_id, news.state)
+        else:
+            await self._displayed(news, sender, recipient)
 
     async def by_session(self, session: Session, row: LedgerRow) -> None:
         """Take what the session-mode side says of a MESSAGE.
@@ -93,6 +96,17 @@ class Notifications:
         if row_id:
             answer = answer_of(news.state, 0, _REFUSED)
             await self._rows.settle(row_id, news.state, status=answer.status, reason=answer.reason)
+        else:
+            await self._displayed(news, sender, recipient)
+
+    async def _displayed(self, news: News, sender: str, recipient: str) -> None:
+        """Take note of what was delivered long ago, or sent by a pod that is gone."""
+        if news.state is not State.DISPLAYED:
+            return
+        async for row in self._rows.delivered_to(recipient):
+            if _is_about(news, row, sender):
+                await self._rows.settle(row.id, State.DISPLAYED)
+                return
 
     async def _settle_there(self, row_id: str, state: State) -> None:
         report = report_of(state, 0, _REFUSED if state is State.FAILED else "")
@@ -112,12 +126,14 @@ def _news(content: Content) -> News | None:
 
 def _found(rows: Iterable[LedgerRow], news: News, sender: str) -> str:
     """Return the id of the row that news is about, of those that are being tried; empty: none of these."""
-    for row in rows:
-        if row.owner and _is_passed(row) and bare(row.content_type) == CPIM_TYPE and _address(row.sender) == sender:
-            message = read(row.content_type, row.body or b"").message
-            if message is not None and message_id_of(message) == news.message_id:
-                return row.id
-    return ""
+    return next((row.id for row in rows if _is_about(news, row, sender)), "")
+
+
+def _is_about(news: News, row: LedgerRow, sender: str) -> bool:
+    if not row.owner or not _is_passed(row) or bare(row.content_type) != CPIM_TYPE or _address(row.sender) != sender:
+        return False
+    message = read(row.content_type, row.body or b"").message
+    return message is not None and message_id_of(message) == news.message_id
 
 
 def _is_passed(row: LedgerRow) -> bool:
