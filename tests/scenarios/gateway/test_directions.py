@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.edge_under_test import DOMAIN
+from tests.support.gateway_content import cpim
 from tests.support.gateway_node import gateway_node, next_message, page_user, writes
 from tests.support.ua_node import UserAgentNode
 from tests.support.ua_node_users import NodeUser, node_user
@@ -118,6 +119,22 @@ async def test_from_a_session_a_type_that_is_not_passed(tmp_path: Path) -> None:
     ):
         bob.say(await bob.opens(ALICE), b"{}", "application/json")
         assert await outcome(bob) == (Settlement.FAILED, 415)
+
+
+async def test_from_a_session_to_a_device_that_takes_no_cpim(node: UserAgentNode, tmp_path: Path) -> None:
+    async with node_user("bob", node, tmp_path) as bob, page_user(node, "alice") as alice:
+        asks = (
+            "NS: imdn <urn:ietf:params:imdn>\r\n"
+            "imdn.Message-ID: 34jk324j\r\n"
+            "imdn.Disposition-Notification: positive-delivery\r\n"
+        )
+        bob.say(await bob.opens(ALICE), cpim(b"hi", head=asks, sender=BOB, recipient=ALICE), "message/cpim")
+        assert (await next_message(alice, 415, "No")).get("content-type") == "message/cpim"
+        assert (await next_message(alice)).body == b"hi"
+        assert await outcome(bob) == (Settlement.DELIVERED, 200)
+        told = await bob.hears(Received)
+        assert (told.content_type, b"<delivered/>" in told.body) == ("message/cpim", True)
+        assert len(bob.heard(Settled)) == 1
 
 
 # Everything restarted

@@ -225,7 +225,7 @@ class GatewayModule:
         notifications = Notifications(rows, agents)
         parts = PartsOfRows(rows, settings)
         into_session = IntoSession(rows, book, agents, settings, notifications)
-        telling = Telling(self._ledger, rows, book, settings, counters)
+        telling = Telling(self._ledger, rows, book, parts=parts, settings=settings, counters=counters)
         lanes = self._lanes
         consuming = Consuming(
             PageMessages(

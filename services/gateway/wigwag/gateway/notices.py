@@ -1,9 +1,10 @@
-"""What a page-mode sender is told of his message: a notification if he asked for one, else a sentence (RFC 5438).
+"""What a sender is told of his message: a notification if he asked for one, in page mode else a sentence (RFC 5438).
 
 Theory of operation. A notice is a MESSAGE of its own, from the recipient's address to the address that the message
-came from: never to one that its wrapping names, which may be anybody's. Its id is made of that of the message's row, so
-that it is sent once, whoever makes it again after a kill. There is one at most on delivery and one on storage (section
-7.2.1). Nobody is told about a notice, a notification, a status message or whatever says that nobody wrote it.
+came from: never to one that its wrapping names, which may be anybody's. To who writes in a session it goes as what the
+page-mode side says there. Its id is made of that of the message's row, so that it is sent once, whoever makes it again
+after a kill. There is one at most on delivery and one on storage (section 7.2.1). Nobody is told about a notice, a
+notification, a status message or whatever says that nobody wrote it.
 """
 
 import hashlib
@@ -74,6 +75,25 @@ def notice_of(
         return None
     found = _told(message, state, row_id, settings, now, status, is_answered)
     return replace(found, to_uri=page_uri) if found is not None and page_uri else found
+
+
+def notification_of(
+    message: PageMessage, state: State, *, row_id: str, now: datetime, is_answered: bool = False
+) -> Notice | None:
+    """Return the notification that the sender of a message in a session has asked for; None: he gets none.
+
+    He has his REPORT besides, so that nothing else has to be said.
+
+    Args:
+        message: The message, as if it were a MESSAGE.
+        state: Its final state.
+        row_id: Of its row.
+        now: With an offset from UTC.
+        is_answered: Whether it was delivered as message/cpim: then the recipient's device says so.
+    """
+    if is_answered or not is_told_about(message.content):
+        return None
+    return _notification(message, NotificationType.DELIVERY, imdn_status(state), row_id, now)
 
 
 def _told(

@@ -32,7 +32,7 @@ class Consuming:
         session_messages: Messages that came in sessions.
         session_changes: Sessions.
         outcomes: What became of messages.
-        telling: Tells page-mode senders.
+        telling: Tells senders.
         waking: Wakes what waits for who has registered.
     """
 
@@ -83,6 +83,7 @@ class Consuming:
                 await self._session_messages.received(message.session_id, message.message_id, record)
             case "message_changed" if event.message_changed.direction == _INBOUND:
                 await self._outcomes.of_session_message_that_came(event.message_changed)
+                await self._telling.session_message_changed(event.message_changed)
             case "message_changed":
                 await self._outcomes.of_session_message(event.message_changed)
             case "session_changed":

@@ -65,6 +65,8 @@ class Notifications:
             message: A MESSAGE, of whichever type.
             session_id: The session that the conversation has or had; empty: that is not known.
         """
+        if not message.request_uri:
+            return  # The gateway's own: it says what is known.
         news = _news(page_message(message).content)
         if news is None or news.state is None:
             return

@@ -1,4 +1,4 @@
-"""Tells page-mode senders what became of their messages, and that the other side has left (RFC 5438, docs/gateway.md).
+"""Tells senders what became of their messages, and that the other side has left (RFC 5438, docs/gateway.md).
 
 Theory of operation. A notice is a message like any other: a row of the ledger in the same conversation, from the one
 to whom the message went, kept until its reader is there. Its id is made of the message's and of what it says, so that
@@ -9,25 +9,31 @@ from datetime import UTC, datetime
 from typing import Final
 
 from wigwag.api.events.v1 import message_pb2
+from wigwag.api.ua.v1.message_pb2 import DeliveryState, Message
 from wigwag.database.ledger import FINAL, Ledger, LedgerRow, NewMessage, State
 from wigwag.errors import NotFoundError
 from wigwag.gateway.config import GatewaySettings
 from wigwag.gateway.content import Accepts
 from wigwag.gateway.conversations.book import CONVERSATION, GENERATION, Book, Session
+from wigwag.gateway.kinds import bare, read
 from wigwag.gateway.metrics import Counters
-from wigwag.gateway.notices import Notice, left_notice, notice_of
+from wigwag.gateway.notices import Notice, left_notice, notice_of, notification_of
 from wigwag.gateway.rows import PAGE, Rows
+from wigwag.gateway.wrapping import PageMessage
 from wigwag.protocols.cpim import CPIM_TYPE
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.agents import GATEWAY
-from wigwag.runtime.conversations import AddressTooLongError, canonical_address
+from wigwag.runtime.conversations import AddressTooLongError, canonical_address, conversation_key
 from wigwag.runtime.pager_events import INBOUND, message_of
 
 from .decoding import page_message
+from .parts import PartsOfRows
 
 EXPIRES: Final = 3 * 86_400.0
 """Seconds for which a notice waits for its reader."""
 _GOOD: Final = frozenset((message_pb2.MESSAGE_STATE_DELIVERED, message_pb2.MESSAGE_STATE_DISPLAYED))
+_GOOD_STATES: Final = (State.DELIVERED, State.DISPLAYED)
+_WAITS: Final = (DeliveryState.DELIVERY_STATE_UNSPECIFIED, DeliveryState.DELIVERY_STATE_ACCEPTED)
 _OPEN: Final = frozenset((message_pb2.MESSAGE_STATE_UNSPECIFIED, message_pb2.MESSAGE_STATE_ACCEPTED))
 
 
@@ -38,16 +44,25 @@ class Telling:
         ledger: Where they are written.
         rows: What they are about.
         book: Sessions.
+        parts: How messages of sessions were sent.
         settings: Of the gateway.
         counters: Counts notices.
     """
 
     def __init__(
-        self, ledger: Ledger, rows: Rows, book: Book, settings: GatewaySettings, counters: Counters | None = None
+        self,
+        ledger: Ledger,
+        rows: Rows,
+        book: Book,
+        *,
+        parts: PartsOfRows,
+        settings: GatewaySettings,
+        counters: Counters | None = None,
     ) -> None:
         self._ledger = ledger
         self._rows = rows
         self._book = book
+        self._parts_of = parts
         self._settings = settings
         self._counters = counters or Counters()
 
@@ -73,6 +88,28 @@ class Telling:
         if found is not None:
             await self._write(found, row.conversation, sender=row.recipient, reader=row.sender)
 
+    async def session_message_changed(self, message: Message) -> None:
+        """Give the sender of a message in a session the notification that he asked for; his REPORT is told already."""
+        if message.state in _WAITS or bare(message.content_type) != CPIM_TYPE:
+            return
+        row = await self._rows.find(message.message_id)
+        if row is None or row.state not in FINAL:
+            return
+        try:
+            asked = _as_page_message(row)
+        except (SipError, AddressTooLongError):
+            return
+        found = notification_of(
+            asked,
+            row.state,
+            row_id=row.id,
+            now=datetime.fromtimestamp(self._rows.now, UTC),
+            is_answered=row.state in _GOOD_STATES and not await self._parts_of.is_unwrapped(row),
+        )
+        if found is not None:
+            key = conversation_key(asked.recipient, asked.sender, GATEWAY)
+            await self._write(found, key, sender=asked.recipient, reader=asked.sender)
+
     async def departed(self, session: Session) -> None:
         """Tell the page-mode side, once, that the other one has left the session."""
         if self._settings.notices != "text" or not self._settings.end_notice:
@@ -88,7 +125,7 @@ class Telling:
     async def _is_answered(self, row: LedgerRow) -> bool:
         """Tell whether the receiver himself says that he got a message: he saw what the sender asked for."""
         if row.owner in ("", PAGE):
-            return row.state in (State.DELIVERED, State.DISPLAYED)
+            return row.state in _GOOD_STATES
         try:
             session = await self._book.session(row.owner)
         except NotFoundError:
@@ -111,6 +148,21 @@ class Telling:
             )
         )
         self._counters.notices += verdict.done
+
+
+def _as_page_message(row: LedgerRow) -> PageMessage:
+    """Return what came in a session as notices are made of it.
+
+    Raises:
+        SipError: Somebody's address can't be read.
+        AddressTooLongError: Likewise.
+    """
+    return PageMessage(
+        content=read(row.content_type, row.body or b""),
+        sender=canonical_address(row.sender),
+        recipient=canonical_address(row.recipient),
+        received_at=datetime.fromtimestamp(row.created, UTC),
+    )
 
 
 def _was_answered_with_it(answered_by: float, row: LedgerRow) -> bool:
