@@ -1,6 +1,6 @@
 """A node that hosts the gateway in the test's own loop, and page-mode users at its edge."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,14 @@ ROUTE = {"methods": ["MESSAGE"], "user": "bob", "action": "service", "service": 
 
 @asynccontextmanager
 async def gateway_node(
-    directory: Path, *, pager: dict[str, Any] | None = None, **gateway: Any
+    directory: Path,
+    *,
+    pager: dict[str, Any] | None = None,
+    routes: Sequence[Mapping[str, Any]] = (ROUTE,),
+    **gateway: Any,
 ) -> AsyncIterator[UserAgentNode]:
-    """Run a node with the gateway until the block ends; Bob is a session-mode user by the routing table."""
-    sip: dict[str, Any] = {"routes": [ROUTE]}
+    """Run a node with the gateway until the block ends; Bob is a session-mode user by the usual routing table."""
+    sip: dict[str, Any] = {"routes": [dict(route) for route in routes]}
     if pager is not None:
         sip["pager"] = pager
     async with user_agent_node(directory, [], gateway=gateway, sip=sip) as node:
@@ -62,6 +66,13 @@ async def writes(
     client: LiveSipClient, to: str, body: str | bytes = "hello", content_type: str = "text/plain", **headers: str
 ) -> int:
     """Send a MESSAGE; returns the status of its answer."""
+    return (await answer_to(client, to, body, content_type, **headers)).status
+
+
+async def answer_to(
+    client: LiveSipClient, to: str, body: str | bytes = "hello", content_type: str = "text/plain", **headers: str
+) -> Response:
+    """Send a MESSAGE; returns its answer."""
     fields = [("Content-Type", content_type), *((name.replace("_", "-"), value) for name, value in headers.items())]
     octets = body.encode() if isinstance(body, str) else body
-    return (await client.exchange(client.request("MESSAGE", to, to, fields, octets))).status
+    return await client.exchange(client.request("MESSAGE", to, to, fields, octets))

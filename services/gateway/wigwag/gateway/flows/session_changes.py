@@ -99,7 +99,7 @@ class SessionChanges:
         try:
             conversation = await self._newest(page, peer, session)
         except OverloadedError as error:
-            await self._reject(session, 486, str(error))
+            await self._reject(session, 480, str(error))
             return
         if conversation.session_id != session.session_id:
             await self._reject(session, 486, "Busy Here: another session has just begun")

@@ -1,6 +1,6 @@
 """A call that came: rung, taken or turned away (RFC 3261 section 13.3)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wigwag.errors import WigwagError
 from wigwag.protocols.sdp import SdpError
@@ -14,6 +14,9 @@ from .states import State
 if TYPE_CHECKING:
     from .endpoint import Endpoint
     from .session import ChatSession
+
+_LATER: Final = (("Retry-After", "60"),)
+_FOR_NOW: Final = frozenset((480, 503))
 
 
 class Answering:
@@ -44,9 +47,9 @@ class Answering:
         self._sip.wake()
 
     def reject(self, status: int, reason: str) -> None:
-        """Turn the call away as the user says."""
+        """Turn the call away as the user says; for now only, if that is what the status says."""
         self._session.finish(Cause.DECLINED, status, reason)
-        self.invite.reject(self._sip.now, status, reason)
+        self.invite.reject(self._sip.now, status, reason, _LATER if status in _FOR_NOW else ())
         self._sip.wake()
 
     async def accept(self) -> None:

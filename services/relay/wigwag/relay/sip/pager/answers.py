@@ -23,6 +23,8 @@ _ACCEPTED: Final = (202, "Accepted")
 _UNAVAILABLE: Final = (480, "Temporarily Unavailable")
 _NO_ANSWERS: Final = frozenset({401, 407, 408})
 """Statuses that would be taken for the edge's own challenge; 408 is no answer to a MESSAGE (RFC 4320 section 4.2)."""
+_LATER: Final = (("Retry-After", "60"),)
+_FOR_NOW: Final = frozenset({480, 503})
 
 Answer = Callable[[int, str], None]
 
@@ -96,6 +98,11 @@ class Answers:
         self._count -= len(waiting)
         for each in waiting:
             each.answer(*answer)
+
+
+def more_of(status: int) -> tuple[tuple[str, str], ...]:
+    """Return the header fields that go with such an answer: when it is no answer for good, when to try again."""
+    return _LATER if status in _FOR_NOW else ()
 
 
 def answer_to(outcome: Outcome) -> tuple[int, str]:

@@ -13,6 +13,7 @@ What was passed on unread (`proxy.passage`) is read as soon as one of these is t
 
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from wigwag.database.ledger import Change, Claim, Ledger, NewMessage, Postpone
@@ -28,7 +29,7 @@ from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.credentials import CredentialSource
 from wigwag.store import Registration
 
-from .answers import Answer, Answers
+from .answers import Answer, Answers, more_of
 from .intake import ledger_message, message_id
 from .keeping import Keeping
 from .storing import Storing, is_absent, is_in_doubt, outcome, takes_no_pages, wants_session
@@ -134,7 +135,8 @@ class PagerMode:
             self.counters["failures"] += not isinstance(error, SipError)
             raise
         self.counters["stored"] += 1
-        self._answer_then(message.id, until, lambda status, words: self._edge.respond(incoming, status, words))
+        answer = self._edge.respond
+        self._answer_then(message.id, until, lambda status, words: answer(incoming, status, words, more_of(status)))
 
     # Fallback
 
@@ -232,7 +234,8 @@ class PagerMode:
             if storing.answer is not None:
                 self._call_off(storing)
             else:
-                self._answer_then(storing.id, until, lambda status, words: self._answer(forwarding, status, words))
+                answer = partial(self._answer, forwarding)
+                self._answer_then(storing.id, until, lambda status, words: answer(status, words, more_of(status)))
 
     async def _stored(self, forwarding: Forwarding, storing: Storing) -> float | None:
         ledger, incoming = self._ledger, forwarding.incoming
