@@ -30,6 +30,10 @@ class GatewayLimits(Section):
 
     conversations_per_user: PositiveCount = 100
     """Open conversations of one address."""
+    waiting: PositiveCount = 1_000
+    """Messages of a session-mode user that wait for one page-mode user; for the other way see ``relay.sip.pager``."""
+    waiting_bytes: PositiveCount = 10_485_760
+    """Octets of them together."""
     page_bytes: PositiveCount = 1_300
     """Largest MESSAGE toward a page-mode user that may go over UDP (RFC 3428 section 8)."""
     message_bytes: PositiveCount = 65_536

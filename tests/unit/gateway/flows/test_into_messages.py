@@ -164,7 +164,7 @@ async def test_somebody_who_writes_is_told_while_it_is_of_use_only(world: Gatewa
     world.clock.now += 91.0
     await world.run()
     assert world.asked() == []
-    assert world.agents.settled == [("u1", State.FAILED, 480, "nobody writes any more")]
+    assert world.agents.settled == [("u1", State.FAILED, 403, "480 nobody writes any more")]
 
 
 async def test_a_message_whose_time_has_run_out_meanwhile_harms_nothing_behind_it(world: GatewayWorld) -> None:

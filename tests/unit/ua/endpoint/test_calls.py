@@ -187,6 +187,17 @@ async def test_a_call_that_is_turned_away_is_declined_with_our_status_and_forgot
     assert not rig.endpoint._dialogs
 
 
+@pytest.mark.parametrize(("status", "says_when"), [(480, True), (503, True), (486, False), (603, False)])
+async def test_a_call_that_is_turned_away_for_now_says_when_to_try_again(
+    rig: CallRig, status: int, says_when: bool
+) -> None:
+    session, _ = await called(rig, sdp(), answer=False)
+    session.reject(status, "No")
+    await rig.settle()
+    response = rig.world.messages(f"{status} INVITE")[0]
+    assert ("retry-after" in response) is says_when
+
+
 async def test_a_call_that_its_caller_cancels_is_forgotten(rig: CallRig) -> None:
     bob = rig.peer("bob")
     client = call_from(bob, "sip:alice@alice.test", offer=sdp())

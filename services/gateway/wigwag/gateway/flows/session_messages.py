@@ -20,7 +20,9 @@ from wigwag.gateway.destinations import Destination, Destinations, Way
 from wigwag.gateway.kinds import RefusedError, read
 from wigwag.gateway.lanes import Lanes
 from wigwag.gateway.ports import Agents
+from wigwag.gateway.quotas import within
 from wigwag.gateway.rows import PAGE, Rows
+from wigwag.gateway.statuses import report_of
 from wigwag.gateway.succession import Look, Succession
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address
@@ -36,6 +38,7 @@ _FAILED: Final = message_pb2.DELIVERY_STATE_FAILED
 _OUTBOUND: Final = session_pb2.SESSION_DIRECTION_OUTBOUND
 _ABSENT: Final = 480
 _UNKNOWN: Final = 404
+_TOO_MANY: Final = "Temporarily Unavailable: too many messages wait"
 
 
 class SessionMessages:
@@ -187,6 +190,8 @@ class SessionMessages:
         await self._all_failed(passing if keeps else rows, _ABSENT, "Temporarily Unavailable")
         if not keeps or len(passing) == len(rows):
             return True
+        kept = [row for row in rows if row not in passing]
+        await self._all_failed(kept[within(kept, self._settings.limits) :], _ABSENT, _TOO_MANY)
         self._setup.wake(recipient)
         return False
 
@@ -196,7 +201,8 @@ class SessionMessages:
         return True
 
     async def _failed(self, row: LedgerRow, status: int, reason: str) -> None:
+        report = report_of(State.FAILED, status, reason)
         try:
-            await self._agents.settle(row.id, _FAILED, status=status, reason=reason)
+            await self._agents.settle(row.id, _FAILED, status=report.status, reason=report.comment)
         except (ConflictError, NotFoundError):
             return  # It has its outcome: its time had run out meanwhile.

@@ -76,7 +76,16 @@ def test_every_outcome_has_an_answer(outcome: Outcome, status: int) -> None:
 async def test_sender_hears_of_the_failure(edge: PagerEdge) -> None:
     alice, message_id = await waiting(edge)
     await end(edge, message_id, State.FAILED, 415, "Unsupported Media Type")
-    assert alice.response().start_line == "SIP/2.0 415 Unsupported Media Type"
+    response = alice.response()
+    assert response.start_line == "SIP/2.0 415 Unsupported Media Type"
+    assert "retry-after" not in response
+
+
+@pytest.mark.parametrize("status", [480, 503])
+async def test_sender_hears_when_to_try_again_what_failed_for_now(edge: PagerEdge, status: int) -> None:
+    alice, message_id = await waiting(edge)
+    await end(edge, message_id, State.FAILED, status, "Later")
+    assert int(alice.response().get("retry-after") or 0) > 0
 
 
 async def test_sender_is_answered_202_before_he_gives_up(edge: PagerEdge) -> None:
