@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -185,6 +185,31 @@ async def test_records_of_a_key_are_handled_in_order_and_others_at_the_same_time
     assert 1 < most_at_once <= 8
 
 
+async def test_records_of_one_topic_and_key_that_are_there_are_handled_together_in_order(
+    adapter: Adapter, topic: Topic
+) -> None:
+    other, collector = new_topic(), Collector()
+    sizes: list[int] = []
+
+    async def together(records: Sequence[Record]) -> None:
+        assert len({(record.topic, record.partition, record.key) for record in records}) == 1
+        sizes.append(len(records))
+        for record in records:
+            await collector(record)
+
+    topics, keys = [topic.name, other.name], [str(number) for number in range(5)]
+    async with adapter.opened(topic, other) as bus:
+        for name in topics:
+            await bus.publish_many(name, [Message(value, key) for value in numbered(40) for key in keys])
+        async with bus.consume("group", topics, collector, group_handler=together):
+            await until(lambda: len(collector.records) == 400, PATIENCE)
+    for name in topics:
+        for key in keys:
+            mine = [record.value for record in collector.records if (record.topic, record.key) == (name, key)]
+            assert mine == numbered(40)
+    assert max(sizes) > 1
+
+
 async def test_no_more_is_read_than_may_be_in_flight(bus: Bus, topic: Topic) -> None:
     begun: list[bytes] = []
     go_on = asyncio.Event()
@@ -283,6 +308,26 @@ async def test_unprocessable_record_goes_to_the_dead_letters_with_its_reason(bus
         DEAD_GROUP: b"group",
     }
     assert (bus.counters.dead, bus.counters.retried) == (1, 0)
+
+
+async def test_unprocessable_record_of_a_group_takes_none_of_the_others_with_it(bus: Bus, topic: Topic) -> None:
+    def refuse(record: Record) -> None:
+        if record.value == b"3":
+            raise UnprocessableError("no such thing")
+
+    collector = Collector(before=refuse)
+
+    async def together(records: Sequence[Record]) -> None:
+        for record in records:
+            refuse(record)
+        collector.records += records
+
+    await bus.publish_many(topic.name, [Message(value, "key") for value in numbered(8)])
+    async with bus.consume("group", [topic.name], collector, group_handler=together):
+        await collector.until_has(*(value for value in numbered(8) if value != b"3"))
+    assert collector.values == [value for value in numbered(8) if value != b"3"]
+    (letter,) = await replayed(bus.replay(f"{topic.name}.dead", Earliest()))
+    assert letter.value == b"3"
 
 
 async def test_record_that_fails_five_times_is_dead_and_the_next_one_handled(bus: Bus, topic: Topic) -> None:

@@ -219,6 +219,8 @@ class GatewayWorld:
     agents: FakeAgents
     settings: GatewaySettings
     gateway: GatewayModule = field(init=False)
+    in_groups: bool = False
+    """Whether records of one topic and key are handed over together, as many as there are."""
     held: set[str] = field(default_factory=set)
     """Topics whose records wait."""
     _next: int = 0
@@ -271,16 +273,27 @@ class GatewayWorld:
             await self._hand_over(todo, assignment)
 
     async def _hand_over(self, todo: list[Record], assignment: int) -> None:
-        for number, record in enumerate(todo):
+        groups = self._groups(todo)
+        for number, group in enumerate(groups):
+            records = [replace(record, assignment=assignment) for record in group]
+            handling = self.consuming.handle_group(records) if records[1:] else self.consuming.handle(records[0])
             try:
-                await self.consuming.handle(replace(record, assignment=assignment))
+                await handling
             except Killed:
-                self._kept = todo[number:] + self._kept
+                self._kept = [record for left in groups[number:] for record in left] + self._kept
                 raise
 
     def forget_held(self) -> None:
         """Let nobody here get what was held, or what a killed pod was handling: another pod has it now."""
         self._kept = []
+
+    def _groups(self, todo: list[Record]) -> list[list[Record]]:
+        if not self.in_groups:
+            return [[record] for record in todo]
+        groups: dict[tuple[str, str], list[Record]] = {}
+        for record in todo:
+            groups.setdefault((record.topic, record.key), []).append(record)
+        return list(groups.values())
 
     async def again(self, topic: str, number: int = -1) -> None:
         """Hand a record over once more; what comes of it too."""

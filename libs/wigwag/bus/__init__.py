@@ -29,6 +29,7 @@ __all__ = [
     "Earliest",
     "FromOffsets",
     "FromTime",
+    "GroupHandler",
     "Handler",
     "Message",
     "OnAvailability",
@@ -164,6 +165,7 @@ class FromTime:
 
 Start = Earliest | FromOffsets | FromTime
 Handler = Callable[[Record], Awaitable[None]]
+GroupHandler = Callable[[Sequence[Record]], Awaitable[None]]
 OnAvailability = Callable[[bool, str], None]
 """Told at every change whether the bus takes and gives records, and why not."""
 
@@ -225,7 +227,14 @@ class Bus(Protocol):
         """
 
     def consume(
-        self, group: str, topics: Sequence[str], handler: Handler, *, in_flight: int = 128, ordered: bool = True
+        self,
+        group: str,
+        topics: Sequence[str],
+        handler: Handler,
+        *,
+        in_flight: int = 128,
+        ordered: bool = True,
+        group_handler: GroupHandler | None = None,
     ) -> AbstractAsyncContextManager[None]:
         """Handle the topics' records as a member of a group, in the background, until the context ends.
 
@@ -240,6 +249,9 @@ class Bus(Protocol):
                 ``OverloadedError``: again, without end. Anything else: again, and dead after 5 calls.
             in_flight: Handlers that run at once, and records of a partition that are read but not committed.
             ordered: Whether records of one key are handled one after the other; else at once, in any order.
+            group_handler: Is given, in place of ``handler``, records of one topic and key that are there together, in
+                their order; where ``ordered`` is not, of any key. What it raises concerns all of them: what it needs is
+                away, and they are given to it again; for anything else each is given to ``handler`` alone.
 
         Raises:
             ValueError: A topic was not declared, or holds dead letters.

@@ -1,14 +1,12 @@
-"""What consumers of every adapter have in common: order per key, bounded work, retries, dead letters, commits.
+"""What consumers of every adapter have in common: calls of the handler, retries, dead letters.
 
-Theory of operation. Records of a partition enter ``Partition.begin`` in order and join the lane of their key; a lane is
-one task that calls the handler for one record after the other. A record counts against the partition's limit until its
-offset is committed, so that a kill repeats no more than the limit. ``committable`` never passes a record that is not
-finished.
+Theory of operation. A record is brought to an end: handled, or dead. Records that go to a group handler together have
+one fate as long as it takes them, or something that it needs is away. When it refuses them for another reason, nobody
+knows which of them is meant: each goes to the handler alone.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -24,6 +22,7 @@ from . import (
     DEAD_REASON,
     DEAD_TOPIC,
     Counters,
+    GroupHandler,
     Handler,
     Message,
     Record,
@@ -33,6 +32,10 @@ from . import (
 
 logger = structlog.get_logger(__name__)
 
+MOST_TOGETHER: Final = 50
+"""Records of a key that a group handler is given at most."""
+MOST_UNORDERED: Final = 256
+"""The same where no order is kept."""
 _LONGEST_REASON: Final = 1_024
 
 Bury = Callable[[Record, Message], Awaitable[None]]
@@ -90,6 +93,7 @@ class Processing:
         counters: Where it counts.
         policy: When the handler is called again, and how long it may run on.
         ordered: Whether records of one key are handled one after the other.
+        group_handler: As ``Bus.consume`` says.
     """
 
     def __init__(
@@ -102,23 +106,58 @@ class Processing:
         counters: Counters,
         policy: HandlerPolicy,
         ordered: bool = True,
+        group_handler: GroupHandler | None = None,
     ) -> None:
         self._group = group
         self._handler = handler
+        self._group_handler = group_handler
         self._bury = bury
         self._counters = counters
         self.policy = policy
         self.ordered = ordered
         self._slots = asyncio.Semaphore(in_flight)
 
-    async def process(self, record: Record, stopping: asyncio.Event) -> bool:
+    @property
+    def together(self) -> int:
+        """How many records may be processed together at most."""
+        if self._group_handler is None:
+            return 1
+        return MOST_TOGETHER if self.ordered else MOST_UNORDERED
+
+    async def process(self, records: Sequence[Record], stopping: asyncio.Event) -> int:
+        """Bring records to an end, in order; returns how many are: not all of them because of ``stopping``."""
+        handler = self._group_handler if len(records) > 1 else None
+        if handler is not None and await self._together(handler, records, stopping):
+            return len(records)
+        for number, record in enumerate(records):
+            if not await self._alone(record, stopping):
+                return number
+        return len(records)
+
+    async def _together(self, handler: GroupHandler, records: Sequence[Record], stopping: asyncio.Event) -> bool:
+        """Call the group handler until it succeeds; False: it refuses them together, or because of ``stopping``."""
+        for attempt in count():
+            async with self._slots:
+                if stopping.is_set():
+                    return False
+                error = await _outcome(handler(records))
+            if error is None:
+                self._counters.consumed += len(records)
+                return True
+            self._counters.retried += 1
+            if not is_temporary(error):
+                return False
+            await _pause(self.policy.delay(attempt), stopping)
+        raise AssertionError("counting never ends")
+
+    async def _alone(self, record: Record, stopping: asyncio.Event) -> bool:
         """Call the handler until it succeeds or the record is dead; False: given up because of ``stopping``."""
         faults = 0
         for attempt in count():
             async with self._slots:
                 if stopping.is_set():
                     return False
-                error = await self._call(record)
+                error = await _outcome(self._handler(record))
             if error is None:
                 self._counters.consumed += 1
                 return True
@@ -128,18 +167,6 @@ class Processing:
             self._counters.retried += 1
             await _pause(self.policy.delay(attempt), stopping)
         raise AssertionError("counting never ends")
-
-    async def _call(self, record: Record) -> BaseException | None:
-        try:
-            await self._handler(record)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return error  # the handler's own: nobody cancelled this task
-        except Exception as error:  # noqa: BLE001 - whatever it is, the record has to come to an end
-            return error
-        return None
 
     async def _give_up(self, record: Record, error: BaseException, stopping: asyncio.Event) -> bool:
         reason = str(error) if isinstance(error, UnprocessableError) else f"{type(error).__name__}: {error}"
@@ -162,92 +189,23 @@ class Processing:
         return True
 
 
+async def _outcome(call: Awaitable[None]) -> BaseException | None:
+    """Return what a handler raised; None: nothing."""
+    try:
+        await call
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return error  # the handler's own: nobody cancelled this task
+    except Exception as error:  # noqa: BLE001 - whatever it is, the record has to come to an end
+        return error
+    return None
+
+
 async def _pause(seconds: float, stopping: asyncio.Event) -> None:
     try:
         async with asyncio.timeout(seconds):
             await stopping.wait()
     except TimeoutError:
         return
-
-
-class Partition:
-    """The records of one partition that are read and not yet committed.
-
-    Args:
-        processing: Brings them to an end.
-        limit: How many they may be.
-        on_finished: Called when a record is finished.
-    """
-
-    def __init__(self, processing: Processing, limit: int, on_finished: Callable[[], None]) -> None:
-        self._processing = processing
-        self._limit = limit
-        self._on_finished = on_finished
-        self._under_way: deque[int] = deque()
-        self._finished: set[int] = set()
-        self._lanes: dict[str, deque[Record]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._stopping = asyncio.Event()
-        self._position: int | None = None
-
-    @property
-    def room(self) -> int:
-        """How many records it takes now."""
-        return self._limit - len(self._under_way)
-
-    @property
-    def position(self) -> int | None:
-        """Offset up to which, itself excluded, all is committed; None before the first record."""
-        return self._position
-
-    def begin(self, record: Record) -> None:
-        """Take a record; offsets have to grow."""
-        if self._position is None:
-            self._position = record.offset
-        self._under_way.append(record.offset)
-        key = record.key if self._processing.ordered else str(record.offset)
-        lane = self._lanes.get(key)
-        if lane is not None:
-            lane.append(record)
-            return
-        self._lanes[key] = deque([record])
-        task = asyncio.create_task(self._run(key))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _run(self, key: str) -> None:
-        lane = self._lanes[key]
-        while lane:
-            record = lane[0]
-            if not await self._processing.process(record, self._stopping):
-                return
-            lane.popleft()
-            self._finished.add(record.offset)
-            self._on_finished()
-        del self._lanes[key]
-
-    @property
-    def committable(self) -> int | None:
-        """The offset up to which, itself excluded, all are finished; None when that is nothing new."""
-        result = None
-        for offset in self._under_way:
-            if offset not in self._finished:
-                break
-            result = offset + 1
-        return result
-
-    def committed(self, offset: int) -> None:
-        """Forget what is below a committed offset."""
-        self._position = offset
-        while self._under_way and self._under_way[0] < offset:
-            self._finished.discard(self._under_way.popleft())
-
-    async def settle(self) -> None:
-        """Begin no handler any more; wait for those that run, then cancel them."""
-        self._stopping.set()
-        if not self._tasks:
-            return
-        _, late = await asyncio.wait(set(self._tasks), timeout=self._processing.policy.settle)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)

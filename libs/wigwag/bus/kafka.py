@@ -22,6 +22,7 @@ from . import (
     MAX_VALUE,
     BusError,
     Counters,
+    GroupHandler,
     Handler,
     Message,
     OnAvailability,
@@ -216,7 +217,14 @@ class KafkaBus:
 
     @asynccontextmanager
     async def consume(
-        self, group: str, topics: Sequence[str], handler: Handler, *, in_flight: int = 128, ordered: bool = True
+        self,
+        group: str,
+        topics: Sequence[str],
+        handler: Handler,
+        *,
+        in_flight: int = 128,
+        ordered: bool = True,
+        group_handler: GroupHandler | None = None,
     ) -> AsyncGenerator[None, None]:
         """Handle the topics' records as a member of a group until the context ends."""
         names = [self._topics.to_consume(name).name for name in topics]
@@ -228,6 +236,7 @@ class KafkaBus:
             counters=self.counters,
             policy=self._policy,
             ordered=ordered,
+            group_handler=group_handler,
         )
         consumer = KafkaConsumer(self._options, group, names, processing, limit=in_flight, ready=self._wait_until_ready)
         self._consumers.add(consumer)

@@ -17,8 +17,9 @@ from aiokafka.errors import CommitFailedError, KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from . import Record
-from .consuming import Partition, Processing
+from .consuming import Processing
 from .kafka_options import KafkaOptions
+from .partition import Partition
 
 logger = structlog.get_logger(__name__)
 

@@ -19,6 +19,7 @@ from . import (
     Counters,
     FromOffsets,
     FromTime,
+    GroupHandler,
     Handler,
     Message,
     OnAvailability,
@@ -150,7 +151,14 @@ class SqliteBus:
 
     @asynccontextmanager
     async def consume(
-        self, group: str, topics: Sequence[str], handler: Handler, *, in_flight: int = 128, ordered: bool = True
+        self,
+        group: str,
+        topics: Sequence[str],
+        handler: Handler,
+        *,
+        in_flight: int = 128,
+        ordered: bool = True,
+        group_handler: GroupHandler | None = None,
     ) -> AsyncGenerator[None, None]:
         """Handle the topics' records as a member of a group until the context ends."""
         processing = Processing(
@@ -161,6 +169,7 @@ class SqliteBus:
             counters=self.counters,
             policy=self._policy,
             ordered=ordered,
+            group_handler=group_handler,
         )
         consumers = [
             SqliteConsumer(

@@ -11,7 +11,8 @@ from typing import Final
 import structlog
 
 from . import BusError
-from .consuming import Partition, Processing
+from .consuming import Processing
+from .partition import Partition
 from .sqlite_file import LogFile
 from .sqlite_tables import LogTopic, commit, committed, page
 

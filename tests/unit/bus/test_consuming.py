@@ -1,7 +1,7 @@
 """Order per key, bounded work, retries, dead letters and commits, without a log."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -10,13 +10,15 @@ from wigwag.bus import (
     DEAD_REASON,
     BusError,
     Counters,
+    GroupHandler,
     Handler,
     Message,
     Record,
     RecordTooLargeError,
     UnprocessableError,
 )
-from wigwag.bus.consuming import HandlerPolicy, Partition, Processing, dead_letter, is_temporary
+from wigwag.bus.consuming import MOST_TOGETHER, HandlerPolicy, Processing, dead_letter, is_temporary
+from wigwag.bus.partition import Partition
 from wigwag.errors import (
     ConfigurationError,
     ConflictError,
@@ -66,6 +68,7 @@ def partition(
     counters: Counters | None = None,
     settle: float = 5.0,
     ordered: bool = True,
+    group_handler: GroupHandler | None = None,
 ) -> Partition:
     policy = HandlerPolicy(attempts=3, first_delay=0.001, longest_delay=0.002, settle=settle)
     processing = Processing(
@@ -76,6 +79,7 @@ def partition(
         counters=counters or Counters(),
         policy=policy,
         ordered=ordered,
+        group_handler=group_handler,
     )
     return Partition(processing, limit, lambda: None)
 
@@ -273,6 +277,136 @@ async def test_partition_is_given_up_at_once_while_it_waits_to_try_again() -> No
     async with asyncio.timeout(5):
         await work.settle()
     assert work.committable is None
+
+
+class Groups:
+    """Takes records alone and together, and remembers how; ``before`` may refuse them."""
+
+    def __init__(self, before: Callable[[Sequence[int]], None] = lambda offsets: None) -> None:
+        self.handled: list[list[int]] = []
+        self._before = before
+
+    async def alone(self, record: Record) -> None:
+        await self.together([record])
+
+    async def together(self, records: Sequence[Record]) -> None:
+        offsets = [record.offset for record in records]
+        self._before(offsets)
+        await asyncio.sleep(0)
+        self.handled.append(offsets)
+
+
+async def test_records_that_are_there_are_handled_together_by_key_and_in_order() -> None:
+    groups, counters = Groups(), Counters()
+    work = partition(groups.alone, counters=counters, group_handler=groups.together)
+    for offset, key in enumerate("aabacba"):
+        work.begin(record(offset, key))
+    await until(lambda: work.committable == 7)
+    assert groups.handled == [[0, 1, 3, 6], [2, 5], [4]]
+    assert counters.consumed == 7
+
+
+async def test_records_that_come_while_others_of_their_key_are_handled_are_the_next_group() -> None:
+    go_on, handled = asyncio.Event(), []
+
+    async def together(records: Sequence[Record]) -> None:
+        handled.append([record.offset for record in records])
+        await go_on.wait()
+
+    work = partition(nothing, group_handler=together)
+    for offset in range(2):
+        work.begin(record(offset))
+    await until(lambda: handled)
+    for offset in range(2, 5):
+        work.begin(record(offset))
+    assert work.committable is None
+    go_on.set()
+    await until(lambda: work.committable == 5)
+    assert handled == [[0, 1], [2, 3, 4]]
+
+
+async def test_a_group_is_bounded() -> None:
+    groups = Groups()
+    work = partition(groups.alone, limit=200, group_handler=groups.together)
+    for offset in range(MOST_TOGETHER + 1):
+        work.begin(record(offset))
+    await until(lambda: work.committable == MOST_TOGETHER + 1)
+    assert groups.handled == [list(range(MOST_TOGETHER)), [MOST_TOGETHER]]
+
+
+async def test_a_group_whose_dependency_is_away_is_handled_again_as_a_whole() -> None:
+    errors, counters = [StoreError(), BusError()], Counters()
+
+    def before(offsets: Sequence[int]) -> None:
+        if errors:
+            raise errors.pop()
+
+    groups = Groups(before)
+    work = partition(groups.alone, counters=counters, group_handler=groups.together)
+    for offset in range(3):
+        work.begin(record(offset))
+    await until(lambda: work.committable == 3)
+    assert groups.handled == [[0, 1, 2]]
+    assert (counters.retried, counters.consumed) == (2, 3)
+
+
+async def test_of_a_group_only_the_record_that_can_not_be_processed_is_dead() -> None:
+    def before(offsets: Sequence[int]) -> None:
+        if 1 in offsets:
+            raise UnprocessableError("no")
+
+    groups, cemetery, counters = Groups(before), Cemetery(), Counters()
+    work = partition(groups.alone, counters=counters, bury=cemetery.bury, group_handler=groups.together)
+    for offset in range(3):
+        work.begin(record(offset))
+    await until(lambda: work.committable == 3)
+    assert groups.handled == [[0], [2]]
+    assert (len(cemetery.letters), counters.consumed, counters.dead) == (1, 2, 1)
+
+
+async def test_what_a_group_left_unfinished_when_its_partition_is_given_up_is_not_committed() -> None:
+    alone = []
+
+    async def together(records: Sequence[Record]) -> None:
+        raise ValueError
+
+    async def handle(record: Record) -> None:
+        alone.append(record.offset)
+        if record.offset == 1:
+            raise StoreError
+
+    work = partition(handle, group_handler=together)
+    for offset in range(3):
+        work.begin(record(offset))
+    await until(lambda: 1 in alone)
+    await work.settle()
+    assert work.committable == 1
+
+
+async def test_records_of_all_keys_are_handled_together_where_order_does_not_matter() -> None:
+    groups = Groups()
+    work = partition(groups.alone, ordered=False, group_handler=groups.together)
+    for offset in range(3):
+        work.begin(record(offset, key=str(offset)))
+    await until(lambda: work.committable == 3)
+    assert groups.handled == [[0, 1, 2]]
+
+
+async def test_a_group_without_order_does_not_hold_up_the_next_one() -> None:
+    go_on, handled = asyncio.Event(), []
+
+    async def together(records: Sequence[Record]) -> None:
+        handled.append([record.offset for record in records])
+        await go_on.wait()
+
+    work = partition(nothing, ordered=False, group_handler=together)
+    for first in (0, 2):
+        for offset in (first, first + 1):
+            work.begin(record(offset))
+        await until(lambda first=first: len(handled) == first // 2 + 1)  # type: ignore[misc]
+    assert handled == [[0, 1], [2, 3]]
+    go_on.set()
+    await until(lambda: work.committable == 4)
 
 
 def test_delays_double_up_to_the_longest() -> None:

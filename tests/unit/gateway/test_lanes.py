@@ -8,7 +8,7 @@ KEY = "conversation"
 async def comes(lanes: Lanes, message_id: str, assignment: int = 0) -> tuple[bool, bool]:
     """Let a record come and go well; returns whether its lane was clean, and whether it was taken along before."""
     async with lanes.of(KEY, message_id, assignment) as lane:
-        found = lane.clean, lane.taken_along
+        found = lane.clean, bool(lane.taken_along)
         lane.clean = True
     return found
 
@@ -41,3 +41,20 @@ async def test_a_message_that_was_taken_along_is_looked_for_when_something_was_g
     lanes.disturb(KEY)
     assert await comes(lanes, "m2") == (False, True)
     assert await comes(lanes, "m3", assignment=1) == (False, True)
+
+
+async def test_of_messages_that_come_together_each_was_taken_along_or_not() -> None:
+    lanes = Lanes()
+    await comes(lanes, "m1")
+    lanes.note(["m2", "m4"])
+    async with lanes.of(KEY, "m2", others=["m3", "m4"]) as lane:
+        assert lane.clean
+        assert lane.taken_along == {"m2", "m4"}
+
+
+async def test_messages_that_come_together_are_looked_at_when_one_of_them_has_come_before() -> None:
+    lanes = Lanes()
+    await comes(lanes, "m1")
+    await comes(lanes, "m2")
+    async with lanes.of(KEY, "m3", others=["m2"]) as lane:
+        assert not lane.clean

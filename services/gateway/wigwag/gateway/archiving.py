@@ -6,6 +6,7 @@ record counts as handled after its row of the archive is durable: at least once,
 comes together is written together.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -61,14 +62,19 @@ class Archiving:
 
     def consuming(self, bus: Bus) -> AbstractAsyncContextManager[None]:
         """Consume until the context ends: in any order, for what is written is what the ledger says by then."""
-        return bus.consume(GROUP, TOPICS, self.handle, in_flight=IN_FLIGHT, ordered=False)
+        return bus.consume(
+            GROUP, TOPICS, self.handle, in_flight=IN_FLIGHT, ordered=False, group_handler=self.handle_group
+        )
 
     async def handle(self, record: Record) -> None:
         """Handle a record of one of ``TOPICS``; see ``Bus.consume`` for what its exceptions mean."""
-        message_id = _final_id(record)
-        if message_id:
-            (written,) = self.batches.submit([(message_id, _SIZE)])
-            await written
+        await self.handle_group([record])
+
+    async def handle_group(self, records: Sequence[Record]) -> None:
+        """Handle records of one of ``TOPICS`` that are there together, as ``handle`` does."""
+        ids = [message_id for message_id in map(_final_id, records) if message_id]
+        if ids:
+            await asyncio.gather(*self.batches.submit([(message_id, _SIZE) for message_id in ids]))
 
     async def _write(self, ids: Sequence[str]) -> Sequence[WigwagError | None]:
         rows = (await self._ledger.find_many(ids)).values()

@@ -10,7 +10,7 @@ the first one of a message that a look has found before and taken along.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -33,8 +33,8 @@ class Lane:
     succession: Succession = field(default_factory=Succession)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     inside: int = 0
-    taken_along: bool = False
-    """Whether the message that comes went on with others already, and this is its own record's first time."""
+    taken_along: frozenset[str] = frozenset()
+    """Of the messages that come those which went on with others already, and whose own record's first time this is."""
     disturbed: bool = False
     """Whether something was given back while somebody was inside."""
 
@@ -48,13 +48,16 @@ class Lanes:
         """Messages, and whether only a look has found them: their own record has not come yet."""
 
     @asynccontextmanager
-    async def of(self, key: str, message_id: str = "", assignment: int = 0) -> AsyncIterator[Lane]:
+    async def of(
+        self, key: str, message_id: str = "", assignment: int = 0, *, others: Sequence[str] = ()
+    ) -> AsyncIterator[Lane]:
         """Enter a lane, one at a time; what the block leaves in ``clean`` counts only if it raised nothing.
 
         Args:
             key: Of the conversation.
             message_id: The message that comes; when it has come before, the lane is looked at.
             assignment: Of the record's partition.
+            others: Messages that come with it.
         """
         lane = self._lanes.get(key)
         if lane is None:
@@ -64,7 +67,7 @@ class Lanes:
         lane.inside += 1
         try:
             async with lane.lock:
-                has_come, lane.taken_along = self._comes(message_id)
+                has_come, lane.taken_along = self._come([message_id, *others] if message_id else [])
                 if has_come or lane.assignment != assignment:
                     lane.clean = False
                 lane.assignment, lane.disturbed = assignment, False
@@ -102,13 +105,16 @@ class Lanes:
         for message_id in message_ids:
             self._remember(message_id, only_found=self._seen.get(message_id, True))
 
-    def _comes(self, message_id: str) -> tuple[bool, bool]:
-        """Return whether a message's own record has come before, and whether it was taken along and has not."""
-        if not message_id:
-            return False, False
-        only_found = self._seen.get(message_id)
-        self._remember(message_id, only_found=False)
-        return only_found is False, only_found is True
+    def _come(self, message_ids: Iterable[str]) -> tuple[bool, frozenset[str]]:
+        """Return whether an own record of these messages has come before, and which were taken along and have not."""
+        has_come, taken_along = False, []
+        for message_id in message_ids:
+            only_found = self._seen.get(message_id)
+            self._remember(message_id, only_found=False)
+            has_come |= only_found is False
+            if only_found:
+                taken_along.append(message_id)
+        return has_come, frozenset(taken_along)
 
     def _remember(self, message_id: str, *, only_found: bool) -> None:
         self._seen[message_id] = only_found

@@ -198,17 +198,30 @@ class GatewayModule:
         if self._settings.archive.enabled:
             await stack.enter_async_context(self._archiving.batches)
             await self._consumer.enter_async_context(self._archiving.consuming(self._bus))
-        topics, handle = [topic.name for topic in TOPICS], partial(self._handle, consuming)
-        await self._consumer.enter_async_context(self._bus.consume(GROUP, topics, handle, in_flight=IN_FLIGHT))
+        await self._consumer.enter_async_context(
+            self._bus.consume(
+                GROUP,
+                [topic.name for topic in TOPICS],
+                partial(self._handle, consuming),
+                in_flight=IN_FLIGHT,
+                group_handler=partial(self._handle_group, consuming),
+            )
+        )
 
     async def _handle(self, consuming: Consuming, record: Record) -> None:
+        await self._noted(consuming.handle(record), record.topic, 1)
+
+    async def _handle_group(self, consuming: Consuming, records: Sequence[Record]) -> None:
+        await self._noted(consuming.handle_group(records), records[0].topic, len(records))
+
+    async def _noted(self, handling: Awaitable[None], topic: str, count: int) -> None:
         try:
-            await consuming.handle(record)
+            await handling
         except Exception as error:
             self._problem = str(error) or type(error).__name__
             raise
         self._problem = None
-        self._counters.records[record.topic] += 1
+        self._counters.records[topic] += count
 
     async def _wake_up(self, stack: AsyncExitStack) -> WakeUp | None:
         if self._settings.wake_url is None:

@@ -92,12 +92,22 @@ class Rows:
         change = Change(
             id=row_id, version=FIRST_VERSION, state=state, status=status or None, reason=reason, token=token
         )
-        verdict = await self._ledger.apply_one(change)
-        if not verdict.done and state is State.DISPLAYED and verdict.state is State.DELIVERED:
-            change = Change(id=row_id, version=verdict.version, state=state)
-            verdict = await self._ledger.apply_one(change)
+        return await self._concluded(change, await self._ledger.apply_one(change))
+
+    async def settle_many(self, outcomes: Iterable[tuple[str, State, int, str]]) -> None:
+        """Give rows their outcomes, as ``settle`` does, in one go: id, outcome, SIP status or 0, reason."""
+        changes = [
+            Change(id=row_id, version=FIRST_VERSION, state=state, status=status or None, reason=reason)
+            for row_id, state, status, reason in outcomes
+        ]
+        for change, verdict in zip(changes, self._ledger.apply(changes), strict=True):
+            await self._concluded(change, await verdict)
+
+    async def _concluded(self, change: Change, verdict: Verdict) -> bool:
+        if not verdict.done and change.state is State.DISPLAYED and verdict.state is State.DELIVERED:
+            verdict = await self._ledger.apply_one(Change(id=change.id, version=verdict.version, state=change.state))
         if verdict.done:
-            self._counters.messages["page", state.value] += 1
+            self._counters.messages["page", change.state.value] += 1
         return verdict.done
 
     async def give_back(self, row: LedgerRow) -> None:

@@ -1,5 +1,7 @@
 """MESSAGEs into sessions: one call, order, nothing twice, whoever is killed and whatever comes late or again."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from tests.support.gateway_world import ALICE, BOB, ENDED, OPEN, GatewayWorld, Killed, refused
@@ -107,6 +109,43 @@ async def test_messages_that_went_along_with_the_first_one_are_not_looked_for_ea
     await world.run(assignment=1)
     assert await world.handed(session) == ["first", *texts]
     assert len(looks) == 1
+
+
+async def test_messages_that_come_together_are_claimed_and_handed_on_together(
+    world: GatewayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.in_groups = True
+    session = await talking(world)
+    claimed: list[list[str]] = []
+    claim = Rows.claim
+
+    async def counted(rows: Rows, wanted: Iterable[tuple[str, float]], owner: str, token: int) -> dict[str, int]:
+        found = await claim(rows, wanted, owner, token)
+        claimed.append(list(found))
+        return found
+
+    monkeypatch.setattr(Rows, "claim", counted)
+    sends = len(world.agents.made("send"))
+    for text in ("one", "two", "three"):
+        await world.writes(text)
+    await world.run()
+    assert await world.handed(session) == ["first", "one", "two", "three"]
+    assert claimed == [["m2", "m3", "m4"]]
+    assert len(world.agents.made("send")) == sends + 1
+
+
+async def test_a_group_in_which_a_message_comes_again_hands_on_each_once(world: GatewayWorld) -> None:
+    world.in_groups = True
+    session = await talking(world)
+    await world.writes("one")
+    await world.publish()
+    record = [each for each in world.bus.records if each.topic == PAGER_INBOUND.name][-1]
+    await world.consuming.handle(record)
+    await world.writes("two")
+    await world.publish()
+    await world.bus.publish(record.topic, record.value, key=record.key)
+    await world.run()
+    assert await world.handed(session) == ["first", "one", "two"]
 
 
 async def test_a_call_that_can_never_be_made_fails_its_message_and_the_next_begins_anew(world: GatewayWorld) -> None:

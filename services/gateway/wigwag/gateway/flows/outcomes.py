@@ -70,21 +70,28 @@ class Outcomes:
 
     # In sessions
 
-    async def of_session_message(self, message: message_pb2.Message) -> None:
-        """Take what ua says of a message that was handed to it."""
-        state = _BY_DELIVERY.get(message.state)
-        if not message.reference or state is None or state is State.ACCEPTED:
-            return
-        if state is State.FAILED and not message.status:
-            # The session was over before it could be sent.
-            row = await self._rows.find(message.reference)
-            if row is not None and row.owner in ("", message.session_id):
-                await self._waits_again(row, OTHERWISE if row.attempt > 1 else SESSION_OVER)
-            return
-        answer = answer_of(state, message.status, message.reason)
-        await self._rows.settle(message.reference, state, status=answer.status, reason=answer.reason)
-        if self._book.is_over(message.session_id):
-            await self._let_pass(message.session_id)
+    async def of_session_messages(self, messages: Sequence[message_pb2.Message]) -> None:
+        """Take what ua says of messages that were handed to it."""
+        settled: list[tuple[str, State, int, str]] = []
+        for message in messages:
+            state = _BY_DELIVERY.get(message.state)
+            if not message.reference or state is None or state is State.ACCEPTED:
+                continue
+            if state is State.FAILED and not message.status:
+                await self._was_not_sent(message)
+                continue
+            answer = answer_of(state, message.status, message.reason)
+            settled.append((message.reference, state, answer.status, answer.reason))
+        if settled:
+            await self._rows.settle_many(settled)
+        for session_id in {message.session_id for message in messages if self._book.is_over(message.session_id)}:
+            await self._let_pass(session_id)
+
+    async def _was_not_sent(self, message: message_pb2.Message) -> None:
+        """The session was over before it could be sent."""
+        row = await self._rows.find(message.reference)
+        if row is not None and row.owner in ("", message.session_id):
+            await self._waits_again(row, OTHERWISE if row.attempt > 1 else SESSION_OVER)
 
     async def _let_pass(self, session_id: str) -> None:
         """What waits in a conversation may have waited for the outcome of what was in an earlier session of it."""

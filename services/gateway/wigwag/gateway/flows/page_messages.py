@@ -77,18 +77,32 @@ class PageMessages:
 
     async def handle(self, record: Record) -> None:
         """Handle a record; see ``Bus.consume`` for what its exceptions mean."""
-        message = envelope_of(record).pager_message
-        if message.service != GATEWAY:
+        await self._handle([record], record.headers.get(AGAIN))
+
+    async def handle_group(self, records: Sequence[Record]) -> None:
+        """Handle records of a conversation that are there together; see ``Bus.consume``."""
+        if any(AGAIN in record.headers for record in records):
+            for record in records:
+                await self.handle(record)
+        else:
+            await self._handle(records, None)
+
+    async def _handle(self, records: Sequence[Record], again: bytes | None) -> None:
+        messages = [envelope_of(record).pager_message for record in records]
+        messages = [message for message in messages if message.service == GATEWAY]
+        if not messages:
             return
-        key, again = message.conversation, record.headers.get(AGAIN)
-        async with self._lanes.of(key, message.message_id, record.assignment) as lane:
+        first, *others = messages
+        key, ids = first.conversation, [message.message_id for message in others]
+        async with self._lanes.of(key, first.message_id, records[0].assignment, others=ids) as lane:
             known = lane.clean and again is None and lane.via == self._book.session_of(key)
-            if known and lane.taken_along:
-                return  # A look here has sent it on, and left nothing waiting.
+            if known:
+                # The others a look here has sent on, and left nothing waiting.
+                messages = [message for message in messages if message.message_id not in lane.taken_along]
             lane.clean = False
             for number in range(_ROUNDS):
                 try:
-                    going = self._forward(key, [message], None) if known else self._look(record, message, number)
+                    going = self._forward(key, messages, None) if known else self._look(records[0], first, number)
                     lane.clean = await going
                     break
                 except (SessionOverError, _OtherSessionError):
