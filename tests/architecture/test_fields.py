@@ -128,10 +128,11 @@ def fields_of(message: Any) -> set[str]:
         (
             models.SendMessage,
             ua_pb2.OutboundMessage,
-            {"session_id", "idempotency_key", "body", "text", "base64"},
+            {"session_id", "idempotency_key", "body", "text", "base64", "traceparent"},
         ),
         (commands.Start, ua_pb2.StartSessionRequest, set()),
-        (commands.Send, ua_pb2.OutboundMessage, {"body", "text", "base64"}),
+        # Any command may have a traceparent.
+        (commands.Send, ua_pb2.OutboundMessage, {"body", "text", "base64", "traceparent"}),
         (commands.Answer, ua_pb2.AnswerSessionRequest, set()),
         (commands.Reject, ua_pb2.RejectSessionRequest, set()),
         (commands.Hold, ua_pb2.HoldSessionRequest, set()),

@@ -21,13 +21,14 @@ async def gateway_node(
     *,
     pager: dict[str, Any] | None = None,
     routes: Sequence[Mapping[str, Any]] = (ROUTE,),
+    telemetry: Mapping[str, Any] | None = None,
     **gateway: Any,
 ) -> AsyncIterator[UserAgentNode]:
     """Run a node with the gateway until the block ends; Bob is a session-mode user by the usual routing table."""
     sip: dict[str, Any] = {"routes": [dict(route) for route in routes]}
     if pager is not None:
         sip["pager"] = pager
-    async with user_agent_node(directory, [], gateway=gateway, sip=sip) as node:
+    async with user_agent_node(directory, [], gateway=gateway, sip=sip, telemetry=telemetry) as node:
         yield node
 
 

@@ -154,6 +154,7 @@ async def user_agent_node(
     builtin: Sequence[ApplicationSettings] = (),
     sip: Mapping[str, Any] | None = None,
     gateway: Mapping[str, Any] | None = None,
+    telemetry: Mapping[str, Any] | None = None,
     **ua: Any,
 ) -> AsyncIterator[UserAgentNode]:
     """Run a node with relay and user agent on free loopback ports until the block ends.
@@ -165,6 +166,7 @@ async def user_agent_node(
         builtin: Those that are parts of Wigwag.
         sip: More settings of the edge.
         gateway: Settings of the gateway, hosted too; None: it is not.
+        telemetry: Where traces and metrics go; None: nowhere.
         **ua: More settings of the user agent.
     """
     authority = Authority.create(directory)
@@ -174,6 +176,8 @@ async def user_agent_node(
     layer["relay"]["sip"] |= dict(sip or {})
     if gateway is not None:
         layer["gateway"] = dict(gateway)
+    if telemetry is not None:
+        layer["telemetry"] = dict(telemetry)
     services = ["relay", "ua"] if gateway is None else ["relay", "ua", "gateway"]
     layer["ua"] = {"applications": [dict(one) for one in applications], "api": {"port": 0}, **ua}
 

@@ -407,6 +407,7 @@ METRICS = (
 MESSAGE_ID = Attribute("msrp.message_id")
 OCTETS = Attribute("msrp.octets")
 STATUS = Attribute("msrp.status")
+LEDGER_ID = Attribute("wigwag.message_id")
 POD = Attribute("wigwag.pod")
 RPC_METHOD = Attribute("rpc.method")
 RPC_STATUS = Attribute("rpc.response.status_code")
@@ -419,6 +420,7 @@ ATTRIBUTES = {
     MESSAGE_ID: "Message-ID",
     OCTETS: "Octets of body in this SEND",
     STATUS: "MSRP status that ended it: of the receiver's response or of our failure report",
+    LEDGER_ID: "Id of a message's row in the ledger",
     POD: "The other pod",
     RPC_METHOD: "Full gRPC method: package.Service/Method",
     RPC_STATUS: "gRPC status code by name",
@@ -440,6 +442,24 @@ RELAY_DELIVER = SpanName(
     SpanKind.SERVER,
     "From a SEND's way out of a pod link until the receiver's response, at the pod that holds the receiver",
     (OCTETS, STATUS, POD),
+)
+RELAY_SIP_KEEP = SpanName(
+    "wigwag.relay.sip.keep",
+    SpanKind.SERVER,
+    "From a MESSAGE that a service or an absent user is to get until it is durable",
+    (LEDGER_ID,),
+)
+RELAY_SIP_SEND = SpanName(
+    "wigwag.relay.sip.send",
+    SpanKind.CLIENT,
+    "From a message of a service being there to be sent as SIP MESSAGE until its outcome is in the ledger",
+    (LEDGER_ID,),
+)
+GATEWAY_FORWARD = SpanName(
+    "wigwag.gateway.forward",
+    SpanKind.INTERNAL,
+    "From a message being claimed for an attempt until whoever sends it has it",
+    (LEDGER_ID,),
 )
 UA_ACCEPT = SpanName(
     "wigwag.ua.accept",
@@ -486,6 +506,9 @@ WEBSOCKET_SERVE = SpanName(
 SPANS = (
     RELAY_SEND,
     RELAY_DELIVER,
+    RELAY_SIP_KEEP,
+    RELAY_SIP_SEND,
+    GATEWAY_FORWARD,
     UA_ACCEPT,
     UA_DELIVER,
     UA_SEND,

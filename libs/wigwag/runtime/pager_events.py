@@ -7,11 +7,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from wigwag.api.events.v1.pager_pb2 import PagerHeader, PagerMessage, PagerOutcome, PagerReason, PagerResult
 from wigwag.bus import Message
-from wigwag.database.ledger import LedgerEvent, LedgerRow, State
+from wigwag.database.ledger import Headers, LedgerEvent, LedgerRow, State
 from wigwag.protocols.sip import SipError, parse_name_address
 from wigwag.protocols.sip.values import parse_cseq
 
 from .events import PAGER_INBOUND, PAGER_RESULTS, envelope
+from .traceparent import HEADER, as_header
 
 INBOUND: Final = "pager-inbound"
 """Direction of a row that is a message which came in and waits."""
@@ -51,7 +52,7 @@ REASONS: Final = {
 }
 """Why a MESSAGE is kept, as rows have it."""
 _LONGEST_REASON: Final = 1_000
-_APART: Final = (IDENTITY, REQUEST_URI, REASON, ANSWERED_BY, "Call-ID", "CSeq")
+_APART: Final = (IDENTITY, REQUEST_URI, REASON, ANSWERED_BY, "Call-ID", "CSeq", HEADER)
 """Row headers that have fields of their own."""
 
 
@@ -63,13 +64,19 @@ def attempt_id(message_id: str, attempt: int) -> str:
 def pager_records(event: LedgerEvent, pod: str) -> Iterator[tuple[str, Message]]:
     """Yield topic and record that an event of the ledger makes beside, or in place of, the change of state itself."""
     row = event.row
+    headers = dict(as_header(traceparent_of(row.headers)))
     if row.direction == INBOUND and event.state is State.ACCEPTED and row.state is State.ACCEPTED:
         # One that has its outcome already, such as a late 200 of a device, is nobody's to deliver any more.
         value = envelope(message_of(row), event_id=event.id, at=event.at, pod=pod, version=event.version)
-        yield PAGER_INBOUND.name, Message(value, key=row.conversation)
+        yield PAGER_INBOUND.name, Message(value, key=row.conversation, headers=headers)
     elif row.direction == OUTBOUND and event.state is not State.ACCEPTED:
         value = envelope(result_of(event), event_id=event.id, at=event.at, pod=pod, version=event.version)
-        yield PAGER_RESULTS.name, Message(value, key=row.conversation)
+        yield PAGER_RESULTS.name, Message(value, key=row.conversation, headers=headers)
+
+
+def traceparent_of(headers: Headers) -> str:
+    """Return where the trace of a row's message goes on: it stands last; empty: it is not traced."""
+    return headers[-1][1] if headers and headers[-1][0] == HEADER else ""
 
 
 def message_of(row: LedgerRow) -> PagerMessage:
@@ -89,6 +96,7 @@ def message_of(row: LedgerRow) -> PagerMessage:
         received_at=_moment(row.created),
         expires_at=_moment(row.expires),
         reason=REASONS.get(fields.get(REASON, ""), PagerReason.PAGER_REASON_UNSPECIFIED),
+        traceparent=traceparent_of(row.headers),
     )
     message.cseq, message.from_tag = _numbered(fields)
     if ANSWERED_BY in fields:

@@ -180,6 +180,7 @@ def _gateway(surroundings: Surroundings) -> Module:
         source=users,
         status=surroundings.status,
         pod=surroundings.pod,
+        tracing=surroundings.tracing,
     )
 
 

@@ -26,6 +26,9 @@ HEADERS = (
 )
 
 
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
 class RecordingBus:
     """Keeps what is published; takes no record of a topic it is told of."""
 
@@ -59,6 +62,15 @@ async def swept(directory: Path, message: Any, *changes: Change | Claim) -> Reco
         while await sweeper.sweep():
             pass
     return bus
+
+
+@pytest.mark.parametrize("traceparent", ["", TRACE])
+async def test_a_message_says_where_its_trace_goes_on_and_no_header_does(tmp_path: Path, traceparent: str) -> None:
+    headers = (*HEADERS, ("traceparent", traceparent)) if traceparent else HEADERS
+    bus = await swept(tmp_path, new_message(direction=INBOUND, headers=headers))
+    (message,) = [each.pager_message for each in bus.of(PAGER_INBOUND.name)]
+    assert message.traceparent == traceparent
+    assert "traceparent" not in [each.name for each in message.headers]
 
 
 async def test_message_that_waits_is_published_as_it_came_before_its_state(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from wigwag.runtime.message_history import History
 from wigwag.runtime.names import GATEWAY_ARCHIVE_WAITING, GATEWAY_CONVERSATIONS_KNOWN, GATEWAY_LANES_WAITING
 from wigwag.runtime.status import ModuleStatus, StatusTree
 from wigwag.runtime.telemetry import Reading
+from wigwag.runtime.tracing import Tracing
 from wigwag.store import Store
 
 from .api.mi import gateway_commands
@@ -78,6 +79,7 @@ class GatewayModule:
         source: Which users there are.
         status: Where it tells how it is.
         pod: Id of this process.
+        tracing: Goes on with the traces of messages; None: nothing is traced here.
         clock: Seconds since 1970.
     """
 
@@ -93,6 +95,7 @@ class GatewayModule:
         source: CredentialSource,
         status: StatusTree,
         pod: str,
+        tracing: Tracing | None = None,
         clock: Callable[[], float] = wall,
     ) -> None:
         self._settings = settings
@@ -102,6 +105,7 @@ class GatewayModule:
         self._bus = bus
         self._ledger = ledger
         self._pod = f"{pod}.gateway"
+        self._tracing = tracing or Tracing()
         group = status.group("gateway")
         self._main = group.identifier(details="loading")
         self._reach = group.identifier("ua", details="not asked yet")
@@ -234,10 +238,10 @@ class GatewayModule:
         settings, rows, book, agents, counters = self._settings, self._rows, self.book, self._agents, self._counters
         setup = Setup(book, settings, wall=self._wall, wake_up=wake_up, spawn=self._spawn)
         waking = Waking(self._ledger, self._bus, book, setup, self._destinations, pod=self._pod, counters=counters)
-        to_devices = ToDevices(rows, self._bus, pod=self._pod)
+        to_devices = ToDevices(rows, self._bus, pod=self._pod, tracing=self._tracing)
         notifications = Notifications(rows, agents)
         parts = PartsOfRows(rows, settings)
-        into_session = IntoSession(rows, book, agents, settings, notifications)
+        into_session = IntoSession(rows, book, agents, settings, notifications=notifications, tracing=self._tracing)
         telling = Telling(self._ledger, rows, book, parts=parts, settings=settings, counters=counters)
         lanes = self._lanes
         consuming = Consuming(

@@ -394,6 +394,9 @@ class RelayModule:
             directory=self._directory,
         )
         self.sip = await stack.enter_async_context(sip)
+        sip.parts.pager.tracing = self._tracing
+        if sip.pager_outbound is not None:
+            sip.pager_outbound.tracing = self._tracing
         self.router = routers(self.router, sip.router)
         self.commands = [*self.commands, *sip.commands]
         self._traces.addresses = sip.listeners.addresses

@@ -45,7 +45,7 @@ class PagerHeader(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class PagerMessage(_message.Message):
-    __slots__ = ("message_id", "from_aor", "to_aor", "service", "identity", "content_type", "body", "request_uri", "call_id", "cseq", "from_tag", "headers", "conversation", "received_at", "expires_at", "reason", "answered_by")
+    __slots__ = ("message_id", "from_aor", "to_aor", "service", "identity", "content_type", "body", "request_uri", "call_id", "cseq", "from_tag", "headers", "conversation", "received_at", "expires_at", "reason", "answered_by", "traceparent")
     MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     FROM_AOR_FIELD_NUMBER: _ClassVar[int]
     TO_AOR_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +63,7 @@ class PagerMessage(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     message_id: str
     from_aor: str
     to_aor: str
@@ -80,10 +81,11 @@ class PagerMessage(_message.Message):
     expires_at: _timestamp_pb2.Timestamp
     reason: PagerReason
     answered_by: _timestamp_pb2.Timestamp
-    def __init__(self, message_id: _Optional[str] = ..., from_aor: _Optional[str] = ..., to_aor: _Optional[str] = ..., service: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., request_uri: _Optional[str] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[_Union[PagerReason, str]] = ..., answered_by: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, message_id: _Optional[str] = ..., from_aor: _Optional[str] = ..., to_aor: _Optional[str] = ..., service: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., request_uri: _Optional[str] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[_Union[PagerReason, str]] = ..., answered_by: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class PagerRequest(_message.Message):
-    __slots__ = ("message_id", "attempt", "from_uri", "to_uri", "identity", "content_type", "body", "headers", "conversation", "expires_at", "call_id", "cseq", "from_tag", "bindings", "predecessor")
+    __slots__ = ("message_id", "attempt", "from_uri", "to_uri", "identity", "content_type", "body", "headers", "conversation", "expires_at", "call_id", "cseq", "from_tag", "bindings", "predecessor", "traceparent")
     MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     FROM_URI_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +101,7 @@ class PagerRequest(_message.Message):
     FROM_TAG_FIELD_NUMBER: _ClassVar[int]
     BINDINGS_FIELD_NUMBER: _ClassVar[int]
     PREDECESSOR_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     message_id: str
     attempt: int
     from_uri: str
@@ -114,7 +117,8 @@ class PagerRequest(_message.Message):
     from_tag: str
     bindings: _containers.RepeatedScalarFieldContainer[str]
     predecessor: str
-    def __init__(self, message_id: _Optional[str] = ..., attempt: _Optional[int] = ..., from_uri: _Optional[str] = ..., to_uri: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ..., bindings: _Optional[_Iterable[str]] = ..., predecessor: _Optional[str] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, message_id: _Optional[str] = ..., attempt: _Optional[int] = ..., from_uri: _Optional[str] = ..., to_uri: _Optional[str] = ..., identity: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., headers: _Optional[_Iterable[_Union[PagerHeader, _Mapping]]] = ..., conversation: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., call_id: _Optional[str] = ..., cseq: _Optional[int] = ..., from_tag: _Optional[str] = ..., bindings: _Optional[_Iterable[str]] = ..., predecessor: _Optional[str] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class PagerResult(_message.Message):
     __slots__ = ("message_id", "attempt", "outcome", "status", "reason", "conversation", "sent")

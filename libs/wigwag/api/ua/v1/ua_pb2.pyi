@@ -88,7 +88,7 @@ class RejectSessionResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class OutboundMessage(_message.Message):
-    __slots__ = ("session_id", "content_type", "body", "idempotency_key", "notifications", "expires_at", "cpim_headers", "reference", "reports")
+    __slots__ = ("session_id", "content_type", "body", "idempotency_key", "notifications", "expires_at", "cpim_headers", "reference", "reports", "traceparent")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
@@ -98,6 +98,7 @@ class OutboundMessage(_message.Message):
     CPIM_HEADERS_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     REPORTS_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     content_type: str
     body: bytes
@@ -107,7 +108,8 @@ class OutboundMessage(_message.Message):
     cpim_headers: _containers.RepeatedCompositeFieldContainer[_message_pb2.CpimHeader]
     reference: str
     reports: _message_pb2.Reports
-    def __init__(self, session_id: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., idempotency_key: _Optional[str] = ..., notifications: _Optional[_Union[_message_pb2.Notifications, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cpim_headers: _Optional[_Iterable[_Union[_message_pb2.CpimHeader, _Mapping]]] = ..., reference: _Optional[str] = ..., reports: _Optional[_Union[_message_pb2.Reports, _Mapping]] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, session_id: _Optional[str] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., idempotency_key: _Optional[str] = ..., notifications: _Optional[_Union[_message_pb2.Notifications, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cpim_headers: _Optional[_Iterable[_Union[_message_pb2.CpimHeader, _Mapping]]] = ..., reference: _Optional[str] = ..., reports: _Optional[_Union[_message_pb2.Reports, _Mapping]] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class SendMessageRequest(_message.Message):
     __slots__ = ("message",)

@@ -1,7 +1,8 @@
 """Messages of the page-mode side into the session of their conversation."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from wigwag.api.events.v1.pager_pb2 import PagerMessage
 from wigwag.api.ua.v1 import ua_pb2
@@ -14,6 +15,8 @@ from wigwag.gateway.kinds import Content, RefusedError, composing_lifetime, read
 from wigwag.gateway.ports import Agents, Handed
 from wigwag.gateway.rows import Rows
 from wigwag.protocols.imdn import message_id_of
+from wigwag.runtime.names import GATEWAY_FORWARD, LEDGER_ID
+from wigwag.runtime.tracing import Tracing
 from wigwag.store.conversations import Conversation
 
 from .decoding import page_message
@@ -36,16 +39,25 @@ class IntoSession:
         agents: Sends.
         settings: Of the gateway.
         notifications: Remembers what notifications may refer to.
+        tracing: Goes on with the traces of messages.
     """
 
     def __init__(
-        self, rows: Rows, book: Book, agents: Agents, settings: GatewaySettings, notifications: Notifications
+        self,
+        rows: Rows,
+        book: Book,
+        agents: Agents,
+        settings: GatewaySettings,
+        *,
+        notifications: Notifications,
+        tracing: Tracing,
     ) -> None:
         self._rows = rows
         self._book = book
         self._agents = agents
         self._settings = settings
         self._notifications = notifications
+        self._tracing = tracing
 
     async def send(self, conversation: Conversation, messages: Sequence[PagerMessage]) -> bool:
         """Send messages in order; returns False when the session is not open yet, and they wait.
@@ -64,7 +76,8 @@ class IntoSession:
         expiries = {message.message_id: message.expires_at.ToMicroseconds() / 1e6 for message, _ in made}
         claimed = await self._rows.claim(expiries.items(), session.session_id, conversation.generation)
         ours = [(message, outbound) for message, outbound in made if message.message_id in claimed]
-        handed = await self._agents.send([outbound for _, outbound in ours])
+        with self._traced(ours):
+            handed = await self._agents.send([outbound for _, outbound in ours])
         await self._look_at(session, [message for message, _ in ours], handed)
         return True
 
@@ -103,6 +116,16 @@ class IntoSession:
         if page.content.is_composing:
             outbound.expires_at.FromMicroseconds(round(1e6 * use_of(message, page.content)))
         return outbound
+
+    @contextmanager
+    def _traced(self, messages: Sequence[tuple[PagerMessage, ua_pb2.OutboundMessage]]) -> Iterator[None]:
+        """Go on with the traces of those that have one, until ua has them."""
+        with ExitStack() as spans:
+            for message, outbound in messages:
+                if message.traceparent:
+                    span = self._tracing.begin(GATEWAY_FORWARD, message.traceparent, {LEDGER_ID: message.message_id})
+                    outbound.traceparent = spans.enter_context(span).traceparent
+            yield
 
     async def _look_at(self, session: Session, messages: Sequence[PagerMessage], handed: Sequence[Handed]) -> None:
         """Take note of what was refused; what failed for another reason is handed over again."""

@@ -26,7 +26,7 @@ from wigwag.gateway.statuses import report_of
 from wigwag.gateway.succession import Look, Succession
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address
-from wigwag.runtime.ua_messages import conversation_of
+from wigwag.runtime.ua_messages import conversation_of, fields_of
 
 from .notifications import Notifications
 from .parts import PartsOfRows, check_is_current
@@ -181,6 +181,7 @@ class SessionMessages:
             expires=row.expires,
             bindings=destination.bindings,
             after=before,
+            traceparent=fields_of(row.headers).traceparent,
         )
         succession.sent(row.sender, last)
 

@@ -14,7 +14,10 @@ from wigwag.gateway.wrapping import uri_of
 from wigwag.protocols.cpim import CPIM_TYPE
 from wigwag.protocols.imdn import IMDN_TYPE
 from wigwag.runtime.events import PAGER_OUTBOUND, envelope
+from wigwag.runtime.names import GATEWAY_FORWARD, LEDGER_ID
 from wigwag.runtime.pager_events import attempt_id
+from wigwag.runtime.traceparent import as_header
+from wigwag.runtime.tracing import SILENT, Span, Tracing
 
 from .decoding import page_message
 from .into_session import check_is_current
@@ -30,12 +33,14 @@ class ToDevices:
         rows: Of the ledger.
         bus: Where the edge is asked.
         pod: Id of this process.
+        tracing: Goes on with the traces of messages.
     """
 
-    def __init__(self, rows: Rows, bus: Bus, *, pod: str) -> None:
+    def __init__(self, rows: Rows, bus: Bus, *, pod: str, tracing: Tracing) -> None:
         self._rows = rows
         self._bus = bus
         self._pod = pod
+        self._tracing = tracing
 
     def is_passing(self, message: PagerMessage) -> bool:
         """Tell whether a message is only of the moment, so that it is not kept for an absent user."""
@@ -96,6 +101,7 @@ class ToDevices:
             cseq=message.cseq,
             from_tag=message.from_tag,
             predecessor=after,
+            traceparent=message.traceparent,
         )
         request.expires_at.CopyFrom(message.expires_at)
         return await self._publish(request)
@@ -111,6 +117,7 @@ class ToDevices:
         expires: float,
         bindings: Sequence[str] = (),
         after: str = "",
+        traceparent: str = "",
     ) -> str:
         """Have a message of a session sent, in as many MESSAGEs as it was cut into.
 
@@ -134,6 +141,7 @@ class ToDevices:
                 conversation=conversation,
                 bindings=bindings,
                 predecessor=after,
+                traceparent=traceparent,
             )
             request.expires_at.CopyFrom(until)
             after = await self._publish(request)
@@ -141,6 +149,14 @@ class ToDevices:
 
     async def _publish(self, request: PagerRequest) -> str:
         event_id = attempt_id(request.message_id, request.attempt)
-        value = envelope(request, event_id=event_id, at=self._rows.now, pod=self._pod)
-        await self._bus.publish(PAGER_OUTBOUND.name, value, key=request.conversation)
+        with self._span(request) as span:
+            request.traceparent = span.traceparent
+            value = envelope(request, event_id=event_id, at=self._rows.now, pod=self._pod)
+            headers = dict(as_header(span.traceparent))
+            await self._bus.publish(PAGER_OUTBOUND.name, value, key=request.conversation, headers=headers)
         return event_id
+
+    def _span(self, request: PagerRequest) -> Span:
+        if not request.traceparent:
+            return SILENT
+        return self._tracing.begin(GATEWAY_FORWARD, request.traceparent, {LEDGER_ID: request.message_id})

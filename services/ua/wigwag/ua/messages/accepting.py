@@ -193,7 +193,7 @@ class Outbound:
         )
         if fields.cpim:
             check_wrapping(record, fields, message.content_type)
-        span = self._spans.accepting(len(body))
+        span = self._spans.accepting(len(body), message.traceparent)
         if span.traceparent:
             fields = replace(fields, traceparent=span.traceparent)
         new = NewMessage(

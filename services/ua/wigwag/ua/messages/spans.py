@@ -58,8 +58,15 @@ class Spans:
     def __init__(self, tracing: Tracing) -> None:
         self._tracing = tracing
 
-    def accepting(self, octets: int) -> Span:
-        """Begin the span of a message's acceptance, below the call's; a trace may begin here if the call has none."""
+    def accepting(self, octets: int, traceparent: str = "") -> Span:
+        """Begin the span of a message's acceptance, below the call's; a trace may begin here if the call has none.
+
+        Args:
+            octets: Of the body.
+            traceparent: What the caller says of the message itself; empty: nothing.
+        """
+        if traceparent:
+            return self._tracing.begin(UA_ACCEPT, traceparent, {OCTETS: octets})
         call = current_span()
         if call.traceparent:
             return self._tracing.begin(UA_ACCEPT, call.traceparent, {OCTETS: octets})

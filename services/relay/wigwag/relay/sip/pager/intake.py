@@ -10,6 +10,7 @@ from wigwag.protocols.sip.names import written
 from wigwag.relay.sip.incoming import Incoming
 from wigwag.runtime.conversations import AddressTooLongError, canonical_address, conversation_key
 from wigwag.runtime.pager_events import ANSWERED_BY, IDENTITY, INBOUND, REASON, REQUEST_URI
+from wigwag.runtime.traceparent import HEADER
 
 _KEPT: Final = (
     "from",
@@ -61,7 +62,14 @@ def expiry(request: Request, now: float, keep: float) -> float:
 
 
 def ledger_message(
-    incoming: Incoming, service: str, *, now: float, keep: float, reason: str, answered_by: float | None = None
+    incoming: Incoming,
+    service: str,
+    *,
+    now: float,
+    keep: float,
+    reason: str,
+    answered_by: float | None = None,
+    traceparent: str = "",
 ) -> NewMessage:
     """Return a MESSAGE as the ledger takes it.
 
@@ -72,6 +80,7 @@ def ledger_message(
         keep: Seconds that it waits at most.
         reason: Why it is kept, one of ``REASONS``.
         answered_by: Until when its sender waits for the outcome; None: he does not.
+        traceparent: Where its trace goes on; empty: it is not traced.
 
     Raises:
         SipError: 400, 413, 416: it can't be kept as it is. 480: its time has run out.
@@ -96,7 +105,7 @@ def ledger_message(
         recipient=recipient,
         expires=expires,
         content_type=request.get("content-type") or "",
-        headers=_headers(incoming, reason, answered_by),
+        headers=(*_headers(incoming, reason, answered_by), *_trace(traceparent)),
         body=request.body,
     )
 
@@ -110,6 +119,10 @@ def _headers(incoming: Incoming, reason: str, answered_by: float | None) -> tupl
         if name in _KEPT or (name.startswith("content-") and name not in ("content-length", "content-type")):
             found += [(written(name), value) for value in request.get_all(name)]
     return tuple(found)
+
+
+def _trace(traceparent: str) -> tuple[tuple[str, str], ...]:
+    return ((HEADER, traceparent),) if traceparent else ()
 
 
 def identity(incoming: Incoming) -> str:

@@ -27,6 +27,8 @@ from wigwag.relay.sip.proxy.forwarding import Forwarding
 from wigwag.relay.sip.proxy.passage import Keeper
 from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.credentials import CredentialSource
+from wigwag.runtime.names import LEDGER_ID, RELAY_SIP_KEEP
+from wigwag.runtime.tracing import SILENT, Span, Tracing
 from wigwag.store import Registration
 
 from .answers import Answer, Answers, more_of
@@ -62,6 +64,7 @@ class PagerMode:
         unsure_until: Until then a MESSAGE may be the retransmission of one that another pod has kept: what is
             delivered is delivered in the ledger too. Monotonic.
         counters: What happened, by name.
+        tracing: Begins the traces of messages that are kept.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class PagerMode:
         self._unwritten: deque[tuple[float, Change]] = deque(maxlen=_MOST_UNWRITTEN)
         """Outcomes that the database did not take yet."""
         self.counters: Counter[str] = Counter()
+        self.tracing = Tracing()
         self.unsure_until = 0.0
         self.pod_lost(edge.now())  # The pod that was lost may be this one, before it was started again.
 
@@ -262,13 +266,19 @@ class PagerMode:
         waits = incoming.waits_until is not None and self._answers is not None and self._answers.has_room
         until = incoming.waits_until if waits else None
         answered_by = wall + until - self._edge.now() if until is not None else None
-        message = ledger_message(
-            incoming, service, now=wall, keep=self._settings.keep, reason=reason, answered_by=answered_by
-        )
-        # Messages for a service are counted by who sends them, those for a user by whose they are.
-        whose = {"conversation": message.conversation} if reason == "route" else {"recipient": message.recipient}
-        await self._keeping.keep(message, **whose)
+        with self._span() as span:
+            message = ledger_message(
+                incoming, service, now=wall, keep=self._settings.keep, reason=reason, answered_by=answered_by,
+                traceparent=span.traceparent,
+            )  # fmt: skip
+            span.set(LEDGER_ID, message.id)
+            # Messages for a service are counted by who sends them, those for a user by whose they are.
+            whose = {"conversation": message.conversation} if reason == "route" else {"recipient": message.recipient}
+            await self._keeping.keep(message, **whose)
         return message, until
+
+    def _span(self) -> Span:
+        return self.tracing.begin(RELAY_SIP_KEEP) if self.tracing.sampling and self.tracing.sampled() else SILENT
 
     def _answer_then(self, message_id: str, until: float | None, answer: Answer) -> None:
         """Answer 202 now, or what becomes of it when that is known."""

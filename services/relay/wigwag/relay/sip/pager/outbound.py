@@ -31,7 +31,10 @@ from wigwag.database.ledger import (
 from wigwag.database.ledger.states import FIRST_VERSION
 from wigwag.errors import StoreError, WigwagError
 from wigwag.runtime.events import PAGER_OUTBOUND
+from wigwag.runtime.names import LEDGER_ID, RELAY_SIP_SEND
 from wigwag.runtime.pager_events import BEHIND, OUTBOUND, attempt_id
+from wigwag.runtime.traceparent import HEADER
+from wigwag.runtime.tracing import Tracing
 
 from .predecessors import Predecessors
 from .requests import Outbound, outbound_of
@@ -58,6 +61,7 @@ class PagerOutbound:
 
     Attributes:
         counters: Attempts by how they ended.
+        tracing: Goes on with the traces of messages.
     """
 
     def __init__(self, sender: PagerSender, ledger: Ledger, *, pod: str, wall: Callable[[], float]) -> None:
@@ -71,6 +75,7 @@ class PagerOutbound:
         self._unwritten: dict[str, Outcome] = {}
         """Outcomes that the database did not take: sending again would not make them truer."""
         self.counters: Counter[str] = Counter()
+        self.tracing = Tracing()
 
     @asynccontextmanager
     async def consuming(self, bus: Bus, in_flight: int) -> AsyncIterator[None]:
@@ -93,10 +98,15 @@ class PagerOutbound:
         row = attempt_id(outbound.request.message_id, outbound.request.attempt)
         task = self._under_way.get(row)
         if task is None:
-            task = self._under_way[row] = asyncio.create_task(self._attempt(row, outbound))
+            attempt = self._traced if outbound.request.traceparent else self._attempt
+            task = self._under_way[row] = asyncio.create_task(attempt(row, outbound))
             task.add_done_callback(lambda _: self._under_way.pop(row, None))
         # A consumer that gives the record up takes nothing back that is on the wire.
         await asyncio.shield(task)
+
+    async def _traced(self, row: str, outbound: Outbound) -> None:
+        with self.tracing.begin(RELAY_SIP_SEND, outbound.request.traceparent, {LEDGER_ID: row}):
+            await self._attempt(row, outbound)
 
     async def _attempt(self, row: str, outbound: Outbound) -> None:
         accepted = await self._ledger.accept_one(_row(row, outbound))
@@ -180,6 +190,7 @@ def _row(row: str, outbound: Outbound) -> NewMessage:
         recipient=outbound.target,
         expires=outbound.expires,
         content_type=outbound.request.content_type if _is_storable(outbound.request.content_type) else "",
+        headers=((HEADER, outbound.request.traceparent),) if outbound.request.traceparent else (),
         publish=False,
     )
 
