@@ -254,6 +254,7 @@ class GatewayModule:
                 into_session=into_session,
                 to_devices=to_devices,
                 notifications=notifications,
+                tell_waiting=telling.page_messages_wait,
             ),
             SessionMessages(
                 rows,
@@ -267,6 +268,7 @@ class GatewayModule:
                 parts=parts,
                 backlog=SessionBacklog(rows, book, setup, parts),
                 notifications=notifications,
+                tell_waiting=telling.session_messages_wait,
             ),
             SessionChanges(
                 rows,
@@ -278,6 +280,7 @@ class GatewayModule:
                 to_devices=to_devices,
                 tell_failure=self._events.setup_failed,
                 tell_end=telling.departed,
+                tell_waiting=telling.page_messages_wait,
             ),
             Outcomes(rows, lanes, book, agents=agents, waking=waking, parts=parts, settings=settings),
             telling,

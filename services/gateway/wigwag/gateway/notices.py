@@ -86,13 +86,15 @@ def notification_of(
 
     Args:
         message: The message, as if it were a MESSAGE.
-        state: Its final state.
+        state: Its final state; ``ACCEPTED``: it waits for its recipient.
         row_id: Of its row.
         now: With an offset from UTC.
         is_answered: Whether it was delivered as message/cpim: then the recipient's device says so.
     """
     if is_answered or not is_told_about(message.content):
         return None
+    if state is State.ACCEPTED:
+        return _notification(message, NotificationType.PROCESSING, Status.STORED, row_id, now)
     return _notification(message, NotificationType.DELIVERY, imdn_status(state), row_id, now)
 
 

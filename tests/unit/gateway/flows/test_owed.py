@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.gateway_content import cpim
-from tests.support.gateway_world import ALICE, KEY, GatewayWorld
+from tests.support.gateway_world import ALICE, BOB, KEY, GatewayWorld
 from tests.unit.gateway.flows.test_into_messages import IMDN, called
 from tests.unit.gateway.flows.test_into_sessions import BY_PEER
 from wigwag.api.ua.v1 import session_pb2
@@ -12,6 +12,7 @@ from wigwag.protocols.cpim import CpimMessage
 from wigwag.protocols.imdn import Imdn, NotificationType, Status, read_notification
 from wigwag.runtime.events import SESSIONS_EVENTS
 
+PROCESSING = IMDN.replace("positive-delivery", "processing")
 BOTH = IMDN.replace("positive-delivery", "positive-delivery, negative-delivery")
 
 
@@ -91,6 +92,55 @@ async def test_a_notification_is_given_once_whoever_is_killed(world: GatewayWorl
     for number in range(len([each for each in world.bus.records if each.topic == SESSIONS_EVENTS.name])):
         await world.again(SESSIONS_EVENTS.name, number)
     assert len(await told(world, session)) == 1
+
+
+async def test_who_asked_is_told_once_that_his_message_waits_for_an_absent_user(world: GatewayWorld) -> None:
+    session = await world.calls()
+    await world.run()
+    await world.opens(session)
+    for number in range(2):  # What waits is gone through again with the second one.
+        await world.says(session, cpim(head=PROCESSING.replace("34jk324j", f"n{number}")), "message/cpim")
+        await world.run()
+    found = await told(world, session)
+    assert [(each.message_id, each.kind, each.status) for each in found] == [
+        ("n0", NotificationType.PROCESSING, Status.STORED),
+        ("n1", NotificationType.PROCESSING, Status.STORED),
+    ]
+
+
+async def page_notifications(world: GatewayWorld) -> list[Imdn | None]:
+    """Return the notifications that were sent to Alice by MESSAGE."""
+    return [read_notification(CpimMessage.parse(each.body)) for each in world.asked()]
+
+
+async def test_a_page_mode_sender_is_told_that_his_message_waits_for_an_absent_user(world: GatewayWorld) -> None:
+    await world.registers(ALICE, params=';methods="MESSAGE"')
+    await world.store.remove_bindings(BOB)
+    await world.writes(cpim(head=PROCESSING, sender=ALICE, recipient=BOB), content_type="message/cpim")
+    await world.run()
+    (notification,) = await page_notifications(world)
+    assert notification is not None
+    assert (notification.kind, notification.status) == (NotificationType.PROCESSING, Status.STORED)
+
+
+async def test_a_page_mode_sender_is_told_that_his_message_waits_when_nobody_answers(world: GatewayWorld) -> None:
+    await world.registers(ALICE, params=';methods="MESSAGE"')
+    await world.writes(cpim(head=PROCESSING, sender=ALICE, recipient=BOB), content_type="message/cpim")
+    await world.run()
+    assert await page_notifications(world) == []
+    await world.ends(world.last_call, session_pb2.END_CAUSE_TIMEOUT, 480)
+    await world.run()
+    (notification,) = await page_notifications(world)
+    assert notification is not None
+    assert notification.status is Status.STORED
+
+
+async def test_who_did_not_ask_is_not_told_that_his_message_waits(world: GatewayWorld) -> None:
+    await world.registers(ALICE, params=';methods="MESSAGE"')
+    await world.store.remove_bindings(BOB)
+    await world.writes(cpim(head=BOTH, sender=ALICE, recipient=BOB), content_type="message/cpim")
+    await world.run()
+    assert world.asked() == []
 
 
 async def test_a_notification_waits_for_a_sender_who_has_left(world: GatewayWorld) -> None:

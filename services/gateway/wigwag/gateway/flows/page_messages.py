@@ -8,7 +8,7 @@ session has, and whose outcome is not told yet, holds up those behind it: it may
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -52,6 +52,7 @@ class PageMessages:
         into_session: Sends in them.
         to_devices: Sends MESSAGEs.
         notifications: Takes news from them.
+        tell_waiting: Is told of those that wait for their recipient, whenever it is looked for him.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class PageMessages:
         into_session: IntoSession,
         to_devices: ToDevices,
         notifications: Notifications,
+        tell_waiting: Callable[[Sequence[PagerMessage]], Awaitable[None]],
     ) -> None:
         self._rows = rows
         self._lanes = lanes
@@ -74,6 +76,7 @@ class PageMessages:
         self._into_session = into_session
         self._to_devices = to_devices
         self._notifications = notifications
+        self._tell_waiting = tell_waiting
 
     async def handle(self, record: Record) -> None:
         """Handle a record; see ``Bus.consume`` for what its exceptions mean."""
@@ -275,6 +278,7 @@ class PageMessages:
         await self._refuse(passing, 480, "Temporarily Unavailable")
         if len(passing) == len(messages):
             return True
+        await self._tell_waiting(messages)
         self._setup.wake(messages[0].to_aor)
         return False
 

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from wigwag.api.events.v1.gateway_pb2 import GatewaySetupFailed
-from wigwag.api.events.v1.pager_pb2 import PagerReason
+from wigwag.api.events.v1.pager_pb2 import PagerMessage, PagerReason
 from wigwag.api.ua.v1 import session_pb2
 from wigwag.database.ledger import LedgerRow, State
 from wigwag.errors import ConflictError, NotFoundError, OverloadedError, StoreError
@@ -47,6 +47,7 @@ class SessionChanges:
         to_devices: Sends by MESSAGE what no session could be had for.
         tell_failure: Tells those who watch that a session could not be set up, and which.
         tell_end: Tells the page-mode side that the other has left.
+        tell_waiting: Is told of MESSAGEs that wait because there is no session.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class SessionChanges:
         to_devices: ToDevices,
         tell_failure: Callable[[GatewaySetupFailed, str], Awaitable[None]],
         tell_end: Callable[[Session], Awaitable[None]],
+        tell_waiting: Callable[[Sequence[PagerMessage]], Awaitable[None]],
     ) -> None:
         self._rows = rows
         self._book = book
@@ -71,6 +73,7 @@ class SessionChanges:
         self._to_devices = to_devices
         self._tell_failure = tell_failure
         self._tell_end = tell_end
+        self._tell_waiting = tell_waiting
 
     async def changed(self, session: Session) -> None:
         """Take another state of a session."""
@@ -199,7 +202,9 @@ class SessionChanges:
                 for row in (row for row in rows if not row.attempt):
                     last = await self._to_devices.send(message_of(row), destination.bindings, after=last)
                 rows = [row for row in rows if row.attempt]
-        if remedy is not Remedy.WAIT:
+        if remedy is Remedy.WAIT:
+            await self._tell_waiting([message_of(row) for row in rows])
+        else:
             answer = answer_of_end(session.end_cause, session.sip_status, session.sip_reason)
             for row in rows:
                 await self._rows.settle(

@@ -5,7 +5,7 @@ Theory of operation. ua answers a SEND when its row is durable, and leaves the r
 what waits goes first, also what waits of an earlier session of the two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from wigwag.api.events.v1.pager_pb2 import PagerReason
@@ -56,6 +56,7 @@ class SessionMessages:
         parts: What is sent of a message.
         backlog: Finds what waits.
         notifications: Takes news from them.
+        tell_waiting: Is told of those that wait for their recipient, whenever it is looked for him.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class SessionMessages:
         parts: PartsOfRows,
         backlog: SessionBacklog,
         notifications: Notifications,
+        tell_waiting: Callable[[Sequence[LedgerRow]], Awaitable[None]],
     ) -> None:
         self._rows = rows
         self._lanes = lanes
@@ -84,6 +86,7 @@ class SessionMessages:
         self._parts = parts
         self._backlog = backlog
         self._notifications = notifications
+        self._tell_waiting = tell_waiting
 
     async def received(self, session_id: str, message_id: str, record: Record) -> None:
         """Send a message on, or what waits before and with it.
@@ -192,7 +195,9 @@ class SessionMessages:
         if not keeps or len(passing) == len(rows):
             return True
         kept = [row for row in rows if row not in passing]
-        await self._all_failed(kept[within(kept, self._settings.limits) :], _ABSENT, _TOO_MANY)
+        room = within(kept, self._settings.limits)
+        await self._all_failed(kept[room:], _ABSENT, _TOO_MANY)
+        await self._tell_waiting(kept[:room])
         self._setup.wake(recipient)
         return False
 

@@ -5,10 +5,12 @@ to whom the message went, kept until its reader is there. Its id is made of the 
 it is written once, however often this is gone through.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
 from wigwag.api.events.v1 import message_pb2
+from wigwag.api.events.v1.pager_pb2 import PagerMessage
 from wigwag.api.ua.v1.message_pb2 import DeliveryState, Message
 from wigwag.database.ledger import FINAL, Ledger, LedgerRow, NewMessage, State
 from wigwag.errors import NotFoundError
@@ -81,12 +83,11 @@ class Telling:
             row.state,
             row_id=row.id,
             settings=self._settings,
-            now=datetime.fromtimestamp(self._rows.now, UTC),
+            now=self._now,
             status=row.status or 0,
             is_answered=await self._is_answered(row),
         )
-        if found is not None:
-            await self._write(found, row.conversation, sender=row.recipient, reader=row.sender)
+        await self._write_if(found, row.conversation, sender=row.recipient, reader=row.sender)
 
     async def session_message_changed(self, message: Message) -> None:
         """Give the sender of a message in a session the notification that he asked for; his REPORT is told already."""
@@ -103,12 +104,37 @@ class Telling:
             asked,
             row.state,
             row_id=row.id,
-            now=datetime.fromtimestamp(self._rows.now, UTC),
+            now=self._now,
             is_answered=row.state in _GOOD_STATES and not await self._parts_of.is_unwrapped(row),
         )
-        if found is not None:
-            key = conversation_key(asked.recipient, asked.sender, GATEWAY)
-            await self._write(found, key, sender=asked.recipient, reader=asked.sender)
+        key = conversation_key(asked.recipient, asked.sender, GATEWAY)
+        await self._write_if(found, key, sender=asked.recipient, reader=asked.sender)
+
+    async def page_messages_wait(self, messages: Iterable[PagerMessage]) -> None:
+        """Tell those senders who asked for it that their MESSAGEs wait for the recipient (RFC 5438 section 7.2.1)."""
+        for message in messages:
+            if bare(message.content_type) == CPIM_TYPE:
+                found = notice_of(
+                    page_message(message),
+                    State.ACCEPTED,
+                    row_id=message.message_id,
+                    settings=self._settings,
+                    now=self._now,
+                )
+                await self._write_if(found, message.conversation, sender=message.to_aor, reader=message.from_aor)
+
+    async def session_messages_wait(self, rows: Iterable[LedgerRow]) -> None:
+        """Tell the same to senders of messages in sessions.
+
+        Args:
+            rows: Of messages whose parties' addresses can be read.
+        """
+        for row in rows:
+            if bare(row.content_type) == CPIM_TYPE:
+                asked = _as_page_message(row)
+                found = notification_of(asked, State.ACCEPTED, row_id=row.id, now=self._now)
+                key = conversation_key(asked.recipient, asked.sender, GATEWAY)
+                await self._write_if(found, key, sender=asked.recipient, reader=asked.sender)
 
     async def departed(self, session: Session) -> None:
         """Tell the page-mode side, once, that the other one has left the session."""
@@ -131,6 +157,14 @@ class Telling:
         except NotFoundError:
             return False
         return bool(session.accept_types) and Accepts(tuple(session.accept_types)).bare(CPIM_TYPE)
+
+    @property
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._rows.now, UTC)
+
+    async def _write_if(self, found: Notice | None, conversation: str, *, sender: str, reader: str) -> None:
+        if found is not None:
+            await self._write(found, conversation, sender=sender, reader=reader)
 
     async def _write(self, found: Notice, conversation: str, *, sender: str, reader: str) -> None:
         verdict = await self._ledger.accept_one(
