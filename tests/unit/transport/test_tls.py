@@ -321,7 +321,11 @@ async def test_connection_that_is_given_up_as_its_handshake_ends_takes_nothing_f
     tls = await endpoints.listen(secure(authority, authority.issue("localhost")))
     plain = await endpoints.listen(ListenerOptions(name="p", kind="tcp"), lambda: Recorder(echo))
     connector = endpoints.connect_with()
-    given_up = Recorder(welcome=lambda _: connecting.cancel())
+
+    def give_up(_: Recorder) -> None:
+        connecting.cancel()
+
+    given_up = Recorder(welcome=give_up)
     connecting = asyncio.create_task(
         connector.connect("localhost", tls.address[1], secure=True, receiver=given_up, allow_private=True)
     )

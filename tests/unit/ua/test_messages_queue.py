@@ -85,8 +85,8 @@ async def test_message_whose_claim_fails_is_not_overtaken_by_one_whose_claim_doe
     await world.send(own, "one", "two", "three")
     apply, failed = world.ledger.apply, list[Edit]()
 
-    def first_fails(wanted: Iterable[Edit]) -> "list[asyncio.Future[Verdict]]":
-        some = list(wanted)
+    def first_fails(edits: Iterable[Edit]) -> "list[asyncio.Future[Verdict]]":
+        some = list(edits)
         if failed or not isinstance(some[0], Claim):
             return apply(some)
         failed.append(some.pop(0))
@@ -209,11 +209,11 @@ class Weather:
         self.sent = 0
         world.ledger.apply = self._sometimes  # type: ignore[method-assign]
 
-    def _sometimes(self, wanted: Iterable[Edit]) -> "list[asyncio.Future[Verdict]]":
+    def _sometimes(self, edits: Iterable[Edit]) -> "list[asyncio.Future[Verdict]]":
         """Do some edits, and fail to do their neighbours."""
         if not self.storms:
-            return self._apply(wanted)
-        return [away() if self._chance.random() < 0.3 else self._apply([edit])[0] for edit in wanted]
+            return self._apply(edits)
+        return [away() if self._chance.random() < 0.3 else self._apply([edit])[0] for edit in edits]
 
     async def send(self) -> None:
         """Send the next message; at times it was there already, accepted by a pod that was killed."""
