@@ -4,13 +4,13 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.cluster import DOMAIN, quiet_port
@@ -183,22 +183,26 @@ async def test_what_a_webhook_refuses_is_a_dead_letter_and_holds_up_its_own_sess
     assert {(event["event_id"], why) for event, why in letters} == {(refused[0], reason)}
 
 
-async def frames(pod: UaPod, token: str = "") -> AsyncIterator[dict[str, Any]]:
-    """Yield frames of the WebSocket until the pod is gone."""
+@asynccontextmanager
+async def frames(pod: UaPod, token: str = "") -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+    """Open the WebSocket until the block ends; yields its frames until the pod is gone."""
     url = f"{pod.api.replace('http', 'ws')}/v1/events?application={APPLICATION}&resume_token={token}"
-    async with connect(url, proxy=None) as socket:
-        try:
-            async for text in socket:
-                yield json.loads(text)
-        except ConnectionClosed:
-            return
+    # A client that has stopped reading does not see the connection's end, and waits ten seconds for it.
+    async with connect(url, proxy=None, max_queue=None) as socket, aclosing(_decoded(socket)) as decoded:
+        yield decoded
+
+
+async def _decoded(socket: ClientConnection) -> AsyncGenerator[dict[str, Any], None]:
+    with suppress(ConnectionClosed):
+        async for text in socket:
+            yield json.loads(text)
 
 
 async def watched(pod: UaPod, token: str, sessions: Sequence[str]) -> list[Event]:
     """Return the events from a token on until all these sessions have ended."""
     events: list[Event] = []
-    async with asyncio.timeout(PATIENCE):
-        async for frame in frames(pod, token):
+    async with asyncio.timeout(PATIENCE), frames(pod, token) as coming:
+        async for frame in coming:
             if "event" in frame:
                 events.append(frame["event"])
             if {event["session_id"] for event in events if is_end(event)} >= set(sessions):
@@ -225,8 +229,8 @@ async def test_a_token_goes_on_where_it_stands_after_a_kill_at_that_pod_and_at_a
     token, killed = "", False
     async with webhook(stage):
         sessions = await stage.start(other, 5)
-        async with asyncio.timeout(PATIENCE):
-            async for frame in frames(pod):
+        async with asyncio.timeout(PATIENCE), frames(pod) as coming:
+            async for frame in coming:
                 token = frame.get("resume_token", token)
                 if not seen and "event" not in frame:
                     sessions += await stage.start(other, SESSIONS)
