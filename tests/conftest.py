@@ -9,9 +9,11 @@ import pytest
 from hypothesis import settings
 
 from tests.support.descriptors import opened_since, what_is_open
+from tests.support.logs import reset_logs
 
 settings.register_profile("wigwag", deadline=None, derandomize=True, database=None)
 settings.load_profile("wigwag")
+reset_logs()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from tests.support.logs import reset_logs
 from wigwag.runtime.logging import HIDDEN, LONGEST_TEXT, configure, escaped
 
 
@@ -16,7 +17,7 @@ def _restored() -> Iterator[None]:
     yield
     root.handlers, root.level = handlers, level
     logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
+    reset_logs()
 
 
 @pytest.mark.parametrize("style", ["text", "json"])

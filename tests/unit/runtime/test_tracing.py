@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.support.logs import reset_logs
 from wigwag.runtime.logging import configure
 from wigwag.runtime.names import MESSAGE_ID, RELAY_DELIVER, RELAY_SEND, RPC_CALL, STATUS
 from wigwag.runtime.traceparent import parse
@@ -146,7 +147,7 @@ def test_a_log_line_names_the_trace_of_its_span(recorder: Recorder) -> None:
     finally:
         root.handlers, root.level = handlers, level
         logging.captureWarnings(capture=False)
-        structlog.reset_defaults()
+        reset_logs()
     traced, silent = map(json.loads, stream.getvalue().splitlines())
     parsed = parse(span.traceparent)
     assert parsed is not None
