@@ -38,13 +38,11 @@ class CutProxy:
         task.add_done_callback(self._tasks.discard)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        try:
-            with contextlib.suppress(OSError):
+        # The server may be away: whoever connected is turned away then.
+        with contextlib.closing(writer), contextlib.suppress(OSError):
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            with contextlib.closing(far_writer):
                 await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-        finally:
-            writer.close()
-            far_writer.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
