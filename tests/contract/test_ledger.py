@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.ledger import LIFETIME, START, ManualClock, new_message
 from wigwag.database import Database
@@ -328,6 +328,8 @@ async def test_who_takes_a_conversation_over_finds_what_was_claimed_too_in_order
     await claimed(ledger, third.id, token=7)
     found = await ledger.undelivered(conversation="session:s1")
     assert [(row.id, row.owner) for row in found] == [(first.id, "pod-1"), (second.id, ""), (third.id, "pod-1")]
+    unclaimed = await ledger.undelivered(conversation="session:s1", unclaimed=True)
+    assert [row.id for row in unclaimed] == [second.id]
 
 
 async def test_conversation_is_read_in_order_page_by_page(ledger: Ledger) -> None:

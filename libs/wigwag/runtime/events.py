@@ -83,12 +83,26 @@ def session_envelope(*, event_id: str, at: float, pod: str, version: int) -> tup
         pod: Likewise.
         version: Likewise.
     """
-    found = Envelope(event_id=event_id, type=_FIELDS[SessionEvent][1], pod=pod, version=version)
+    found = empty_envelope(SessionEvent, event_id=event_id, at=at, pod=pod, version=version)
     told = found.session_event.event
     told.event_id = event_id
-    set_moment(found.occurred_at, at)
     set_moment(told.occurred_at, at)
     return found, told
+
+
+def empty_envelope(kind: type[Payload], *, event_id: str, at: float, pod: str, version: int) -> Envelope:
+    """Return an envelope whose payload is to be filled in place: what is told of each message is spared the copy.
+
+    Args:
+        kind: Of the payload.
+        event_id: As ``envelope``.
+        at: Likewise.
+        pod: Likewise.
+        version: Likewise.
+    """
+    found = Envelope(event_id=event_id, type=_FIELDS[kind][1], pod=pod, version=version)
+    set_moment(found.occurred_at, at)
+    return found
 
 
 def set_moment(target: Timestamp, seconds: float) -> None:

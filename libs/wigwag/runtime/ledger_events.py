@@ -9,7 +9,7 @@ from wigwag.api.events.v1 import message_pb2
 from wigwag.bus import Bus, Message, RecordTooLargeError
 from wigwag.database.ledger import LedgerEvent, State
 
-from .events import MESSAGE_STATES, PAGER_INBOUND, PAGER_RESULTS, SESSIONS_EVENTS, SESSIONS_OUTBOUND, envelope
+from .events import MESSAGE_STATES, PAGER_INBOUND, PAGER_RESULTS, SESSIONS_EVENTS, SESSIONS_OUTBOUND, empty_envelope
 from .names import LEDGER_PUBLISH
 from .pager_events import OUTBOUND, pager_records
 from .traceparent import from_headers
@@ -93,15 +93,15 @@ class LedgerEvents:
 
     def _message(self, event: LedgerEvent) -> Message:
         row = event.row
-        payload = message_pb2.MessageStateChanged(
-            ledger_id=event.id,
+        found = empty_envelope(
+            message_pb2.MessageStateChanged,
+            event_id=f"{event.id}:{event.version}",
+            at=event.at,
+            pod=self._pod,
             version=event.version,
-            state=_STATES[event.state],
-            conversation=row.conversation,
-            reason=row.reason[:_LONGEST_REASON],
-            content_type=row.content_type.partition(";")[0].strip().lower(),
         )
-        value = envelope(
-            payload, event_id=f"{event.id}:{event.version}", at=event.at, pod=self._pod, version=event.version
-        )
-        return Message(value, key=row.conversation)
+        told = found.message_state_changed
+        told.ledger_id, told.version, told.state = event.id, event.version, _STATES[event.state]
+        told.conversation, told.reason = row.conversation, row.reason[:_LONGEST_REASON]
+        told.content_type = row.content_type.partition(";")[0].strip().lower()
+        return Message(found.SerializeToString(), key=row.conversation)

@@ -1,9 +1,9 @@
 """What the ledger refuses before a batch has to suffer for it."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.ledger import new_message
 from wigwag.database.ledger import Change, Claim, Edit, Postpone, State
@@ -54,7 +54,10 @@ def test_what_is_checked_is_what_the_columns_hold() -> None:
     assert {name: wigwag_ledger.c[name].type.length for name in LONGEST} == LONGEST  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("headers", [(), (("A", ""), ("A", "grüße \U0001f44b"), ("", "\x00\r\n"))])
+@pytest.mark.parametrize(
+    "headers",
+    [(), (("A", ""), ("A", "grüße \U0001f44b"), ("", '\x00\r\n\x7f"\\/')), (("A", "\udcff"), ("B", "\ud800x"))],
+)
 def test_headers_come_back_as_they_went(headers: tuple[tuple[str, str], ...]) -> None:
     text = headers_text(headers)
     assert text.isascii()

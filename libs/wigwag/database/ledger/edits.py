@@ -7,8 +7,9 @@ When ``due`` has come, the message becomes unconfirmed if there is a doubt, else
 """
 
 import math
-from dataclasses import dataclass
 from typing import Final, NamedTuple, assert_never
+
+import msgspec
 
 from wigwag.errors import ConflictError
 
@@ -18,8 +19,7 @@ from .states import FIRST_VERSION, State, may_become, overdue_state
 LARGEST_STATUS: Final = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, kw_only=True):
     """Compare and set: give the message another state if it still has this version."""
 
     id: str
@@ -34,8 +34,7 @@ class Change:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """Begin an attempt to deliver the message."""
 
     id: str
@@ -48,8 +47,7 @@ class Claim:
     """Attempts that the caller knows of, all over: refused if there is another; None: this one supersedes it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class Release(msgspec.Struct, frozen=True, kw_only=True):
     """Give the message back: this attempt provably had no effect, another one may follow."""
 
     id: str
@@ -58,8 +56,7 @@ class Release:
     """As the claim's verdict said: a second release must not clear the doubt that another attempt left."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Postpone:
+class Postpone(msgspec.Struct, frozen=True, kw_only=True):
     """Wait longer for the outcome, such as for the IMDN after a 202."""
 
     id: str
@@ -70,8 +67,7 @@ class Postpone:
     """Seconds since 1970, such as the message's ``expires``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndOverdue:
+class EndOverdue(msgspec.Struct, frozen=True, kw_only=True):
     """End the message if its time has run out; what the sweep does."""
 
     id: str

@@ -156,6 +156,7 @@ class Ledger:
         recipient: str | None = None,
         sender: str | None = None,
         conversation: str | None = None,
+        unclaimed: bool = False,
         after: int = 0,
         limit: int = 100,
     ) -> list[LedgerRow]:
@@ -167,6 +168,7 @@ class Ledger:
             recipient: Only those that wait for him; None: for anybody.
             sender: Only those of him, to be asked for with another of these; None: of anybody.
             conversation: Only those of this conversation; None: of any.
+            unclaimed: Only those that nobody is trying.
             after: As ``conversation``.
             limit: As ``conversation``.
 
@@ -179,6 +181,7 @@ class Ledger:
             recipient=recipient,
             sender=sender,
             conversation=conversation,
+            unclaimed=unclaimed,
             after=after,
             limit=limit,
         )

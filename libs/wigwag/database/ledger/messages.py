@@ -4,8 +4,9 @@ import json
 import math
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from wigwag.errors import ConflictError
 
@@ -34,8 +35,7 @@ LARGEST_TOKEN: Final = 2**63 - 1
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewMessage:
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message that is to be accepted."""
 
     id: str
@@ -64,8 +64,7 @@ class NewMessage:
     a ``Claim``."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
+class LedgerRow(msgspec.Struct, frozen=True):
     """A message as the ledger holds it; times are seconds since 1970."""
 
     position: int
@@ -128,8 +127,7 @@ class Outcome:
     """Its words."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEvent:
+class LedgerEvent(msgspec.Struct, frozen=True):
     """A message got a state. Equal (id, version) is one event, however often it is published."""
 
     id: str
@@ -153,8 +151,7 @@ class Refusal(Enum):
     EARLY = "the message's time has not run out"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What became of a message that was handed in or of an edit, and how the row stands now."""
 
     id: str
@@ -219,13 +216,27 @@ def size_of(message: NewMessage) -> int:
     return 1_000 + len(message.body or b"") + sum(len(name) + len(value) for name, value in message.headers)
 
 
-@lru_cache(maxsize=512)
 def headers_text(headers: Headers) -> str:
     """Return the headers as they are stored: JSON in ASCII, which every database takes as it is."""
-    return json.dumps(headers, separators=(",", ":")) if headers else ""
+    if not headers:
+        return ""
+    try:
+        text = _encode(headers).decode("ascii")
+    except UnicodeError:
+        return json.dumps(headers, separators=(",", ":"))
+    return text
 
 
-@lru_cache(maxsize=512)
 def headers_from(text: str) -> Headers:
     """Return the headers that were stored."""
-    return tuple((name, value) for name, value in json.loads(text)) if text else ()
+    if not text:
+        return ()
+    try:
+        return _decode(text)
+    except msgspec.DecodeError:
+        # Octets that are no UTF-8 are halves of surrogate pairs here, which are no JSON to everybody.
+        return tuple((name, value) for name, value in json.loads(text))
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Headers).decode

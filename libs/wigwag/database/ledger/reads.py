@@ -17,7 +17,7 @@ MAX_PAGE: Final = 1_000
 """Rows of one page."""
 
 _COLUMNS: Final = wigwag_ledger.c
-_NAMES: Final = list(LedgerRow.__dataclass_fields__)
+_NAMES: Final = list(LedgerRow.__struct_fields__)
 _STATE: Final = _NAMES.index("state")
 _HEADERS: Final = _NAMES.index("headers")
 _ROWS: Final = select(*(_COLUMNS[name] for name in _NAMES))
@@ -57,6 +57,7 @@ async def undelivered(
     recipient: str | None,
     sender: str | None,
     conversation: str | None,
+    unclaimed: bool,
     after: int,
     limit: int,
 ) -> list[LedgerRow]:
@@ -68,6 +69,8 @@ async def undelivered(
             return []
         if wanted is not None:
             query = query.where(column == wanted)
+    if unclaimed:
+        query = query.where(_COLUMNS.owner == "")
     return await _page(
         database, query.where(_COLUMNS.position > after).order_by(_COLUMNS.position).limit(_bounded(limit))
     )

@@ -1,10 +1,10 @@
 """The ledger's writing transactions: a batch of new messages, a batch of edits."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from msgspec.structs import replace
 from sqlalchemy import Column, Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import DataError, StatementError
 

@@ -101,7 +101,7 @@ class Waking:
 
     async def sweep(self, now: float) -> None:
         """Look at some of what waits; to be called every few seconds by the pod that holds the lease."""
-        rows = await self._ledger.undelivered(after=self._after, limit=_PAGE)
+        rows = await self._ledger.undelivered(unclaimed=True, after=self._after, limit=_PAGE)
         self._after = rows[-1].position if len(rows) == _PAGE else 0
         for row in _oldest(row for row in rows if _is_waiting(row) and now - row.updated > SETTLED):
             if await self._is_due(row):
@@ -125,7 +125,7 @@ class Waking:
         seen: set[str] = set()
         while True:
             page = await self._ledger.undelivered(
-                recipient=recipient, conversation=conversation, after=after, limit=_PAGE
+                recipient=recipient, conversation=conversation, unclaimed=True, after=after, limit=_PAGE
             )
             for row in page:
                 if _is_waiting(row) and row.conversation not in seen:

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec import structs
+
 from wigwag.api.ua.v1 import message_pb2, ua_pb2
 from wigwag.database.ledger import MAX_BODY, Ledger, LedgerRow, NewMessage, Refusal, Verdict
 from wigwag.errors import ConflictError, InvalidRequestError, OverloadedError, WigwagError
@@ -224,7 +226,7 @@ class Outbound:
             body = messages[new.index].body
             try:
                 if len(body) > MAX_BODY and not await self._is_known(messages[new.index], new, outcomes):
-                    new.message = replace(new.message, blob=await self._written(body, new.message.expires))
+                    new.message = structs.replace(new.message, blob=await self._written(body, new.message.expires))
                 if not outcomes[new.index].message_id:
                     kept.append(new)
             except WigwagError as error:

@@ -72,10 +72,13 @@ class Keeping:
             WigwagError: The database does not take it.
         """
         whose, octets = recipient or conversation or "", len(message.body or b"")
-        async with self._turn(whose):
-            is_full = not self._takes_place(whose, octets) and await self._is_full(octets, recipient, conversation)
-            self._messages[whose] += 1
-            self._octets[whose] += octets
+        if whose not in self._coming and self._takes_place(whose, octets):
+            is_full = False
+            self._begin(whose, octets)
+        else:
+            async with self._turn(whose):
+                is_full = not self._takes_place(whose, octets) and await self._is_full(octets, recipient, conversation)
+                self._begin(whose, octets)
         try:
             if is_full and await self._ledger.find(message.id) is None:
                 raise SipError("Temporarily Unavailable: too many messages wait", status=480, headers=_LATER)
@@ -123,6 +126,10 @@ class Keeping:
         self._free.move_to_end(whose)
         if len(self._free) > _REMEMBERED:
             self._free.popitem(last=False)
+
+    def _begin(self, whose: str, octets: int) -> None:
+        self._messages[whose] += 1
+        self._octets[whose] += octets
 
     def _written(self, whose: str, octets: int) -> None:
         self._messages[whose] -= 1
