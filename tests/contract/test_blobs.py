@@ -11,7 +11,8 @@ import pytest
 from tests.support.ledger import START, ManualClock, new_message
 from tests.support.sql import execute
 from wigwag.database import BlobStore, Database
-from wigwag.database.blobs import DELETE_STEP, PIECE, UNFINISHED
+from wigwag.database.blob_pieces import DELETE_STEP, PIECE
+from wigwag.database.blobs import UNFINISHED
 from wigwag.database.file_parts import INBOUND, FilePart, FileParts
 from wigwag.database.ledger import Change, Ledger, State
 from wigwag.errors import ConflictError, NotFoundError

@@ -2,6 +2,7 @@
 
 from .applications import ApiKeyRow, ApplicationRow, Applications
 from .archive import ArchivedMessage, MessageArchive
+from .blob_objects import Objects
 from .blobs import Blob, BlobStore, BlobWriter
 from .blocks import BlockRow, Blocks, normal_pattern
 from .engine import Database
@@ -27,6 +28,7 @@ __all__ = [
     "FileParts",
     "MessageArchive",
     "MessageFilter",
+    "Objects",
     "RelayRouteRow",
     "SipPoolMemberRow",
     "SipRouteRow",

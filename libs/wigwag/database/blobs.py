@@ -1,9 +1,12 @@
-"""Blobs in the database: bodies that are too large for a row of the ledger, and files, in pieces.
+"""Blobs: bodies that are too large for a row of the ledger, and files, in pieces, each blob known by a row.
 
 Theory of operation. A blob is written piece by piece, each in a transaction of its own, and counts only once it is
 committed with its size and hash. Each blob has a moment when it goes in any case: a day after it was begun, and for a
 committed one what its writer says, such as when the row that refers to it has been purged for sure. So a kill between
 any two steps leaves nothing for ever. Usually it goes earlier, with its row. No more than a piece is in memory.
+
+Where the pieces are, in rows or as objects, is said by the blob's row: when the settings change, what was kept before
+is still read, gone on with and deleted where it is.
 """
 
 import hashlib
@@ -12,22 +15,19 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
-from wigwag.errors import ConflictError, NotFoundError
+from wigwag.errors import ConflictError, NotFoundError, StoreError
 
+from .blob_objects import ObjectPieces, Objects
+from .blob_pieces import Pieces, RowPieces
 from .engine import Database
-from .tables import wigwag_blob, wigwag_blob_chunk, wigwag_file_part
+from .tables import wigwag_blob, wigwag_file_part
 
-PIECE: Final = 262_144
-"""Bytes of all pieces but the last; another number could not read what is there."""
 UNFINISHED: Final = 86_400.0
 """Seconds for which a blob that is not committed is kept."""
-DELETE_STEP: Final = 32
-"""Pieces that one transaction deletes: more would hold the ledger up."""
 
 _BLOB: Final = wigwag_blob.c
-_PIECES: Final = wigwag_blob_chunk.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,16 @@ class Blob:
 
 
 class BlobWriter:
-    """Writes a blob; made by ``BlobStore``. One that is dropped without ``commit`` goes a day after it was begun."""
+    """Writes a blob; made by ``BlobStore``. One that is dropped without ``commit`` goes a day after it was begun.
 
-    def __init__(self, database: Database, blob_id: str) -> None:
+    Any method may raise DatabaseError or StoreError: what the blob is kept in can't be reached or refuses. It can't be
+    gone on with then but by ``BlobStore.reopen``.
+    """
+
+    def __init__(self, database: Database, pieces: Pieces, blob_id: str, piece: int) -> None:
         self._database = database
+        self._stored = pieces
+        self._piece = piece
         self._hash = hashlib.sha256()
         self._pending = bytearray()
         self._pieces = 0
@@ -57,20 +63,23 @@ class BlobWriter:
     @property
     def durable(self) -> int:
         """Bytes that would survive this process."""
-        return self._pieces * PIECE
+        return self._pieces * self._piece
 
     async def append(self, data: bytes) -> None:
         """Add bytes; returns when all but less than a piece is durable.
 
         Raises:
-            DatabaseError: The database cannot be reached or refuses; the blob can't be gone on with but by ``reopen``.
+            NotFoundError: The blob was deleted.
+            ConflictError: Another writer goes on with it.
         """
         self._hash.update(data)
         self._pending += data
         self.size += len(data)
-        while len(self._pending) >= PIECE:
-            await self._write(bytes(self._pending[:PIECE]))
-            del self._pending[:PIECE]
+        while len(self._pending) >= self._piece:
+            with memoryview(self._pending) as pending:
+                piece = bytes(pending[: self._piece])
+            await self._write(piece)
+            del self._pending[: self._piece]
 
     async def flush(self) -> None:
         """Make all of it durable, to be gone on with by ``BlobStore.reopen``; errors as ``append``."""
@@ -90,7 +99,6 @@ class BlobWriter:
         Raises:
             ConflictError: It has another hash; it stays unfinished.
             NotFoundError: It took longer than a day, or was deleted.
-            DatabaseError: As ``append``.
         """
         found = self._hash.hexdigest()
         if sha256 and sha256.lower() != found:
@@ -106,12 +114,7 @@ class BlobWriter:
         return Blob(self.id, self.size, found)
 
     async def _write(self, data: bytes) -> None:
-        values = {"blob": self.id, "number": self._pieces, "data": data}
-        async with self._database.transaction(write=True) as connection:
-            if self._replaces:
-                partial = (_PIECES.blob == self.id, _PIECES.number == self._pieces)
-                await connection.execute(delete(wigwag_blob_chunk).where(*partial))
-            await connection.execute(insert(wigwag_blob_chunk), values)
+        await self._stored.write(self.id, self._pieces, data, replaces=self._replaces)
         self._replaces = False
         self._pieces += 1
 
@@ -119,7 +122,7 @@ class BlobWriter:
         """Take note of a piece that is there already."""
         self._hash.update(data)
         self.size += len(data)
-        if len(data) == PIECE:
+        if len(data) == self._piece:
             self._pieces += 1
         else:
             self._pending += data
@@ -129,26 +132,31 @@ class BlobWriter:
 class BlobStore:
     """Blobs by id.
 
+    Any method may raise DatabaseError, and StoreError when blobs are in S3: it can't be reached, or refuses.
+
     Args:
         database: Open while methods are called.
         clock: Seconds since 1970.
+        objects: Where the pieces of new blobs go; None: into the database.
     """
 
-    def __init__(self, database: Database, *, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, *, clock: Callable[[], float], objects: Objects | None = None) -> None:
         self._database = database
         self._clock = clock
+        rows: Pieces = RowPieces(database)
+        self._new = rows if objects is None else ObjectPieces(database, objects)
+        self._places: dict[str, Pieces] = {pieces.place: pieces for pieces in (rows, self._new)}
 
     async def create(self) -> BlobWriter:
-        """Begin a blob; its id tells nothing and can't be guessed.
-
-        Raises:
-            DatabaseError: The database cannot be reached or refuses.
-        """
-        blob_id, now = secrets.token_urlsafe(24), self._clock()
-        values = {"id": blob_id, "created": now, "expires": now + UNFINISHED, "complete": False}
+        """Begin a blob; its id tells nothing and can't be guessed."""
+        blob_id, now, pieces = secrets.token_urlsafe(24), self._clock(), self._new
+        values = {
+            "id": blob_id, "created": now, "expires": now + UNFINISHED, "complete": False, "total": 0, "sha256": "",
+            "place": pieces.place, "piece": pieces.piece,
+        }  # fmt: skip
         async with self._database.transaction(write=True) as connection:
-            await connection.execute(insert(wigwag_blob), {**values, "total": 0, "sha256": ""})
-        return BlobWriter(self._database, blob_id)
+            await connection.execute(insert(wigwag_blob), values)
+        return BlobWriter(self._database, pieces, blob_id, pieces.piece)
 
     async def reopen(self, blob_id: str) -> BlobWriter:
         """Go on with a blob that was not committed; the writer's ``size`` says where. Another day begins.
@@ -158,7 +166,6 @@ class BlobStore:
         Raises:
             NotFoundError: There is none.
             ConflictError: It was committed.
-            DatabaseError: As ``create``.
         """
         condition = (_BLOB.id == blob_id, _BLOB.complete == False)  # noqa: E712
         renewal = update(wigwag_blob).where(*condition).values(expires=self._clock() + UNFINISHED)
@@ -167,36 +174,30 @@ class BlobStore:
         if not is_open:
             await self.info(blob_id)
             raise ConflictError(f"blob {blob_id} is complete")
-        writer = BlobWriter(self._database, blob_id)
-        while (piece := await self._piece(blob_id, writer.size // PIECE)) is not None and len(piece) == PIECE:
+        pieces, size = self._kept(blob_id, await self._row(blob_id))
+        writer = BlobWriter(self._database, pieces, blob_id, size)
+        while (piece := await pieces.read(blob_id, writer.size // size)) is not None and len(piece) == size:
             writer._go_on(piece)
         if piece:
             writer._go_on(piece)
         return writer
 
     async def written(self, blob_id: str) -> int:
-        """Return how many bytes of a blob are durable, committed or not; 0 when there is none.
-
-        Raises:
-            DatabaseError: As ``create``.
-        """
-        last = select(_PIECES.number, func.length(_PIECES.data).label("size")).where(_PIECES.blob == blob_id)
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(last.order_by(_PIECES.number.desc()).limit(1))).one_or_none()
-        return row.number * PIECE + row.size if row is not None else 0
+        """Return how many bytes of a blob are durable, committed or not; 0 when there is none."""
+        row = await self._row(blob_id)
+        if row is None:
+            return 0
+        pieces, size = self._kept(blob_id, row)
+        last = await pieces.last(blob_id)
+        return last[0] * size + last[1] if last is not None else 0
 
     async def info(self, blob_id: str) -> Blob:
         """Return what is known of a blob.
 
         Raises:
             NotFoundError: There is none, or it is not committed.
-            DatabaseError: As ``create``.
         """
-        query = select(_BLOB.total, _BLOB.sha256).where(_BLOB.id == blob_id, _BLOB.complete == True)  # noqa: E712
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(query)).one_or_none() if _is_id(blob_id) else None
-        if row is None:
-            raise _gone(blob_id)
+        row = await self._complete(blob_id)
         return Blob(blob_id, row.total, row.sha256)
 
     async def size(self, blob_id: str) -> int:
@@ -212,62 +213,64 @@ class BlobStore:
 
         Raises:
             NotFoundError: There is none, or it is not committed, or it was deleted meanwhile.
-            DatabaseError: As ``create``.
         """
-        size = await self.size(blob_id)
+        row = await self._complete(blob_id)
+        pieces, size = self._kept(blob_id, row)
         position = max(offset, 0)
-        while position < size:
-            piece = await self._piece(blob_id, position // PIECE)
-            if piece is None:
-                raise _gone(blob_id)
-            data = piece[position % PIECE :]
+        while position < row.total:
+            data = await pieces.read(blob_id, position // size, position % size)
+            if not data:
+                await self._complete(blob_id)
+                raise StoreError(f"blob {blob_id} has lost what begins at {position}")
             position += len(data)
             yield data
 
     async def delete(self, blob_ids: Iterable[str]) -> None:
-        """Delete blobs; those that are not there are passed over.
-
-        Raises:
-            DatabaseError: As ``create``; what is left goes with ``sweep``.
-        """
+        """Delete blobs; those that are not there are passed over. What an error leaves goes with ``sweep``."""
         for blob_id in filter(_is_id, blob_ids):
             # From here on nobody reads it, and if the rest is cut off it is swept.
             hidden = update(wigwag_blob).where(_BLOB.id == blob_id).values(complete=False, expires=0.0)
             async with self._database.transaction(write=True) as connection:
                 await connection.execute(hidden)
-            await self._delete_pieces(blob_id)
-            async with self._database.transaction(write=True) as connection:
-                await connection.execute(delete(wigwag_file_part).where(wigwag_file_part.c.blob == blob_id))
-                await connection.execute(delete(wigwag_blob).where(_BLOB.id == blob_id))
+            if (row := await self._row(blob_id)) is not None:
+                await self._delete_hidden(blob_id, self._kept(blob_id, row)[0])
+
+    async def _delete_hidden(self, blob_id: str, pieces: Pieces) -> None:
+        await pieces.delete(blob_id)
+        async with self._database.transaction(write=True) as connection:
+            await connection.execute(delete(wigwag_file_part).where(wigwag_file_part.c.blob == blob_id))
+            await connection.execute(delete(wigwag_blob).where(_BLOB.id == blob_id))
 
     async def sweep(self, *, limit: int = 100) -> int:
-        """Delete blobs whose time has come, the oldest first; return how many went.
-
-        Raises:
-            DatabaseError: As ``create``.
-        """
+        """Delete blobs whose time has come, the oldest first; return how many went."""
         query = select(_BLOB.id).where(_BLOB.expires <= self._clock()).order_by(_BLOB.expires).limit(limit)
         async with self._database.transaction() as connection:
             ids = list((await connection.execute(query)).scalars())
         await self.delete(ids)
         return len(ids)
 
-    async def _piece(self, blob_id: str, number: int) -> bytes | None:
-        query = select(_PIECES.data).where(_PIECES.blob == blob_id, _PIECES.number == number)
+    async def _row(self, blob_id: str) -> Row[Any] | None:
+        if not _is_id(blob_id):
+            return None
+        query = select(_BLOB.complete, _BLOB.total, _BLOB.sha256, _BLOB.place, _BLOB.piece).where(_BLOB.id == blob_id)
         async with self._database.transaction() as connection:
             row: Row[Any] | None = (await connection.execute(query)).one_or_none()
-        return None if row is None else bytes(row.data)
+        return row
 
-    async def _delete_pieces(self, blob_id: str, first: int = 0) -> None:
-        query = select(func.max(_PIECES.number)).where(_PIECES.blob == blob_id)
-        async with self._database.transaction() as connection:
-            last = (await connection.execute(query)).scalar_one()
-        # From the end: what is left of a blob has no gaps.
-        for above in range(-1 if last is None else last, first - 1, -DELETE_STEP):
-            low = max(first, above - DELETE_STEP + 1)
-            some = (_PIECES.blob == blob_id, _PIECES.number.between(low, above))
-            async with self._database.transaction(write=True) as connection:
-                await connection.execute(delete(wigwag_blob_chunk).where(*some))
+    async def _complete(self, blob_id: str) -> Row[Any]:
+        row = await self._row(blob_id)
+        if row is None or not row.complete:
+            raise _gone(blob_id)
+        return row
+
+    def _kept(self, blob_id: str, row: Row[Any] | None) -> tuple[Pieces, int]:
+        """Return where a blob's pieces are, and how many octets all but the last have."""
+        if row is None:
+            raise _gone(blob_id)
+        pieces = self._places.get(row.place)
+        if pieces is None:
+            raise StoreError(f"blob {blob_id} is in {row.place}, and no setting says where that is (blobs.url)")
+        return pieces, row.piece
 
 
 def _is_id(text: str) -> bool:

@@ -305,9 +305,11 @@ wigwag_blob = Table(
     Column("complete", Boolean, nullable=False),
     Column("total", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
+    Column("place", String(8), nullable=False, server_default=""),
+    Column("piece", Integer, nullable=False, server_default="262144"),
     Index("wigwag_blob_expires_idx", "expires"),
 )
-"""Bodies that are too large for a row of the ledger, and files."""
+"""Bodies that are too large for a row of the ledger, and files; ``place`` is empty, or ``s3``."""
 
 wigwag_blob_chunk = Table(
     "wigwag_blob_chunk",
@@ -317,6 +319,16 @@ wigwag_blob_chunk = Table(
     Column("data", LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb"), nullable=False),
 )
 """Their pieces, all but the last of the same size."""
+
+wigwag_blob_object = Table(
+    "wigwag_blob_object",
+    metadata,
+    Column("blob", _exact(64), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("name", _exact(32), nullable=False),
+    Column("size", Integer, nullable=False),
+)
+"""Pieces that are objects of S3, ``<blob>/<name>``."""
 
 wigwag_file_part = Table(
     "wigwag_file_part",

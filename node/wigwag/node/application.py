@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import structlog
 
 from wigwag.bus import Bus
-from wigwag.database import Database
+from wigwag.database import BlobStore, Database
 from wigwag.database.ledger import Ledger
 from wigwag.relay.cluster.pods import pod_id
 from wigwag.runtime.agents import GATEWAY
@@ -30,6 +30,8 @@ from wigwag.store import Store
 from wigwag.store.memory import MemoryStore
 
 from .admin import admin_application
+from .blob_settings import BlobSettings
+from .blobs import open_blobs
 from .bus import bus_readings, open_bus
 from .collecting import collect_rarely
 from .data_directory import AdminNote, make_data_directory
@@ -104,7 +106,10 @@ class Node:
             store = await stack.enter_async_context(open_store(self.settings.redis, self.status.availability(STORE)))
             bus = await self._open_bus(stack)
             telemetry.register(lambda: bus_readings(bus))
-            ledger = await stack.enter_async_context(self._open_ledger(database, bus, observing.tracing))
+            blobs = await stack.enter_async_context(
+                open_blobs(self.settings.blobs if self._has_messages else BlobSettings(), database, self.status)
+            )
+            ledger = await stack.enter_async_context(self._open_ledger(database, bus, observing.tracing, blobs))
             telemetry.register(lambda: ledger_readings(ledger))
             surroundings = Surroundings(
                 self.settings,
@@ -116,6 +121,7 @@ class Node:
                 observing.tracing,
                 shares_ports=self._worker is not None,
                 ledger=ledger,
+                blobs=blobs,
                 services=tuple(self._services),
                 modules=self.modules,
                 applications=await self._open_applications(stack, database, bus),
@@ -138,9 +144,15 @@ class Node:
         logger.info("node is running", services=list(self.modules), admin=self.admin_url, rpc=self.rpc_target)
         return self
 
-    def _open_ledger(self, database: Database, bus: Bus, tracing: Tracing) -> AbstractAsyncContextManager[Ledger]:
-        writes = bool(self.settings.relay.sip.listeners) or bool({UA, GATEWAY} & set(self._services))
-        return open_ledger(database, bus, self.pod, self.status, tracing, sweeps=writes)
+    def _open_ledger(
+        self, database: Database, bus: Bus, tracing: Tracing, blobs: BlobStore
+    ) -> AbstractAsyncContextManager[Ledger]:
+        return open_ledger(database, bus, self.pod, self.status, tracing, blobs=blobs, sweeps=self._has_messages)
+
+    @property
+    def _has_messages(self) -> bool:
+        """Whether a service of this process writes messages."""
+        return bool(self.settings.relay.sip.listeners) or bool({UA, GATEWAY} & set(self._services))
 
     async def _open_applications(self, stack: AsyncExitStack, database: Database, bus: Bus) -> "KnownApplications":
         # Commands that run no node are spared the time that the relay takes to load.

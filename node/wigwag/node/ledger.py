@@ -22,7 +22,14 @@ LOOK = 1.0
 
 @asynccontextmanager
 async def open_ledger(
-    database: Database, bus: Bus, pod: str, status: NodeStatus, tracing: Tracing, *, sweeps: bool
+    database: Database,
+    bus: Bus,
+    pod: str,
+    status: NodeStatus,
+    tracing: Tracing,
+    *,
+    blobs: BlobStore,
+    sweeps: bool,
 ) -> AsyncIterator[Ledger]:
     """Open the ledger until the context ends.
 
@@ -32,13 +39,13 @@ async def open_ledger(
         pod: Id of this process.
         status: Shows how the sweep is.
         tracing: Begins spans.
+        blobs: Where its large bodies are.
         sweeps: Whether events of its rows are sent to the bus: a service of this process writes messages.
     """
     async with Ledger(database, clock=wall) as ledger:
         if not sweeps:
             yield ledger
             return
-        blobs = BlobStore(database, clock=wall)
         sweeper = LedgerSweeper(ledger, LedgerEvents(bus, pod, tracing), holder=pod, blobs=blobs)
         tasks = [asyncio.create_task(sweeper.run()), asyncio.create_task(_show(sweeper, status))]
         try:

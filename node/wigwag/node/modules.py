@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from wigwag.bus import Bus
-    from wigwag.database import Database
+    from wigwag.database import BlobStore, Database
     from wigwag.database.ledger import Ledger
     from wigwag.relay.module import RelayModule
     from wigwag.runtime.rpc import RpcService
@@ -78,6 +78,8 @@ class Surroundings:
     """Whether other processes of this host listen on the same ports."""
     ledger: "Ledger | None" = None
     """Accepted messages; None: none are accepted."""
+    blobs: "BlobStore | None" = None
+    """Large bodies and files; None: they are in the database."""
     services: Sequence[str] = ()
     """Names of all services of this process."""
     modules: "Mapping[str, Module]" = field(default_factory=dict)
@@ -142,6 +144,7 @@ def _ua(surroundings: Surroundings) -> Module:
         bus=surroundings.bus,
         ledger=surroundings.ledger,
         database=surroundings.database,
+        blobs=surroundings.blobs,
         status=surroundings.status,
         pod=surroundings.pod,
         tracing=surroundings.tracing,
@@ -177,6 +180,7 @@ def _gateway(surroundings: Surroundings) -> Module:
         bus=surroundings.bus,
         ledger=surroundings.ledger,
         database=surroundings.database,
+        blobs=surroundings.blobs,
         source=users,
         status=surroundings.status,
         pod=surroundings.pod,

@@ -10,7 +10,7 @@ from wigwag.runtime.readiness import CORE, Readiness
 from wigwag.runtime.status import CORE_REPORTS, CoreStatus, ModuleStatus, Severity, StatusChanged, StatusTree
 from wigwag.runtime.telemetry import Reading
 
-STORE, BUS, CLUSTER, LEDGER = "store", "bus", "cluster", "ledger"
+STORE, BUS, CLUSTER, LEDGER, BLOBS = "store", "bus", "cluster", "ledger", "blobs"
 """Groups of what all pods share; none of them counts for readiness."""
 
 Availability = Callable[[bool, str], None]

@@ -21,6 +21,8 @@ from wigwag.runtime.settings import (
 )
 from wigwag.ua.config import UaSettings
 
+from .blob_settings import BlobSettings
+
 Role = Literal["read", "operate"]
 
 
@@ -284,6 +286,7 @@ class Settings(Section):
     node: NodeSettings = NodeSettings()
     admin: AdminSettings = AdminSettings()
     database: DatabaseSettings = DatabaseSettings()
+    blobs: BlobSettings = BlobSettings()
     redis: RedisSettings = RedisSettings()
     kafka: KafkaSettings = KafkaSettings()
     bus: BusSettings = BusSettings()

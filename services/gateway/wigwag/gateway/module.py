@@ -76,6 +76,7 @@ class GatewayModule:
         bus: What there is to do.
         ledger: Where messages are.
         database: Where the archive and large bodies are.
+        blobs: Large bodies, if they are elsewhere.
         source: Which users there are.
         status: Where it tells how it is.
         pod: Id of this process.
@@ -92,6 +93,7 @@ class GatewayModule:
         bus: Bus,
         ledger: Ledger,
         database: Database,
+        blobs: BlobStore | None = None,
         source: CredentialSource,
         status: StatusTree,
         pod: str,
@@ -131,7 +133,7 @@ class GatewayModule:
             history=History(
                 ledger,
                 self._archive,
-                BlobStore(database, clock=clock),
+                blobs or BlobStore(database, clock=clock),
                 archives=settings.archive.enabled,
                 wall=clock,
             ),

@@ -70,6 +70,7 @@ class UaModule:
         bus: Carries what pods and applications are to know.
         ledger: Where messages are.
         database: Applications, keys, bodies.
+        blobs: Large bodies and files; None: in the database too.
         status: Where it tells how it is.
         pod: Id of this process.
         tracing: Begins spans.
@@ -90,6 +91,7 @@ class UaModule:
         bus: Bus,
         ledger: Ledger,
         database: Database,
+        blobs: BlobStore | None = None,
         status: StatusTree,
         pod: str,
         tracing: Tracing,
@@ -105,6 +107,7 @@ class UaModule:
         self._bus = bus
         self._ledger = ledger
         self._database = database
+        self._blobs = blobs or BlobStore(database, clock=wall)
         self._data_dir = data_dir
         self._tracing = tracing
         self._rpc = rpc
@@ -220,13 +223,12 @@ class UaModule:
             await stack.enter_async_context(beside(work))
 
     async def _open_messages(self, stack: AsyncExitStack, events: EventLog) -> None:
-        blobs = BlobStore(self._database, clock=wall)
         interfaces = self._interfaces = await stack.enter_async_context(self._made_interfaces())
         channels = await stack.enter_async_context(PodChannels(self._members.rpc, self._pods))
         self._messages = MessagePipeline(
             self._sessions,
             ledger=self._ledger,
-            blobs=blobs,
+            blobs=self._blobs,
             parts=FileParts(self._database),
             events=events,
             settings=self._settings,
@@ -268,7 +270,7 @@ class UaModule:
             ledger=self._ledger,
             messages=self._messages,
             files=files,
-            bodies=blobs,
+            bodies=self._blobs,
             applications=self.applications,
             owner=owner,
             watch=interfaces.watch,
