@@ -34,10 +34,18 @@ fetch_sipvicious() {
     python3 -m venv .peers/sipvicious
     .peers/sipvicious/bin/python -m pip install --quiet --disable-pip-version-check sipvicious==0.3.8
 }
+# A server of S3, likewise.
+fetch_moto() {
+    [ ! -x .peers/moto/bin/moto_server ] || return 0
+    rm -rf .peers/moto
+    python3 -m venv .peers/moto
+    .peers/moto/bin/python -m pip install --quiet --disable-pip-version-check "moto[s3]==5.2.5" flask==3.1.3 flask-cors==6.0.5
+}
 fetch_all() {
     fetch_kafka
     fetch_node
     fetch_sipvicious
+    fetch_moto
 }
 [ -n "$missing" ] || { fetch_all; exit 0; }
 command -v apt-get >/dev/null || { echo "install by hand:$missing" >&2; exit 1; }

@@ -16,6 +16,7 @@ from tests.support.redis_server import (
     running_redis_cluster,
     running_redis_tls,
 )
+from tests.support.s3_server import S3Server, running_s3
 from tests.support.sql import SqlServer
 from tests.support.stores import Backend, WallClock
 from wigwag.store import Store
@@ -72,6 +73,12 @@ def redis_tls() -> Iterator[tuple[str, str]]:
 def redis_cluster() -> Iterator[RedisCluster]:
     with running_redis_cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    with running_s3() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

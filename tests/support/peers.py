@@ -46,5 +46,10 @@ def require_sipvicious() -> Path:
     return _require(PEERS / "sipvicious" / "bin", "sipvicious_svmap", "sipvicious")
 
 
+def require_moto() -> Path:
+    """Return the server of S3, or skip the test."""
+    return _require(PEERS / "moto" / "bin", "moto_server", "moto") / "moto_server"
+
+
 def _require(directory: Path, content: str, name: str) -> Path:
     return directory if (directory / content).exists() else _missing(name)

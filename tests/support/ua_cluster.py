@@ -49,6 +49,7 @@ class UaCluster:
         database: Where messages are.
         application: More settings of the application.
         api: More settings of its interface.
+        blobs: Where large bodies and files are; None: in the database.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class UaCluster:
         database: str,
         application: Mapping[str, Any] | None = None,
         api: Mapping[str, Any] | None = None,
+        blobs: Mapping[str, Any] | None = None,
     ) -> None:
         self.directory = directory
         self.authority = Authority.create(directory)
@@ -77,6 +79,7 @@ class UaCluster:
             "redis": {"url": redis_url, "timeout": 10.0},
             "kafka": {"bootstrap_servers": kafka},
             "database": {"url": database},
+            "blobs": dict(blobs or {}),
         }
         interface = {"port": 0, **(api or {})}
         ua: dict[str, Any] = {"applications": [known], "ownership": {"lease": LEASE}, "api": interface}

@@ -82,10 +82,15 @@ class S3Objects:
     ) -> None:
         """Nothing is held open but idle connections, which close by themselves."""
 
-    async def watch(self) -> None:
-        """Look now and then whether it is there, until cancelled: who sends no files wants to know it too."""
+    async def watch(self, *, look: float = LOOK, away: float = LOOK_AWAY) -> None:
+        """Look now and then whether it is there, until cancelled: who sends no files wants to know it too.
+
+        Args:
+            look: Seconds between two looks.
+            away: Likewise, while it is away.
+        """
         while True:
-            await asyncio.sleep(LOOK if self._is_there else LOOK_AWAY)
+            await asyncio.sleep(look if self._is_there else away)
             try:
                 await self.delete_folder(_PROBE)
             except StoreError:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio
+import pytest
 
-from tests.scenarios.ua.conftest import Agents
+from tests.scenarios.ua.conftest import Agents, agents_in
+from tests.support.s3_server import running_s3
 from tests.support.ua_cluster import APPLICATION, HELPDESK, UaCluster, UaPod
 from tests.support.ua_load import plan_of
 from tests.support.ua_plan import UaPlan
@@ -179,10 +181,26 @@ async def _out_and_in(cluster: UaCluster, plan: UaPlan) -> tuple[int, int]:
         await way.connector.close()
 
 
-def test_file_of_100_mib_goes_out_and_comes_in_within_20_mib_of_memory(agents: Agents, tmp_path: Path) -> None:
+def measured(agents: Agents, directory: Path) -> None:
+    """Send a file out and let one come in; fails if that takes much memory, or a pod complains."""
     # With one pod calls to the application come to the pod that is looked at.
     agents.cluster.pods[1].kill()
-    plan = plan_of(agents.cluster, "user", tmp_path)
+    plan = plan_of(agents.cluster, "user", directory)
     out, come = asyncio.run(_out_and_in(agents.cluster, plan))
+    print(f"memory grew by {out / MIB:.1f} MiB out, {come / MIB:.1f} MiB in")
     assert max(out, come) < MOST_GROWTH, f"{out / MIB:.1f} MiB out, {come / MIB:.1f} MiB in"
     assert not agents.cluster.errors()
+
+
+def test_file_of_100_mib_goes_out_and_comes_in_within_20_mib_of_memory(agents: Agents, tmp_path: Path) -> None:
+    measured(agents, tmp_path)
+
+
+@pytest.mark.peer("moto")
+def test_file_of_100_mib_takes_as_little_memory_when_files_are_in_s3(tmp_path: Path) -> None:
+    with running_s3() as s3:
+        bucket = s3.new_bucket()
+        with agents_in(tmp_path, s3.settings(bucket)) as agents:
+            measured(agents, tmp_path)
+        # Two files of 100 MiB, two of 2 MiB.
+        assert len(s3.keys(bucket)) == 2 * (SIZE + 2 * MIB) // MIB
