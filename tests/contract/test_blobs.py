@@ -149,9 +149,7 @@ async def test_blob_whose_commit_was_cut_off_is_gone_on_with(blobs: BlobStore, u
     assert await read(blobs, blob_id) == data
 
 
-async def test_blobs_that_nobody_needs_are_swept(
-    blobs: BlobStore, place: Place, clock: ManualClock
-) -> None:
+async def test_blobs_that_nobody_needs_are_swept(blobs: BlobStore, place: Place, clock: ManualClock) -> None:
     unfinished = await blobs.create()
     await unfinished.append(octets((DELETE_STEP + 2) * PIECE))
     short = await stored(blobs, octets(PIECE + 1), expires=START + 10)

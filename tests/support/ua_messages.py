@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from wigwag.api.ua.v1 import event_pb2, ua_pb2
 from wigwag.bus import Bus
-from wigwag.database import BlobStore, Database, FileParts
+from wigwag.database import BlobStore, Database, FileParts, Objects
 from wigwag.database.ledger import Edit, Ledger, LedgerRow, NewMessage, State, Verdict
 from wigwag.errors import ConflictError, DatabaseError, NotFoundError
 from wigwag.protocols.msrp import FailureReport
@@ -351,6 +351,7 @@ async def message_world(
     accept_at: AcceptThere | None = None,
     open_call: Callable[[str], OpenCall] | None = None,
     bus: Bus | None = None,
+    objects: Objects | None = None,
 ) -> AsyncIterator[MessageWorld]:
     """Return a message side whose ledger is in a directory; entering it again is another process over the same."""
     clock = clock or ManualClock()
@@ -360,7 +361,7 @@ async def message_world(
         Database(f"sqlite:///{directory / 'ledger.sqlite3'}") as database,
         BreakableLedger(database, clock=clock) as ledger,
     ):
-        blobs, parts = BlobStore(database, clock=clock), FileParts(database)
+        blobs, parts = BlobStore(database, clock=clock, objects=objects), FileParts(database)
         async with MessagePipeline(
             sessions,
             ledger=ledger,

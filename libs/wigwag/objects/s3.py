@@ -54,9 +54,7 @@ class S3Objects:
         ConfigurationError: The options make no sense together.
     """
 
-    def __init__(
-        self, options: S3Options, *, on_availability: OnAvailability = lambda available, detail: None
-    ) -> None:
+    def __init__(self, options: S3Options, *, on_availability: OnAvailability = lambda available, detail: None) -> None:
         self._options = options
         self._tell = on_availability
         self._store = _store(options)
@@ -214,6 +212,9 @@ def _given(options: S3Options) -> dict[str, Any]:
 
 def _certificates(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"blobs.ca_file {path}: {error.strerror}") from error
+    if b"BEGIN CERTIFICATE" not in content:
+        raise ConfigurationError(f"blobs.ca_file {path}: no certificate in PEM")
+    return content

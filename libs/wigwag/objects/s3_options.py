@@ -59,8 +59,9 @@ def bucket_and_prefix(url: str) -> tuple[str, str]:
         raise ValueError(f"{FORM}; endpoint, region and keys are settings of their own")
     if not _BUCKET.fullmatch(parts.netloc):
         raise ValueError(f"{FORM}; a bucket's name has 3 to 63 letters, digits, dots, hyphens")
-    prefix = parts.path.removeprefix("/").removesuffix("/")
-    folders = prefix.split("/") if prefix else []
+    path = parts.path.removeprefix("/")
+    prefix = path.removesuffix("/")
+    folders = prefix.split("/") if path else []
     if len(prefix) > _LONGEST_PREFIX or not all(_FOLDER.fullmatch(folder) for folder in folders):
         raise ValueError(f"{FORM}; a prefix has letters, digits and !_.*'()=@+- between single slashes")
     return parts.netloc, prefix

@@ -1,7 +1,7 @@
 """Files that broke off: what is kept of them, who may go on with them, and from which octet on."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -9,11 +9,13 @@ from typing import Any, cast
 import pytest
 
 from tests.support.ledger import eventually
+from tests.support.s3_server import S3Server, running_s3
 from tests.support.ua_messages import LOCAL, REMOTE, FakeOwned, FakeStream, MessageWorld, message_world
 from tests.support.waiting import until
 from wigwag.api.ua.v1 import message_pb2, ua_pb2
 from wigwag.database.ledger import State
 from wigwag.errors import ConflictError, InvalidRequestError, NotFoundError
+from wigwag.objects.s3 import S3Objects
 from wigwag.protocols.sdp import FileRange, FileSelector, FileTransfer
 from wigwag.ua.config import ApplicationSettings
 from wigwag.ua.endpoint.model import Reported, Settlement
@@ -27,9 +29,24 @@ HALF = 3_000_001
 FAILED, COMPLETED = message_pb2.FILE_STATE_FAILED, message_pb2.FILE_STATE_COMPLETED
 
 
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    with running_s3() as server:
+        yield server
+
+
+@pytest.fixture(params=["rows", pytest.param("s3", marks=pytest.mark.peer("moto"))])
+async def objects(request: pytest.FixtureRequest) -> S3Objects | None:
+    """Where files are: in rows of the database, or in a bucket."""
+    if request.param == "rows":
+        return None
+    server: S3Server = request.getfixturevalue("s3")
+    return S3Objects(server.options(server.new_bucket()))
+
+
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[MessageWorld]:
-    async with message_world(tmp_path) as made:
+async def world(tmp_path: Path, objects: S3Objects | None) -> AsyncIterator[MessageWorld]:
+    async with message_world(tmp_path, objects=objects) as made:
         yield made
 
 
@@ -189,13 +206,15 @@ async def test_file_goes_on_over_another_connection_with_what_came_again_passed_
 
 
 @pytest.mark.parametrize("octets", [HALF, 1_000])
-async def test_file_goes_on_at_another_pod_and_its_hash_is_that_of_all_octets(tmp_path: Path, octets: int) -> None:
-    async with message_world(tmp_path, pod="pod-1") as first:
+async def test_file_goes_on_at_another_pod_and_its_hash_is_that_of_all_octets(
+    tmp_path: Path, objects: S3Objects | None, octets: int
+) -> None:
+    async with message_world(tmp_path, pod="pod-1", objects=objects) as first:
         own = await inbound(first)
         stream = await come(first, own, DATA[:octets])
         await first.pipeline.leaving(cast(OwnedSession, own))
         assert stream.pauses[-1] is True
-    async with message_world(tmp_path, pod="pod-2") as second:
+    async with message_world(tmp_path, pod="pod-2", objects=objects) as second:
         taken = await inbound(second, token=2)
         rest = await come(second, taken, DATA[octets:], at=octets)
         rest.end()
@@ -204,8 +223,10 @@ async def test_file_goes_on_at_another_pod_and_its_hash_is_that_of_all_octets(tm
         assert (told(second).state, told(second).sha256) == (COMPLETED, hashlib.sha256(DATA).hexdigest())
 
 
-async def test_octets_that_died_with_a_pod_make_the_file_fail_with_what_is_here(tmp_path: Path) -> None:
-    async with message_world(tmp_path, pod="pod-1") as first:
+async def test_octets_that_died_with_a_pod_make_the_file_fail_with_what_is_here(
+    tmp_path: Path, objects: S3Objects | None
+) -> None:
+    async with message_world(tmp_path, pod="pod-1", objects=objects) as first:
         await come(first, await inbound(first), DATA[:HALF])
         (own,) = first.sessions.mine.values()
 
@@ -214,7 +235,7 @@ async def test_octets_that_died_with_a_pod_make_the_file_fail_with_what_is_here(
             return part is not None and await first.blobs.written(part.blob) >= 2_000_000
 
         await eventually(some_is_there)
-    async with message_world(tmp_path, pod="pod-2") as second:
+    async with message_world(tmp_path, pod="pod-2", objects=objects) as second:
         taken = await inbound(second, token=2)
         rest = await come(second, taken, DATA[HALF + 100_000 :], at=HALF + 100_000)
         await until(lambda: rest.answer.given)

@@ -20,6 +20,8 @@ from .types import ServerInterceptor
 
 MESSAGE_BYTES = 4_194_304
 """Largest message that either side takes."""
+STREAM_WINDOW = 1_048_576
+"""Octets of a stream that wait here for who reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,9 @@ class RpcServer:
 
 def _channel_options() -> Mapping[str, int]:
     return {
+        # A fixed window for each stream: a probed one grows with the speed of who sends a file, not of who takes it.
+        "grpc.http2.bdp_probe": 0,
+        "grpc.http2.lookahead_bytes": STREAM_WINDOW,
         "grpc.max_receive_message_length": MESSAGE_BYTES,
         "grpc.max_send_message_length": MESSAGE_BYTES,
         "grpc.max_concurrent_streams": 256,
