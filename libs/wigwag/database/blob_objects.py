@@ -8,9 +8,9 @@ blob have a folder of their own. A writer under whom the blob was deleted takes 
 
 import contextlib
 import secrets
-from typing import Any, Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from wigwag.errors import ConflictError, NotFoundError, StoreError
 
@@ -96,13 +96,13 @@ class ObjectPieces:
         async with self._database.transaction(write=True) as connection:
             await connection.execute(delete(wigwag_blob_object).where(_OBJECTS.blob == blob_id))
 
-    async def _row(self, blob_id: str, number: int) -> Row[Any] | None:
+    async def _row(self, blob_id: str, number: int) -> "_Object | None":
         query = select(_OBJECTS.name, _OBJECTS.size).where(_OBJECTS.blob == blob_id, _OBJECTS.number == number)
         async with self._database.transaction() as connection:
-            row: Row[Any] | None = (await connection.execute(query)).one_or_none()
-        return row
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _Object(*row)
 
-    async def _write_row(self, blob_id: str, number: int, name: str, size: int, partial: Row[Any] | None) -> None:
+    async def _write_row(self, blob_id: str, number: int, name: str, size: int, partial: "_Object | None") -> None:
         # Locked, so that it is not deleted between this and the commit.
         blob = select(_BLOB.id).where(_BLOB.id == blob_id, _BLOB.expires > 0.0).with_for_update(read=True)
         values = {"blob": blob_id, "number": number, "name": name, "size": size}
@@ -118,3 +118,8 @@ class ObjectPieces:
     async def _delete_quietly(self, key: str) -> None:
         with contextlib.suppress(StoreError):
             await self._objects.delete(key)
+
+
+class _Object(NamedTuple):
+    name: str
+    size: int

@@ -13,9 +13,9 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from wigwag.errors import ConflictError, NotFoundError, StoreError
 
@@ -38,6 +38,14 @@ class Blob:
     size: int
     sha256: str
     """Lower-case hexadecimal."""
+
+
+class _Kept(NamedTuple):
+    complete: bool
+    total: int
+    sha256: str
+    place: str
+    piece: int
 
 
 class BlobWriter:
@@ -249,21 +257,21 @@ class BlobStore:
         await self.delete(ids)
         return len(ids)
 
-    async def _row(self, blob_id: str) -> Row[Any] | None:
+    async def _row(self, blob_id: str) -> _Kept | None:
         if not _is_id(blob_id):
             return None
         query = select(_BLOB.complete, _BLOB.total, _BLOB.sha256, _BLOB.place, _BLOB.piece).where(_BLOB.id == blob_id)
         async with self._database.transaction() as connection:
-            row: Row[Any] | None = (await connection.execute(query)).one_or_none()
-        return row
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _Kept(*row)
 
-    async def _complete(self, blob_id: str) -> Row[Any]:
+    async def _complete(self, blob_id: str) -> _Kept:
         row = await self._row(blob_id)
         if row is None or not row.complete:
             raise _gone(blob_id)
         return row
 
-    def _kept(self, blob_id: str, row: Row[Any] | None) -> tuple[Pieces, int]:
+    def _kept(self, blob_id: str, row: _Kept | None) -> tuple[Pieces, int]:
         """Return where a blob's pieces are, and how many octets all but the last have."""
         if row is None:
             raise _gone(blob_id)
