@@ -100,7 +100,8 @@ class Rows:
             Change(id=row_id, version=FIRST_VERSION, state=state, status=status or None, reason=reason)
             for row_id, state, status, reason in outcomes
         ]
-        for change, verdict in zip(changes, self._ledger.apply(changes), strict=True):
+        verdicts = self._ledger.apply(changes) if changes else []
+        for change, verdict in zip(changes, verdicts, strict=True):
             await self._concluded(change, await verdict)
 
     async def _concluded(self, change: Change, verdict: Verdict) -> bool:

@@ -1,11 +1,13 @@
 """MESSAGEs into sessions: one call, order, nothing twice, whoever is killed and whatever comes late or again."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
 from tests.support.gateway_world import ALICE, BOB, ENDED, OPEN, GatewayWorld, Killed, refused
 from wigwag.api.ua.v1 import session_pb2
+from wigwag.bus import Position
 from wigwag.database.ledger import LedgerRow, State
 from wigwag.gateway.rows import Rows
 from wigwag.runtime.events import PAGER_INBOUND, SESSIONS_EVENTS
@@ -146,6 +148,23 @@ async def test_a_group_in_which_a_message_comes_again_hands_on_each_once(world: 
     await world.bus.publish(record.topic, record.value, key=record.key)
     await world.run()
     assert await world.handed(session) == ["first", "one", "two"]
+
+
+async def test_what_was_not_sent_waits_again_once_those_before_it_have_their_outcome(world: GatewayWorld) -> None:
+    world.in_groups = True
+    await talking(world, "one", "two")
+    await world.answers("m1")
+    await world.answers("m2", State.FAILED, 0)
+    published, publish = [], world.bus.publish
+
+    async def watched(topic: str, value: bytes, **more: Any) -> Position:
+        if topic == PAGER_INBOUND.name:
+            published.append((await world.row("m1")).state)
+        return await publish(topic, value, **more)
+
+    world.bus.publish = watched  # type: ignore[method-assign]
+    await world.run()
+    assert published == [State.DELIVERED]
 
 
 async def test_a_call_that_can_never_be_made_fails_its_message_and_the_next_begins_anew(world: GatewayWorld) -> None:

@@ -78,12 +78,14 @@ class Outcomes:
             if not message.reference or state is None or state is State.ACCEPTED:
                 continue
             if state is State.FAILED and not message.status:
+                # What waits again is held up by those before it that have no outcome.
+                await self._rows.settle_many(settled)
+                settled = []
                 await self._was_not_sent(message)
                 continue
             answer = answer_of(state, message.status, message.reason)
             settled.append((message.reference, state, answer.status, answer.reason))
-        if settled:
-            await self._rows.settle_many(settled)
+        await self._rows.settle_many(settled)
         for session_id in {message.session_id for message in messages if self._book.is_over(message.session_id)}:
             await self._let_pass(session_id)
 
