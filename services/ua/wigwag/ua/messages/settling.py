@@ -7,8 +7,9 @@ message whose time ran out, which the ledger has ended by itself.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from wigwag.api.ua.v1 import message_pb2, ua_pb2
 from wigwag.database.ledger import Change, Ledger, LedgerRow, State
