@@ -174,6 +174,8 @@ async def user_agent_node(
     ports = {transport: free_sip_port() for transport in TRANSPORTS}
     layer = node_layer(directory, ports, pair, origins)
     layer["relay"]["sip"] |= dict(sip or {})
+    # Users have gone by the end, and what they are told then gets no answer.
+    layer["node"]["shutdown_grace"] = 0.5
     if gateway is not None:
         layer["gateway"] = dict(gateway)
     if telemetry is not None:
