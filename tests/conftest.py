@@ -8,12 +8,19 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.support.bytecode import kept_bytecode
 from tests.support.descriptors import opened_since, what_is_open
 from tests.support.logs import reset_logs
 
 settings.register_profile("wigwag", deadline=None, derandomize=True, database=None)
 settings.load_profile("wigwag")
 reset_logs()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_bytecode() -> Iterator[None]:
+    with kept_bytecode():
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
