@@ -27,7 +27,7 @@ class Lane:
     clean: bool = False
     """Whether nothing waits in it."""
     via: str = ""
-    """The open session that its messages went into; empty: none."""
+    """The session that those of its messages which are under way in one went into; empty: none."""
     assignment: int = 0
     """By which assignment of its partition this is known (``Record.assignment``)."""
     succession: Succession = field(default_factory=Succession)
@@ -91,8 +91,12 @@ class Lanes:
         return self._lanes[key].succession
 
     def via(self, key: str) -> str:
-        """Return the session of a lane which one is in, as it was found last."""
+        """Return the session that what is under way in a lane which one is in went into; empty: none."""
         return self._lanes[key].via
+
+    def went_into(self, key: str, session_id: str) -> None:
+        """Note that whatever is under way in a lane which one is in, and in any session, is in this one."""
+        self._lanes[key].via = session_id
 
     def disturb(self, key: str) -> None:
         """Let a lane be looked at: something in it waits again."""

@@ -48,22 +48,19 @@ class Look:
 class Succession:
     """What each sender's next attempt follows, in one lane."""
 
-    __slots__ = ("_between", "_held_up", "_last", "is_looked_at")
+    __slots__ = ("_between", "_held_up", "_last")
 
     def __init__(self) -> None:
-        self.is_looked_at = False
         self._last: dict[str, str] = {}
         self._between: dict[str, str] = {}
         self._held_up: set[str] = set()
 
     def begin(self, look: Look) -> None:
         """Forget what was known: a look goes through all there is."""
-        self.is_looked_at = True
         self._last, self._between, self._held_up = {}, look.between, look.held_up
 
     def end(self, look: Look) -> None:
         """Note what is under way behind all that was sent after a look."""
-        self.is_looked_at = False
         self._last |= look.behind
         self._between, self._held_up = {}, set()
 

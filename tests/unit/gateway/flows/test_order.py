@@ -1,12 +1,15 @@
 """Order of MESSAGEs that reached nobody at first: in a session, from one to the next, and of those that were kept."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.support.gateway_content import cpim
 from tests.support.gateway_edge import Device, WorldEdge
 from tests.support.gateway_world import ALICE, BOB, ENDED, GatewayWorld, Killed
-from wigwag.api.ua.v1 import session_pb2
+from wigwag.api.ua.v1 import session_pb2, ua_pb2
 from wigwag.database.ledger import State
+from wigwag.gateway.ports import Handed
 from wigwag.runtime.events import PAGER_OUTBOUND, PAGER_RESULTS, SESSIONS_EVENTS
 from wigwag.runtime.ua_messages import STATES
 
@@ -309,6 +312,38 @@ async def test_what_went_by_message_with_success_lets_the_next_into_the_session(
     await edge.settle()
     assert edge.device.got == ["one"]
     assert await world.handed(talk) == ["two"]
+
+
+async def test_a_session_that_is_replaced_while_messages_go_into_it_holds_up_those_for_the_next(
+    world: GatewayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await session(world, "first")
+    await world.writes("one")
+    await world.run()
+    send = world.agents.send
+
+    async def send_and_replace(messages: Sequence[ua_pb2.OutboundMessage]) -> list[Handed]:
+        handed = await send(messages)
+        monkeypatch.setattr(world.agents, "send", send)
+        await world.ends(first, session_pb2.END_CAUSE_ENDED_BY_PEER)
+        second = await world.calls("second")
+        for record in world.bus.records[-2:]:
+            await world.consuming.handle(record)
+        await world.opens(second)
+        await world.consuming.handle(world.bus.records[-1])
+        return handed
+
+    monkeypatch.setattr(world.agents, "send", send_and_replace)
+    await world.writes("two")
+    await world.run()
+    await world.writes("three")
+    await world.run()
+    second = world.agents.sessions["second"]
+    assert (await world.handed(first), await world.handed(second)) == (["one", "two"], [])
+    for message_id in ("m1", "m2"):
+        await world.answers(message_id, State.FAILED)
+    await world.run()
+    assert await world.handed(second) == ["one", "two", "three"]
 
 
 # From session to session

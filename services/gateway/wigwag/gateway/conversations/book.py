@@ -82,11 +82,6 @@ class Book:
             return known[0]
         return (await self._store.find_conversations([key])).get(key)
 
-    def session_of(self, key: str) -> str:
-        """Return the session that messages of a conversation go into, as far as this pod knows; empty: none."""
-        known = self._open.get(key)
-        return known[1].session_id if known is not None else ""
-
     async def begin(self, wanted: Conversation, *, after: int) -> tuple[Conversation, bool]:
         """Begin the next generation, unless another did; returns the one that stands, and whether it is ours.
 

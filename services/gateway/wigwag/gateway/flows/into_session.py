@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 from wigwag.api.events.v1.pager_pb2 import PagerMessage
 from wigwag.api.ua.v1 import ua_pb2
-from wigwag.database.ledger import State
+from wigwag.database.ledger import LedgerRow, State
 from wigwag.errors import ConflictError, InvalidRequestError, NotFoundError, ServiceError
 from wigwag.gateway.config import GatewaySettings
 from wigwag.gateway.content import Accepts, to_session
@@ -132,6 +132,9 @@ class IntoSession:
         over, problem = False, None
         for message, each in zip(messages, handed, strict=True):
             match each.error:
+                case None if each.duplicate and await self._was_never_sent(each.message_id):
+                    await self._give_back(session, message.message_id)
+                    over = True
                 case None:
                     pass
                 case ConflictError() | NotFoundError():
@@ -146,10 +149,20 @@ class IntoSession:
         if over:
             raise SessionOverError(f"the session {session.session_id} is over")
 
+    async def _was_never_sent(self, handed_on: str) -> bool:
+        """Tell whether what was handed over before has ended with its session: that was told, and is not told again."""
+        row = await self._rows.find(handed_on)
+        return row is not None and was_never_sent(row)
+
     async def _give_back(self, session: Session, row_id: str) -> None:
         row = await self._rows.find(row_id)
         if row is not None and row.owner == session.session_id:
             await self._rows.give_back(row)
+
+
+def was_never_sent(row: LedgerRow) -> bool:
+    """Tell whether ua says that the session was over before a message was sent; attempts by MESSAGE have a status."""
+    return row.state is State.FAILED and not row.status
 
 
 def check_is_current(message: PagerMessage, now: float) -> None:

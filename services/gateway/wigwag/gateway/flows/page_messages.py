@@ -27,7 +27,7 @@ from wigwag.runtime.pager_events import INBOUND, NOT_SENT, attempt_id, message_o
 from wigwag.runtime.ua_messages import keyed_id
 from wigwag.store.conversations import Conversation
 
-from .into_session import IntoSession, SessionOverError
+from .into_session import IntoSession, SessionOverError, was_never_sent
 from .notifications import Notifications
 from .reading import AGAIN, AT_ONCE, BEHIND, BINDING, NO_PAGE, envelope_of
 from .to_devices import ToDevices
@@ -37,7 +37,7 @@ _ROUNDS: Final = 3
 
 
 class _OtherSessionError(Exception):
-    """There is a session that those before were not sent in."""
+    """The conversation has another session than the one that those before were sent in."""
 
 
 class PageMessages:
@@ -98,7 +98,7 @@ class PageMessages:
         first, *others = messages
         key, ids = first.conversation, [message.message_id for message in others]
         async with self._lanes.of(key, first.message_id, records[0].assignment, others=ids) as lane:
-            known = lane.clean and again is None and lane.via == self._book.session_of(key)
+            known = lane.clean and again is None
             if known:
                 # The others a look here has sent on, and left nothing waiting.
                 messages = [message for message in messages if message.message_id not in lane.taken_along]
@@ -110,7 +110,6 @@ class PageMessages:
                     break
                 except (SessionOverError, _OtherSessionError):
                     known = False  # What went elsewhere may come back, and goes before all that is sent here.
-            lane.via = self._book.session_of(key)
 
     async def _look(self, record: Record, message: PagerMessage, tried: int) -> bool:
         """Send on what waits in a message's conversation; returns whether nothing does any more.
@@ -148,7 +147,8 @@ class PageMessages:
         found: list[PagerMessage] = []
         held: set[str] = set()
         rows = await self._rows.waiting(key, INBOUND)
-        conversation = await self._book.find(key) if rows else None
+        conversation = await self._book.find(key)
+        self._lanes.went_into(key, _session_of(conversation))
         handed_on = await self._handed_on(rows)
         for row in rows:
             onward = handed_on.get(row.id)
@@ -167,10 +167,14 @@ class PageMessages:
         return found, bool(held)
 
     async def _handed_on(self, rows: Sequence[LedgerRow]) -> dict[str, LedgerRow]:
-        """Return id -> row of the next hop; of none that somebody claimed who was gone before he handed it on."""
+        """Return id -> row of the next hop.
+
+        Of none that somebody claimed who was gone before he handed it on, or whose session was over before it was
+        sent: that may have been told before the row was claimed for this session once more.
+        """
         onward = {row.id: _next_hop(row) for row in rows if row.owner}
         there = await self._rows.find_many(list(onward.values())) if onward else {}
-        return {row_id: there[hop] for row_id, hop in onward.items() if hop in there}
+        return {row_id: there[hop] for row_id, hop in onward.items() if hop in there and not was_never_sent(there[hop])}
 
     async def _by_page_already(self, row: LedgerRow, look: Look, attempt: LedgerRow | None) -> None:
         """Have the same attempt go on; its own record, if it has not come yet, finds it taken care of."""
@@ -201,6 +205,8 @@ class PageMessages:
         self, key: str, sender: str, recipient: str, messages: list[PagerMessage], device: str | None
     ) -> bool:
         conversation = await self._book.find(key)
+        if _session_of(conversation) != self._lanes.via(key):
+            raise _OtherSessionError
         if conversation is not None and conversation.state != "closed" and conversation.page == sender:
             return await self._in_conversation(conversation, messages)
         destination = await self._destinations.of(recipient, messages[-1].reason, device)
@@ -222,10 +228,10 @@ class PageMessages:
                 # Whoever began it may be gone: the same call once more is the same session.
                 conversation = await self._setup.call(conversation, messages[0])
             succession = self._lanes.succession(conversation.key)
-            if not succession.is_looked_at and self._lanes.via(conversation.key) != conversation.session_id:
-                raise _OtherSessionError
             free = [message for message in messages if succession.may_go_into_session(message.message_id)]
             is_sent = await self._into_session.send(conversation, free) if free else False
+            if is_sent:
+                self._lanes.went_into(conversation.key, conversation.session_id)
             return is_sent and len(free) == len(messages)
         except SessionOverError as error:
             await self._book.closed(conversation, str(error))
@@ -292,6 +298,11 @@ class PageMessages:
 def _next_hop(row: LedgerRow) -> str:
     """Return the id of the row that a message which is being tried has been handed on as."""
     return attempt_id(row.id, row.attempt) if row.owner == PAGE else keyed_id(row.owner, row.id)
+
+
+def _session_of(conversation: Conversation | None) -> str:
+    """Return the session of a conversation; empty: it has none."""
+    return conversation.session_id if conversation is not None and conversation.state != "closed" else ""
 
 
 def _holds_up(row: LedgerRow, conversation: Conversation | None) -> bool:
