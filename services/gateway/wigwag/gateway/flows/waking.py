@@ -154,7 +154,8 @@ def _canonical(address: str) -> str:
 
 
 def _oldest(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
-    found: dict[str, LedgerRow] = {}
+    """Return the first of each way of a conversation: what waits for one side says nothing of the other's."""
+    found: dict[tuple[str, str], LedgerRow] = {}
     for row in rows:
-        found.setdefault(row.conversation, row)
+        found.setdefault((row.conversation, row.recipient), row)
     return list(found.values())
