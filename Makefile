@@ -26,7 +26,7 @@ test: $(STAMP) ## run the tests
 scenarios: $(STAMP) ## run the scenarios of many pods in their full length
 	WIGWAG_SCENARIOS=long $(BIN)/python -m pytest -s tests/scenarios/cluster tests/scenarios/sip tests/scenarios/ua tests/scenarios/test_full_disk.py
 
-chaos: $(STAMP) ## kill and stop pods, Redis and the broker 200 times under the gateway's traffic, about an hour
+chaos: $(STAMP) ## kill and stop pods, Redis and the broker 200 times under the gateway's traffic, 15 minutes or more
 	WIGWAG_SCENARIOS=long $(BIN)/python -m pytest -s tests/scenarios/gateway/test_chaos.py
 
 check: $(STAMP) ## lint, types, import contracts, generated files clean
