@@ -54,7 +54,9 @@ async def test_messages_that_were_claimed_and_not_handed_on_are_handed_on_by_the
     assert await world.handed(world.last_call) == ["one", "two", "three"]
 
 
-async def test_messages_that_were_handed_on_before_a_kill_are_not_handed_on_again(world: GatewayWorld) -> None:
+async def test_messages_that_were_handed_on_before_a_kill_and_never_acknowledged_are_so_once_more_and_are_the_same(
+    world: GatewayWorld,
+) -> None:
     for text in ("one", "two"):
         await world.writes(text)
     await world.run()
@@ -63,7 +65,15 @@ async def test_messages_that_were_handed_on_before_a_kill_are_not_handed_on_agai
     await world.killed()
     await world.run()
     assert await world.handed(world.last_call) == ["one", "two"]
-    assert (await world.row("m1")).attempt == 1
+    assert world.agents.made("send") == [world.last_call.session_id] * 2
+
+
+async def test_messages_that_ua_has_acknowledged_are_not_handed_on_again_when_their_conversation_is_looked_at(
+    world: GatewayWorld,
+) -> None:
+    session = await talking(world)
+    await world.again(PAGER_INBOUND.name)
+    assert world.agents.made("send") == [session.session_id]
 
 
 async def test_a_record_that_comes_again_calls_nobody_when_its_message_has_its_outcome(world: GatewayWorld) -> None:

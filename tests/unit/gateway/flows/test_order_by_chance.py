@@ -12,6 +12,7 @@ from tests.support.gateway_world import ALICE, BOB, GatewayWorld, Killed
 from wigwag.api.ua.v1 import session_pb2
 from wigwag.bus import Record
 from wigwag.database.ledger import State
+from wigwag.errors import OverloadedError
 from wigwag.gateway.flows.consuming import TOPICS, Consuming
 from wigwag.runtime.events import PAGER_OUTBOUND
 
@@ -57,6 +58,8 @@ class Chance:
         except Killed:
             self.world.start_pod()
             self.pods[pod] = self.world.consuming
+            return
+        except OverloadedError:
             return
         self.handled[key] = self.waiting[key].popleft()
 

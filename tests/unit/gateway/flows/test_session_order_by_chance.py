@@ -1,19 +1,22 @@
 """Order of MESSAGEs into sessions, whatever comes when: two pods, sessions that come, are replaced and end, kills."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import pytest
 
 from tests.support.gateway_world import BOB, ENDED, OFFERED, OPEN, STARTING, GatewayWorld, Killed
 from tests.unit.gateway.flows.test_order_by_chance import Chance
-from wigwag.api.ua.v1 import session_pb2
+from wigwag.api.ua.v1 import session_pb2, ua_pb2
 from wigwag.database.ledger import Change, LedgerRow, State
-from wigwag.runtime.ua_messages import OUTBOUND, conversation_of
+from wigwag.errors import OverloadedError
+from wigwag.gateway.ports import Handed
+from wigwag.runtime.ua_messages import OUTBOUND, conversation_of, keyed_id
 from wigwag.store import Conversation
 
 STEPS = 80
-SEEDS = (*range(5), 54)
+SEEDS = (*range(5), 40, 54, 62)
 MOST_ROUNDS = 60
 
 
@@ -23,13 +26,30 @@ class Sessions(Chance):
     def __init__(self, world: GatewayWorld, seed: int) -> None:
         super().__init__(world, seed)
         self.got: list[str] = []
+        self.queues: defaultdict[str, list[str]] = defaultdict(list)
+        """Session -> what its owner has to send, in order."""
+        self.not_brought: list[tuple[str, str]] = []
+        """Session and id of what is durable, and the present owner of its session does not know of yet."""
+        self.loses_owner = False
         self.is_slow = True
         self.at_bob = asyncio.Lock()
         send, session, find_many = world.agents.send, world.agents.session, world.ledger.find_many
 
-        async def slow_send(messages: object) -> object:
+        async def slow_send(messages: Sequence[ua_pb2.OutboundMessage]) -> list[Handed]:
             await self.pause()
-            handed = await send(messages)  # type: ignore[arg-type]
+            is_lost, self.loses_owner = self.loses_owner, False
+            try:
+                handed = await send(messages)
+            except Killed:
+                for message in messages:
+                    self._is_durable(message.session_id, keyed_id(message.session_id, message.idempotency_key))
+                raise
+            pairs = [(message.session_id, each.message_id) for message, each in zip(messages, handed, strict=True)]
+            if is_lost:
+                self.not_brought += pairs
+                raise OverloadedError("the owner does not answer")
+            for pair in pairs:
+                self._is_durable(*pair)
             await self.pause()
             return handed
 
@@ -51,8 +71,21 @@ class Sessions(Chance):
 
         world.store.find_conversations = slow_find_conversations  # type: ignore[method-assign]
         world.ledger.find_many = slow_find_many  # type: ignore[method-assign]
-        world.agents.send = slow_send  # type: ignore[method-assign, assignment]
+        world.agents.send = slow_send  # type: ignore[method-assign]
         world.agents.session = slow_session  # type: ignore[method-assign]
+
+    def _is_durable(self, session_id: str, row_id: str) -> None:
+        if row_id and row_id not in self.queues[session_id]:
+            self.queues[session_id].append(row_id)
+
+    async def owner_is_lost(self) -> None:
+        """Let the owner of a session lose it in the moment in which he writes the next messages down."""
+        self.loses_owner = True
+
+    async def are_brought(self) -> None:
+        """Let the next owner hear of what the last one had written down."""
+        while self.not_brought:
+            self._is_durable(*self.not_brought.pop(0))
 
     async def pause(self) -> None:
         """Let others go on, at times for long."""
@@ -86,11 +119,12 @@ class Sessions(Chance):
 
     async def _delivers(self) -> None:
         for session in self.in_state(OPEN):
-            rows = await self.under_way(session)
-            if rows:
-                change = Change(id=rows[0].id, version=1, state=State.DELIVERED, status=200)
+            rows = {row.id: row for row in await self.under_way(session)}
+            found = next((row_id for row_id in self.queues[session.session_id] if row_id in rows), None)
+            if found is not None:
+                change = Change(id=found, version=1, state=State.DELIVERED, status=200)
                 if (await self.world.ledger.apply_one(change)).done:
-                    self.got.append((rows[0].body or b"").decode())
+                    self.got.append((rows[found].body or b"").decode())
 
     async def calls(self) -> None:
         self.sessions += 1
@@ -137,7 +171,7 @@ class Sessions(Chance):
         where.setdefault("send", []).append(Killed())
 
     async def finish(self) -> None:
-        self.is_slow = False
+        self.is_slow = self.loses_owner = False
         for _ in range(MOST_ROUNDS):
             await self.drain()
             await self.obeys()
@@ -145,6 +179,7 @@ class Sessions(Chance):
                 await self.fail(session)  # What it was given in the moment of its end.
             await self.answers()
             await self.drain()
+            await self.are_brought()
             while any([await self.under_way(session) for session in self.in_state(OPEN)]):
                 await self.delivers()
             await self.drain()
@@ -159,6 +194,7 @@ async def test_all_arrive_once_and_in_order_whatever_sessions_do(world: GatewayW
     chance = Sessions(world, seed)
     steps = [chance.writes] * 6 + [chance.some] * 12 + [chance.delivers] * 3 + [chance.answers] * 3
     steps += [chance.calls, chance.hangs_up, chance.obeys, chance.moves, chance.later, chance.dies]
+    steps += [chance.owner_is_lost, chance.are_brought]
     await world.registers(BOB, params=';methods="INVITE"')
     for _ in range(STEPS):
         await chance.random.choice(steps)()

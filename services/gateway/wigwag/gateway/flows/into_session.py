@@ -1,8 +1,10 @@
 """Messages of the page-mode side into the session of their conversation."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Final
 
 from wigwag.api.events.v1.pager_pb2 import PagerMessage
 from wigwag.api.ua.v1 import ua_pb2
@@ -22,8 +24,9 @@ from wigwag.store.conversations import Conversation
 from .decoding import page_message
 from .notifications import Notifications
 
-_UNSUPPORTED = 415
-_UNAVAILABLE = 480
+_UNSUPPORTED: Final = 415
+_UNAVAILABLE: Final = 480
+_REMEMBERED: Final = 20_000
 
 
 class SessionOverError(ServiceError):
@@ -58,6 +61,11 @@ class IntoSession:
         self._settings = settings
         self._notifications = notifications
         self._tracing = tracing
+        self._acknowledged: OrderedDict[str, None] = OrderedDict()
+
+    def is_acknowledged(self, handed_on: str) -> bool:
+        """Tell whether ua has acknowledged a message, by its id there, to this pod, as far as that is remembered."""
+        return handed_on in self._acknowledged
 
     async def send(self, conversation: Conversation, messages: Sequence[PagerMessage]) -> bool:
         """Send messages in order; returns False when the session is not open yet, and they wait.
@@ -136,7 +144,7 @@ class IntoSession:
                     await self._give_back(session, message.message_id)
                     over = True
                 case None:
-                    pass
+                    self._note(each.message_id)
                 case ConflictError() | NotFoundError():
                     await self._give_back(session, message.message_id)
                     over = True
@@ -148,6 +156,11 @@ class IntoSession:
             raise problem
         if over:
             raise SessionOverError(f"the session {session.session_id} is over")
+
+    def _note(self, handed_on: str) -> None:
+        self._acknowledged[handed_on] = None
+        if len(self._acknowledged) > _REMEMBERED:
+            self._acknowledged.popitem(last=False)
 
     async def _was_never_sent(self, handed_on: str) -> bool:
         """Tell whether what was handed over before has ended with its session: that was told, and is not told again."""

@@ -156,9 +156,9 @@ class PageMessages:
                 held.add(row.sender)
             elif row.owner == PAGE:
                 await self._by_page_already(row, look, onward)
-            elif row.owner and onward is None:
+            elif row.owner and (onward is None or self._may_be_unknown_to_its_owner(onward)):
                 look.to_be_sent(row)
-                found.append(await self._into_session_again(row, conversation))
+                found.append(await self._into_session_again(row, onward, conversation))
             elif not row.owner and not rested and row.id != fresh and self._setup.rests(row):
                 held.add(row.sender)
             elif not row.owner:
@@ -184,9 +184,19 @@ class PageMessages:
         look.under_way(row, attempt_id(row.id, row.attempt), may_come_back=may_come_back)
         self._lanes.note([row.id])
 
-    async def _into_session_again(self, row: LedgerRow, conversation: Conversation | None) -> PagerMessage:
+    def _may_be_unknown_to_its_owner(self, onward: LedgerRow) -> bool:
+        """Tell whether the pod that has the session may not know yet of a message that is durable there.
+
+        Whoever wrote it down may have lost the session in that moment: he acknowledges it when the next owner has it.
+        """
+        return onward.state is State.ACCEPTED and not self._into_session.is_acknowledged(onward.id)
+
+    async def _into_session_again(
+        self, row: LedgerRow, onward: LedgerRow | None, conversation: Conversation | None
+    ) -> PagerMessage:
         """Return a message that is to be sent as if it were new."""
-        if conversation is None or conversation.session_id != row.owner or conversation.state != "open":
+        is_open = conversation is not None and conversation.session_id == row.owner and conversation.state == "open"
+        if onward is None and not is_open:
             await self._rows.give_back(row)
         return message_of(row)  # The same into the same session is the same message.
 
