@@ -1,6 +1,7 @@
 """Order of MESSAGEs that reached nobody at first: in a session, from one to the next, and of those that were kept."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.support.gateway_content import cpim
 from tests.support.gateway_edge import Device, WorldEdge
 from tests.support.gateway_world import ALICE, BOB, ENDED, GatewayWorld, Killed
 from wigwag.api.ua.v1 import session_pb2, ua_pb2
+from wigwag.bus import Position
 from wigwag.database.ledger import State
 from wigwag.gateway.ports import Handed
 from wigwag.runtime.events import PAGER_OUTBOUND, PAGER_RESULTS, SESSIONS_EVENTS
@@ -344,6 +346,25 @@ async def test_a_session_that_is_replaced_while_messages_go_into_it_holds_up_tho
         await world.answers(message_id, State.FAILED)
     await world.run()
     assert await world.handed(second) == ["one", "two", "three"]
+
+
+async def test_when_a_session_opens_behind_a_message_to_the_other_side_what_came_before_that_still_goes_first(
+    world: GatewayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await has_phone(world)
+    await world.writes("one")
+    await world.writes("the other way", sender=BOB, recipient=ALICE)
+    await world.writes("two")
+    publish = world.bus.publish
+
+    async def publish_and_open(topic: str, *args: Any, **fields: Any) -> Position:
+        if topic == PAGER_OUTBOUND.name and world.agents.made("start"):
+            await world.opens(world.last_call)
+        return await publish(topic, *args, **fields)
+
+    monkeypatch.setattr(world.bus, "publish", publish_and_open)
+    await world.run()
+    assert await world.handed(world.last_call) == ["one", "two"]
 
 
 # From session to session

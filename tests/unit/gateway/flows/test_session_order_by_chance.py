@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from tests.support.gateway_world import BOB, ENDED, OFFERED, OPEN, STARTING, GatewayWorld, Killed
+from tests.support.gateway_world import ALICE, BOB, ENDED, OFFERED, OPEN, STARTING, GatewayWorld, Killed
 from tests.unit.gateway.flows.test_order_by_chance import Chance
 from wigwag.api.ua.v1 import session_pb2, ua_pb2
 from wigwag.database.ledger import Change, LedgerRow, State
@@ -105,6 +105,10 @@ class Sessions(Chance):
         await self.world.writes(text, reason="session-mode")
         self.said.append(text)
 
+    async def is_written_to(self) -> None:
+        """Let Alice get a message in between."""
+        await self.world.writes("the other way", sender=BOB, recipient=ALICE)
+
     def in_state(self, *states: "session_pb2.SessionState") -> list[session_pb2.Session]:
         return [each for each in self.world.agents.sessions.values() if each.state in states]
 
@@ -194,8 +198,9 @@ async def test_all_arrive_once_and_in_order_whatever_sessions_do(world: GatewayW
     chance = Sessions(world, seed)
     steps = [chance.writes] * 6 + [chance.some] * 12 + [chance.delivers] * 3 + [chance.answers] * 3
     steps += [chance.calls, chance.hangs_up, chance.obeys, chance.moves, chance.later, chance.dies]
-    steps += [chance.owner_is_lost, chance.are_brought]
+    steps += [chance.owner_is_lost, chance.are_brought, chance.is_written_to, chance.is_written_to]
     await world.registers(BOB, params=';methods="INVITE"')
+    await world.registers(ALICE, params=';methods="MESSAGE"')
     for _ in range(STEPS):
         await chance.random.choice(steps)()
     await chance.finish()

@@ -9,7 +9,6 @@ session has, and whose outcome is not told yet, holds up those behind it: it may
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import groupby
 from typing import Final
 
 from wigwag.api.events.v1.pager_pb2 import PagerMessage, PagerReason
@@ -202,13 +201,15 @@ class PageMessages:
 
     async def _forward(self, key: str, messages: Sequence[PagerMessage], device: str | None) -> bool:
         """Send messages of a conversation on; returns whether none of them waits now."""
-        done = True
+        ways: dict[tuple[str, str], list[PagerMessage]] = {}
         for message in messages:
             if self._to_devices.is_notification(message):
                 conversation = await self._book.find(key)
                 await self._notifications.by_page(message, conversation.session_id if conversation is not None else "")
-        for parties, group in groupby(messages, lambda message: (message.from_aor, message.to_aor)):
-            done &= await self._one_way(key, *parties, list(group), device)
+            ways.setdefault((message.from_aor, message.to_aor), []).append(message)
+        done = True
+        for parties, group in ways.items():
+            done &= await self._one_way(key, *parties, group, device)
         return done
 
     async def _one_way(
