@@ -73,7 +73,13 @@ class TalkUser:
         key = f"{self.name}.{self._sequence}"
         body = body_of(key, self._sequence)
         self._world.record(
-            TalkSent, user=self.name, to=self.peer, key=key, sequence=self._sequence, digest=digest_of(body)
+            TalkSent,
+            user=self.name,
+            to=self.peer,
+            key=key,
+            sequence=self._sequence,
+            digest=digest_of(body),
+            session=self.chat.id,
         )
         self.unanswered.add(key)
         try:

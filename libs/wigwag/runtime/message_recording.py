@@ -88,6 +88,8 @@ class TalkSent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag
     key: str
     sequence: int
     digest: str
+    session: str
+    """In which of his sessions: between them he has no order to rely on until he knows what became of a message."""
 
 
 class TalkSettled(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="talk settled"):
@@ -122,7 +124,7 @@ class TalkRepeated(msgspec.Struct, frozen=True, kw_only=True, tag_field="event",
 
 
 class MessageFound(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="message found"):
-    """A message as the ledger has it, in the row of its first hop, when all is over."""
+    """A message as the ledger has it, in the row of its first hop, when all is over; in the order of acceptance."""
 
     number: int
     time: float

@@ -3,8 +3,8 @@
 The promise (DESIGN.md section 6): every message that was acknowledged (202 or 200 to a MESSAGE, 200 to a SEND) ends in
 exactly one final state, which is on the bus once and which its sender is told: a page-mode user of what went wrong,
 by a notice; a session-mode user by a REPORT. ``delivered`` was shown once, ``failed`` and ``expired`` were not. Order
-is kept from each sender to each receiver. On the wire a message may come again only if something was done to a pod or a
-server while it was on its way.
+is kept from each sender to each receiver (``message_order``). On the wire a message may come again only if something
+was done to a pod or a server while it was on its way.
 """
 
 from collections import Counter, defaultdict
@@ -13,6 +13,7 @@ from typing import Final
 
 from .evidence import Kind, Violation
 from .message_evidence import Message, MessageEvidence, shown
+from .message_order import Order
 from .message_recording import MessageRecording, PageReceived, TalkReceived, TalkSent
 from .verification import Verdict
 
@@ -137,20 +138,18 @@ def _repeated(evidence: MessageEvidence, key: str, message: Message) -> Iterator
 
 
 def _reordered(evidence: MessageEvidence) -> Iterator[Violation]:
-    furthest: dict[tuple[str, str], tuple[int, str]] = {}
+    orders: defaultdict[tuple[str, str], Order] = defaultdict(Order)
     for recording in evidence.recordings:
         for record in recording.records:
             if not isinstance(record, PageReceived | TalkReceived):
                 continue
-            if isinstance(record, PageReceived) and record.status >= 300:
+            message = evidence.messages[record.key]
+            if record not in message.shown or not message.sent:
                 continue
-            sender = next((one.user for one in evidence.messages[record.key].sent), "")
-            last = furthest.get((sender, record.user))
-            if last is not None and record.sequence < last[0]:
-                text = f"{record.key} was shown to {record.user} after number {last[0]}"
-                yield Violation(Kind.REORDERED, text, (last[1], shown(record)))
-            else:
-                furthest[sender, record.user] = (record.sequence, shown(record))
+            before = orders[message.sent[0].user, record.user].overtook(message, record)
+            if before is not None:
+                text = f"{record.key} was shown to {record.user} after {before.key}"
+                yield Violation(Kind.REORDERED, text, (shown(before), shown(record)))
 
 
 def _skipped(evidence: MessageEvidence) -> Iterator[Violation]:

@@ -47,7 +47,7 @@ def world() -> dict[str, list[MessageRecord]]:
         page, talk, state = f"p.{number}", f"c.{number}", "delivered" if number < 3 else "failed"
         pages.append(made(PageSent, user="p", to="c", key=page, sequence=number, digest=page))
         pages.append(made(PageAnswered, user="p", key=page, status=202))
-        talks.append(made(TalkSent, user="c", to="p", key=talk, sequence=number, digest=talk))
+        talks.append(made(TalkSent, user="c", to="p", key=talk, sequence=number, digest=talk, session="s"))
         status = 200 if number < 3 else 603
         pages.append(made(PageReceived, user="p", key=talk, sequence=number, digest=talk, status=status))
         if number < 3:
@@ -105,6 +105,42 @@ def test_messages_that_were_shown_in_another_order_are_found_out() -> None:
     first, second = (index for index, record in enumerate(run["talks"]) if isinstance(record, TalkReceived))
     run["talks"][first], run["talks"][second] = run["talks"][second], run["talks"][first]
     assert kinds(run) == {Kind.REORDERED}
+
+
+def in_two_sessions(*, outcome_first: bool, accepted_first: bool) -> set[Kind]:
+    """Return what is found wrong when what was said in a second session is shown first.
+
+    Args:
+        outcome_first: Whether its sender knew before what became of what he had said in the first.
+        accepted_first: Whether what was said in the first session was accepted first.
+    """
+    run = world()
+    talks, pages, archive = run["talks"], run["pages"], run["archive"]
+    first, second = (index for index, one in enumerate(pages) if isinstance(one, PageReceived) and one.status == 200)
+    pages[first], pages[second] = pages[second], pages[first]
+    said = [one for one in talks if isinstance(one, TalkSent)]
+    talks[talks.index(said[1])] = msgspec.structs.replace(said[1], session="second")
+    if not outcome_first:
+        settled = next(one for one in talks if isinstance(one, TalkSettled))
+        talks.remove(settled)
+        talks.append(settled)
+    if not accepted_first:
+        row = next(one for one in archive if isinstance(one, MessageFound) and one.way == "to page")
+        archive.remove(row)
+        archive.append(row)
+    return kinds(run)
+
+
+def test_what_was_said_in_another_session_and_accepted_first_may_be_shown_first() -> None:
+    assert not in_two_sessions(outcome_first=False, accepted_first=False)
+
+
+def test_what_was_said_in_another_session_and_accepted_later_may_not_be_shown_first() -> None:
+    assert in_two_sessions(outcome_first=False, accepted_first=True) == {Kind.REORDERED}
+
+
+def test_what_was_said_in_another_session_when_the_outcome_was_known_may_not_be_shown_first() -> None:
+    assert in_two_sessions(outcome_first=True, accepted_first=False) == {Kind.REORDERED}
 
 
 def test_a_message_with_another_body_is_found_out() -> None:
