@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
+from tests.support.gateway_chance import Chance
 from tests.support.gateway_world import ALICE, BOB, ENDED, OFFERED, OPEN, STARTING, GatewayWorld, Killed
-from tests.unit.gateway.flows.test_order_by_chance import Chance
 from wigwag.api.ua.v1 import session_pb2, ua_pb2
 from wigwag.database.ledger import Change, LedgerRow, State
 from wigwag.errors import OverloadedError
