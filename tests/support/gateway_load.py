@@ -27,7 +27,9 @@ from wigwag.runtime.recording import Finished, Recorder, Started
 PAIRS: Final = 36 if LONG else 12
 RATE: Final = 50.0 if LONG else 15.0
 """Messages per second, each way."""
-OUTCOME_SECONDS: Final = 300.0 if LONG else 90.0
+OUTCOME_SECONDS: Final = 300.0
+_COMES_AGAIN_SECONDS: Final = 100.0 if LONG else 30.0
+"""After a disturbance, until which something may come again because of it."""
 PAUSE: Final = (0.5, 6.0) if LONG else (0.5, 2.0)
 """Seconds for which something is stopped."""
 _BROKEN: Final = 3
@@ -102,11 +104,8 @@ class GatewayLoad:
         for pod in self.cluster.all_pods:
             pod.wait_until_ready()
         # Also what was done shortly before may make something come again: its time runs until all is well.
-        self._recorder.write(
-            Disturbed(
-                number=self._recorder.next_number(), time=time.time() + OUTCOME_SECONDS / 3, began=began, what=what
-            )
-        )
+        until = time.time() + _COMES_AGAIN_SECONDS
+        self._recorder.write(Disturbed(number=self._recorder.next_number(), time=until, began=began, what=what))
         self.done.append(what)
         return what
 

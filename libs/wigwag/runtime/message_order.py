@@ -8,21 +8,38 @@ what was accepted first is shown first: nobody can know of what still waits else
 from dataclasses import dataclass, field
 
 from .message_evidence import Message
-from .message_recording import PageReceived, PageSent, TalkReceived, TalkSent
+from .message_recording import PageReceived, PageSent, TalkReceived
 
 Shown = PageReceived | TalkReceived
+
+
+@dataclass(slots=True)
+class _Furthest:
+    """Of all that was shown so far, what has the highest number in some order."""
+
+    number: int = 0
+    record: Shown | None = None
+
+    def overtook(self, number: int | None) -> Shown | None:
+        return self.record if number is not None and number < self.number else None
+
+    def shown(self, number: int, record: Shown) -> None:
+        if number > self.number:
+            self.number, self.record = number, record
 
 
 @dataclass(slots=True)
 class Order:
     """What was shown so far of what one user said to another."""
 
-    _furthest: dict[str, Shown] = field(default_factory=dict)
-    """Session, empty in page mode -> of the highest sequence."""
-    _said_last: tuple[int, Shown] | None = None
-    _accepted_last: tuple[int, Shown] | None = None
+    _in_session: dict[str, _Furthest] = field(default_factory=dict)
+    """By session, empty in page mode: in the order of sending."""
+    _said: _Furthest = field(default_factory=_Furthest)
+    """In the order in which the sender did things, in all his sessions."""
+    _accepted: _Furthest = field(default_factory=_Furthest)
+    """In the order of acceptance, likewise."""
 
-    def overtook(self, message: Message, record: Shown) -> Shown | None:
+    def shown(self, message: Message, record: Shown) -> Shown | None:
         """Note that a message is shown; return one that was shown before and has to come behind it, None: none.
 
         Args:
@@ -31,29 +48,20 @@ class Order:
         """
         sent = message.sent[0]
         if isinstance(sent, PageSent):
-            return self._in_session("", record)
-        return self._in_session(sent.session, record) or self._between_sessions(message, sent, record)
+            return self._within("", sent.sequence, record)
+        return self._within(sent.session, sent.sequence, record) or self._between_sessions(message, record)
 
-    def _in_session(self, session: str, record: Shown) -> Shown | None:
-        before = self._furthest.setdefault(session, record)
-        if before.sequence > record.sequence:
-            return before
-        self._furthest[session] = record
-        return None
+    def _within(self, session: str, sequence: int, record: Shown) -> Shown | None:
+        furthest = self._in_session.setdefault(session, _Furthest())
+        before = furthest.overtook(sequence)
+        furthest.shown(sequence, record)
+        return before
 
-    def _between_sessions(self, message: Message, sent: TalkSent, record: Shown) -> Shown | None:
-        found = None
+    def _between_sessions(self, message: Message, record: Shown) -> Shown | None:
         outcome = min((one.number for one in message.settled), default=None)
-        if self._said_last is not None and outcome is not None and self._said_last[0] > outcome:
-            found = self._said_last[1]
-        self._said_last = max(self._said_last or (0, record), (sent.number, record), key=_number)
         accepted = min((one.number for one in message.rows), default=None)
+        before = self._said.overtook(outcome) or self._accepted.overtook(accepted)
+        self._said.shown(message.sent[0].number, record)
         if accepted is not None:
-            if self._accepted_last is not None and self._accepted_last[0] > accepted:
-                found = found or self._accepted_last[1]
-            self._accepted_last = max(self._accepted_last or (0, record), (accepted, record), key=_number)
-        return found
-
-
-def _number(pair: tuple[int, Shown]) -> int:
-    return pair[0]
+            self._accepted.shown(accepted, record)
+        return before

@@ -146,7 +146,7 @@ def _reordered(evidence: MessageEvidence) -> Iterator[Violation]:
             message = evidence.messages[record.key]
             if record not in message.shown or not message.sent:
                 continue
-            before = orders[message.sent[0].user, record.user].overtook(message, record)
+            before = orders[message.sent[0].user, record.user].shown(message, record)
             if before is not None:
                 text = f"{record.key} was shown to {record.user} after {before.key}"
                 yield Violation(Kind.REORDERED, text, (shown(before), shown(record)))

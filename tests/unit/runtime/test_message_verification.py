@@ -107,19 +107,20 @@ def test_messages_that_were_shown_in_another_order_are_found_out() -> None:
     assert kinds(run) == {Kind.REORDERED}
 
 
-def in_two_sessions(*, outcome_first: bool, accepted_first: bool) -> set[Kind]:
-    """Return what is found wrong when what was said in a second session is shown first.
+def shown_later(*, session: str = "second", outcome_first: bool = False, accepted_first: bool = False) -> set[Kind]:
+    """Return what is found wrong when what was said in a session is shown behind what was said after it.
 
     Args:
-        outcome_first: Whether its sender knew before what became of what he had said in the first.
-        accepted_first: Whether what was said in the first session was accepted first.
+        session: In which the other message was said.
+        outcome_first: Whether its sender knew before what became of the first.
+        accepted_first: Whether the first was accepted first.
     """
     run = world()
     talks, pages, archive = run["talks"], run["pages"], run["archive"]
     first, second = (index for index, one in enumerate(pages) if isinstance(one, PageReceived) and one.status == 200)
     pages[first], pages[second] = pages[second], pages[first]
     said = [one for one in talks if isinstance(one, TalkSent)]
-    talks[talks.index(said[1])] = msgspec.structs.replace(said[1], session="second")
+    talks[talks.index(said[1])] = msgspec.structs.replace(said[1], session=session)
     if not outcome_first:
         settled = next(one for one in talks if isinstance(one, TalkSettled))
         talks.remove(settled)
@@ -132,15 +133,19 @@ def in_two_sessions(*, outcome_first: bool, accepted_first: bool) -> set[Kind]:
 
 
 def test_what_was_said_in_another_session_and_accepted_first_may_be_shown_first() -> None:
-    assert not in_two_sessions(outcome_first=False, accepted_first=False)
+    assert not shown_later()
 
 
 def test_what_was_said_in_another_session_and_accepted_later_may_not_be_shown_first() -> None:
-    assert in_two_sessions(outcome_first=False, accepted_first=True) == {Kind.REORDERED}
+    assert shown_later(accepted_first=True) == {Kind.REORDERED}
 
 
 def test_what_was_said_in_another_session_when_the_outcome_was_known_may_not_be_shown_first() -> None:
-    assert in_two_sessions(outcome_first=True, accepted_first=False) == {Kind.REORDERED}
+    assert shown_later(outcome_first=True) == {Kind.REORDERED}
+
+
+def test_what_was_said_later_in_the_same_session_may_not_be_shown_first() -> None:
+    assert shown_later(session="s") == {Kind.REORDERED}
 
 
 def test_a_message_with_another_body_is_found_out() -> None:
