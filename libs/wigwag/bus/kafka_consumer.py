@@ -78,6 +78,8 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         self._has_room = asyncio.Event()
         self._has_finished = asyncio.Event()
         self._committing = asyncio.Lock()
+        self._commits: set[asyncio.Task[None]] = set()
+        """Those that were given up too."""
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -123,7 +125,8 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             with suppress(KafkaError, OSError, TimeoutError):
                 async with asyncio.timeout(_STOP_SECONDS):
                     await consumer.stop()
-            await asyncio.gather(committing, return_exceptions=True)
+            given_up = [commit for commit in self._commits if commit.cancel()]
+            await asyncio.gather(committing, *given_up, return_exceptions=True)
 
     async def _until_stopped(self, work: Awaitable[T]) -> T | None:
         """Await ``work``; cancelled when this consumer is stopped meanwhile."""
@@ -182,11 +185,22 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         offsets = {where: offset for where, part in parts.items() if (offset := part.committable) is not None}
         if not offsets:
             return
-        async with asyncio.timeout(_COMMIT_SECONDS):
-            await consumer.commit(offsets)
+        committing = asyncio.create_task(consumer.commit(offsets))
+        self._commits.add(committing)
+        committing.add_done_callback(self._commit_is_over)
+        # Not cancelled when it takes too long: aiokafka's request goes on, and somebody has to hear how it ends.
+        done, _ = await asyncio.wait({committing}, timeout=_COMMIT_SECONDS)
+        if not done:
+            raise TimeoutError("the broker does not answer")
+        await committing
         for where, offset in offsets.items():
             parts[where].committed(offset)
         self._has_room.set()
+
+    def _commit_is_over(self, committing: asyncio.Task[None]) -> None:
+        self._commits.discard(committing)
+        if not committing.cancelled():
+            committing.exception()  # Of one that was given up nobody else asks.
 
     # Partitions come and go
 

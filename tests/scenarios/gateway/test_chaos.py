@@ -36,10 +36,6 @@ from wigwag.runtime.message_verification import verify_messages
 DISTURBANCES = int(os.environ.get("WIGWAG_CHAOS_KILLS", "200" if LONG else "10"))
 SEED = int(os.environ.get("WIGWAG_CHAOS_SEED", "0")) or secrets.randbelow(2**31) + 1
 FORGERIES = 300 if LONG else 60
-pytestmark = pytest.mark.skipif(
-    not LONG and "WIGWAG_CHAOS_KILLS" not in os.environ,
-    reason="known defect: 17 of 62,000 messages out of order in 200 disturbances; make chaos runs it",
-)
 
 
 @dataclass(frozen=True, slots=True)
