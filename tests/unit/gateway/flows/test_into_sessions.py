@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.gateway_content import COMPOSING
 from tests.support.gateway_world import ALICE, BOB, ENDED, OPEN, GatewayWorld, Killed, refused
 from wigwag.api.ua.v1 import session_pb2
 from wigwag.bus import Position
@@ -66,6 +67,20 @@ async def test_messages_that_were_handed_on_before_a_kill_and_never_acknowledged
     await world.run()
     assert await world.handed(world.last_call) == ["one", "two"]
     assert world.agents.made("send") == [world.last_call.session_id] * 2
+
+
+async def test_that_somebody_writes_fails_no_more_once_ua_has_it_though_a_killed_pod_was_not_told_so(
+    world: GatewayWorld,
+) -> None:
+    await talking(world)
+    world.agents.after["send"] = [Killed()]
+    message_id = await world.writes(COMPOSING, content_type="application/im-iscomposing+xml")
+    await world.killed()
+    world.clock.now += 600.0
+    await world.run()
+    await world.answers(message_id)
+    await world.run()
+    assert await world.state(message_id) == (State.DELIVERED, 200)
 
 
 async def test_messages_that_ua_has_acknowledged_are_not_handed_on_again_when_their_conversation_is_looked_at(

@@ -155,7 +155,7 @@ class PageMessages:
                 held.add(row.sender)
             elif row.owner == PAGE:
                 await self._by_page_already(row, look, onward)
-            elif row.owner and (onward is None or self._may_be_unknown_to_its_owner(onward)):
+            elif row.owner and (onward is None or self._may_be_unknown_to_its_owner(row, onward)):
                 look.to_be_sent(row)
                 found.append(await self._into_session_again(row, onward, conversation))
             elif not row.owner and not rested and row.id != fresh and self._setup.rests(row):
@@ -183,12 +183,15 @@ class PageMessages:
         look.under_way(row, attempt_id(row.id, row.attempt), may_come_back=may_come_back)
         self._lanes.note([row.id])
 
-    def _may_be_unknown_to_its_owner(self, onward: LedgerRow) -> bool:
+    def _may_be_unknown_to_its_owner(self, row: LedgerRow, onward: LedgerRow) -> bool:
         """Tell whether the pod that has the session may not know yet of a message that is durable there.
 
         Whoever wrote it down may have lost the session in that moment: he acknowledges it when the next owner has it.
+        What is only of the moment needs no place.
         """
-        return onward.state is State.ACCEPTED and not self._into_session.is_acknowledged(onward.id)
+        if onward.state is not State.ACCEPTED or self._into_session.is_acknowledged(onward.id):
+            return False
+        return not self._to_devices.is_passing(message_of(row))
 
     async def _into_session_again(
         self, row: LedgerRow, onward: LedgerRow | None, conversation: Conversation | None
