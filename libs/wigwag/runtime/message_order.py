@@ -1,8 +1,8 @@
 """The order in which what one user said to another has to be shown around the gateway.
 
-In page mode, and within a session, it is that of sending. A sender who goes on in another session knows of no order
-until he is told what became of a message: what he says after that has to come later. Of all that he says in sessions
-what was accepted first is shown first: nobody can know of what still waits elsewhere on its way.
+In page mode, and within a session, it is that of sending. Between two sessions it is that of sending too, as far as
+messages were accepted in it: a relay may still hold what was said in an earlier session when the next one is there, and
+who has not heard of it can't let it go first. Nor was its sender told of an order: it has no REPORT yet.
 """
 
 from dataclasses import dataclass, field
@@ -13,31 +13,28 @@ from .message_recording import PageReceived, PageSent, TalkReceived
 Shown = PageReceived | TalkReceived
 
 
-@dataclass(slots=True)
-class _Furthest:
-    """Of all that was shown so far, what has the highest number in some order."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Of a message that was shown."""
 
-    number: int = 0
-    record: Shown | None = None
+    said: int
+    """Its number among what its sender said."""
+    accepted: int
+    """Its number among what was accepted."""
+    record: Shown
 
-    def overtook(self, number: int | None) -> Shown | None:
-        return self.record if number is not None and number < self.number else None
-
-    def shown(self, number: int, record: Shown) -> None:
-        if number > self.number:
-            self.number, self.record = number, record
+    def is_behind(self, other: "_Place") -> bool:
+        return self.said > other.said and self.accepted > other.accepted
 
 
 @dataclass(slots=True)
 class Order:
     """What was shown so far of what one user said to another."""
 
-    _in_session: dict[str, _Furthest] = field(default_factory=dict)
-    """By session, empty in page mode: in the order of sending."""
-    _said: _Furthest = field(default_factory=_Furthest)
-    """In the order in which the sender did things, in all his sessions."""
-    _accepted: _Furthest = field(default_factory=_Furthest)
-    """In the order of acceptance, likewise."""
+    _in_session: dict[str, Shown] = field(default_factory=dict)
+    """Session, empty in page mode -> what was said last of what was shown."""
+    _last: list[_Place] = field(default_factory=list)
+    """Of all sessions: what nothing that was shown has to come behind."""
 
     def shown(self, message: Message, record: Shown) -> Shown | None:
         """Note that a message is shown; return one that was shown before and has to come behind it, None: none.
@@ -48,20 +45,22 @@ class Order:
         """
         sent = message.sent[0]
         if isinstance(sent, PageSent):
-            return self._within("", sent.sequence, record)
-        return self._within(sent.session, sent.sequence, record) or self._between_sessions(message, record)
+            return self._within("", record)
+        before = self._within(sent.session, record)
+        return self._between_sessions(message, record) or before
 
-    def _within(self, session: str, sequence: int, record: Shown) -> Shown | None:
-        furthest = self._in_session.setdefault(session, _Furthest())
-        before = furthest.overtook(sequence)
-        furthest.shown(sequence, record)
-        return before
+    def _within(self, session: str, record: Shown) -> Shown | None:
+        before = self._in_session.setdefault(session, record)
+        if before.sequence > record.sequence:
+            return before
+        self._in_session[session] = record
+        return None
 
     def _between_sessions(self, message: Message, record: Shown) -> Shown | None:
-        outcome = min((one.number for one in message.settled), default=None)
-        accepted = min((one.number for one in message.rows), default=None)
-        before = self._said.overtook(outcome) or self._accepted.overtook(accepted)
-        self._said.shown(message.sent[0].number, record)
-        if accepted is not None:
-            self._accepted.shown(accepted, record)
+        if not message.rows:
+            return None
+        place = _Place(record.sequence, message.rows[0].number, record)
+        before = next((one.record for one in self._last if one.is_behind(place)), None)
+        if before is None:
+            self._last = [*(one for one in self._last if not place.is_behind(one)), place]
         return before

@@ -89,7 +89,7 @@ class TalkSent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag
     sequence: int
     digest: str
     session: str
-    """In which of his sessions: between them he has no order to rely on until he knows what became of a message."""
+    """In which of his sessions."""
 
 
 class TalkSettled(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="talk settled"):

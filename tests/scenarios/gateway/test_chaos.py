@@ -5,7 +5,7 @@ import os
 import random
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from wigwag.runtime.message_recording import (
     StateTold,
     TalkReceived,
     TalkRepeated,
+    TalkSent,
     read_message_recording,
 )
 from wigwag.runtime.message_verification import verify_messages
@@ -80,24 +81,24 @@ def test_no_promise_is_broken(run: Run) -> None:
     assert not run.errors
 
 
-def drop(records: list[MessageRecord], chance: random.Random) -> None:
+def drop(records: list[MessageRecord], chance: random.Random, sessions: Mapping[str, str]) -> None:
     del records[_one_of(records, chance)]
 
 
-def double(records: list[MessageRecord], chance: random.Random) -> None:
+def double(records: list[MessageRecord], chance: random.Random, sessions: Mapping[str, str]) -> None:
     index = _one_of(records, chance)
     records.insert(index, records[index])
 
 
-def exchange(records: list[MessageRecord], chance: random.Random) -> None:
-    """Let a message be shown after the next one."""
-    places: dict[str, list[int]] = {}
+def exchange(records: list[MessageRecord], chance: random.Random, sessions: Mapping[str, str]) -> None:
+    """Let a message be shown after the next one, of the same session if it was said in one."""
+    places: dict[tuple[str, str], list[int]] = {}
     for index, record in enumerate(records):
         if isinstance(record, TalkReceived) or (isinstance(record, PageReceived) and record.status < 300):
-            places.setdefault(record.user, []).append(index)
+            places.setdefault((record.user, sessions.get(record.key, "")), []).append(index)
     found = [each for each in places.values() if len(each) > 1]
     if not found:
-        drop(records, chance)
+        drop(records, chance, sessions)
         return
     which = chance.choice(found)
     number = chance.randrange(len(which) - 1)
@@ -123,6 +124,8 @@ def _counts(record: MessageRecord) -> bool:
 def test_each_of_many_forgeries_of_the_run_is_found_out(run: Run, tmp_path: Path) -> None:
     recordings = [read_message_recording(file) for file in run.files]
     forgeable = [index for index, file in enumerate(run.files) if "disturbances" not in file.name]
+    everything = [record for recording in recordings for record in recording.records]
+    sessions = {record.key: record.session for record in everything if isinstance(record, TalkSent)}
     chance = random.Random(7)
     for number in range(FORGERIES):
         forge = (drop, double, exchange)[number % 3]
@@ -131,7 +134,7 @@ def test_each_of_many_forgeries_of_the_run_is_found_out(run: Run, tmp_path: Path
         records: list[MessageRecord] = [
             record for record in recordings[which].records if not isinstance(record, PageRepeated | TalkRepeated)
         ]
-        forge(records, chance)
+        forge(records, chance, sessions)
         changed = list(recordings)
         changed[which] = _renumbered(recordings[which], records)
         assert not verify_messages(changed).kept, f"forgery {number}: {forge.__name__} in {recordings[which].name}"
