@@ -128,6 +128,14 @@ async def test_nor_when_the_row_is_settled_and_nobody_knows_whether_the_sender_w
         await pods.at_asked.settle_message(OPERATOR, pods.request(FAILED))
 
 
+@pytest.mark.parametrize("is_asked_by_another", [False, True])
+async def test_nor_when_the_session_was_lost_to_another_pod_unnoticed(pods: Pods, is_asked_by_another: bool) -> None:
+    pods.owner.sessions.lost_to["s1"] = "pod-3"
+    with pytest.raises(OverloadedError):
+        await (pods.at_asked if is_asked_by_another else pods.at_owner).settle_message(OPERATOR, pods.request())
+    assert pods.own.wire.reports == []
+
+
 async def test_a_session_without_an_owner_is_taken_over_for_it(pods: Pods) -> None:
     pods.asked.sessions.others["s1"] = (record(), "")
     pods.asked.sessions.to_take.add("s1")

@@ -112,8 +112,15 @@ class AtOwner:
         """
         session_id = fields_of(row.headers).session_id
         if self._sessions.owned(session_id) is not None or await self._is_over(session_id):
-            return await self._messages.settle(row, outcome)
+            return await self._settled_here(row, outcome)
         return await self._settled_elsewhere(row, outcome, request)
+
+    async def _settled_here(self, row: LedgerRow, outcome: FinalState) -> LedgerRow:
+        session_id = fields_of(row.headers).session_id
+        settled = await self._messages.settle(row, outcome)
+        if self._sessions.owned(session_id) is None and not await self._is_over(session_id):
+            raise OverloadedError("the session went to another pod meanwhile, which has to tell the sender")
+        return settled
 
     async def _is_over(self, session_id: str) -> bool:
         """Tell whether nobody is there to be told: a session is forgotten before its messages are."""
@@ -131,7 +138,7 @@ class AtOwner:
             await self.ask(record, owner_pb2.ControlRequest(settle_message=request))
         except (ConflictError, NotFoundError) as error:
             if await self._is_over(session_id):
-                return await self._messages.settle(row, outcome)
+                return await self._settled_here(row, outcome)
             problem = str(error)
         else:
             problem = ""
@@ -178,7 +185,7 @@ class AtOwner:
     async def _do_settle(self, request: owner_pb2.ControlRequest) -> None:
         row = await self._ledger.find(request.settle_message.message_id)
         if row is not None:
-            await self._messages.settle(row, checked_outcome(request.settle_message))
+            await self._settled_here(row, checked_outcome(request.settle_message))
 
     async def _do_answer_file(self, request: owner_pb2.ControlRequest) -> None:
         asked = request.answer_file

@@ -72,6 +72,8 @@ class Settlements:
         """
         check_settled_by_application(row)
         row = await self._written(row, outcome)
+        # What a pod says that slept until somebody else had the session reaches nobody.
+        await self._sessions.confirm()
         own = self._sessions.owned(fields_of(row.headers).session_id)
         if own is not None:
             self._tell(own, row)
