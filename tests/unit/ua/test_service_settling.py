@@ -1,5 +1,6 @@
 """Settling a message at whatever pod: its session's owner tells the sender, and only what is so is answered with OK."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,12 +11,13 @@ import pytest
 from tests.support.ua_messages import FakeOwned, MessageWorld, message_world, record
 from tests.support.waiting import until
 from wigwag.api.ua.v1 import message_pb2, owner_pb2, ua_pb2
-from wigwag.database.ledger import State
+from wigwag.database.ledger import LedgerRow, State
 from wigwag.errors import ConflictError, NotAuthorizedError, NotFoundError, OverloadedError
 from wigwag.ua.at_owner import AtOwner
 from wigwag.ua.config import UaSettings
 from wigwag.ua.ports import Caller
 from wigwag.ua.service import UserAgent
+from wigwag.ua.sessions.ports import FinalState
 
 POLICY = {"reports": "application", "content": "as_is", "accept_types": ("*",)}
 HELPDESK = Caller("helpdesk", frozenset(("messages:write",)))
@@ -134,6 +136,25 @@ async def test_nor_when_the_session_was_lost_to_another_pod_unnoticed(pods: Pods
     with pytest.raises(OverloadedError):
         await (pods.at_asked if is_asked_by_another else pods.at_owner).settle_message(OPERATOR, pods.request())
     assert pods.own.wire.reports == []
+
+
+async def test_what_somebody_has_begun_to_settle_who_is_gone_is_told_all_the_same(
+    pods: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, begun, go_on = pods.owner.pipeline.settle, asyncio.Event(), asyncio.Event()
+
+    async def slow(row: LedgerRow, outcome: FinalState) -> LedgerRow:
+        begun.set()
+        await go_on.wait()
+        return await settle(row, outcome)
+
+    monkeypatch.setattr(pods.owner.pipeline, "settle", slow)
+    asking = asyncio.create_task(pods.at_asked.settle_message(OPERATOR, pods.request()))
+    await begun.wait()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    go_on.set()
+    await until(lambda: [report.status for report in pods.own.wire.reports] == [200])
 
 
 async def test_a_session_without_an_owner_is_taken_over_for_it(pods: Pods) -> None:

@@ -1,5 +1,6 @@
 """What is asked of the owner of a session: here, or at the pod that it is."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
@@ -117,7 +118,8 @@ class AtOwner:
 
     async def _settled_here(self, row: LedgerRow, outcome: FinalState) -> LedgerRow:
         session_id = fields_of(row.headers).session_id
-        settled = await self._messages.settle(row, outcome)
+        # Whoever asks may go: what is written down has to be told all the same.
+        settled = await asyncio.shield(asyncio.ensure_future(self._messages.settle(row, outcome)))
         if self._sessions.owned(session_id) is None and not await self._is_over(session_id):
             raise OverloadedError("the session went to another pod meanwhile, which has to tell the sender")
         return settled

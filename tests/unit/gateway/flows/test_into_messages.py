@@ -1,6 +1,7 @@
 """Messages of sessions as MESSAGEs: what their senders are told, whoever is killed and whatever comes late or again."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,52 @@ async def test_a_result_that_comes_again_is_told_with_the_same_words_at_most(wor
     await world.again(PAGER_RESULTS.name)
     assert {told[1] for told in world.agents.settled} == {State.DELIVERED}
     assert len(world.asked()) == 1
+
+
+def not_told_at_first(world: GatewayWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the pod of ua that writes the first outcome down be killed before it tells the sender."""
+    settle = world.agents.settle
+
+    async def write(*args: Any, **fields: Any) -> None:
+        monkeypatch.setattr(world.agents, "settle", settle)
+        await settle(*args, **fields)
+        world.agents.settled.clear()
+        raise Killed
+
+    monkeypatch.setattr(world.agents, "settle", write)
+
+
+@pytest.mark.parametrize(("state", "status", "told"), [
+    (State.DELIVERED, 200, (State.DELIVERED, 200)),
+    (State.FAILED, 603, (State.FAILED, 403)),
+    (State.UNCONFIRMED, 408, (State.UNCONFIRMED, 408)),
+])  # fmt: skip
+async def test_an_outcome_that_was_written_down_and_not_told_is_told_when_its_result_comes_again(
+    world: GatewayWorld, monkeypatch: pytest.MonkeyPatch, state: State, status: int, told: tuple[State, int]
+) -> None:
+    await world.says(await called(world))
+    await world.run()
+    not_told_at_first(world, monkeypatch)
+    with pytest.raises(Killed):
+        await world.sends(-1, state, status)
+    world.start_pod()
+    await world.run()
+    ((message_id, *outcome),) = world.agents.settled
+    assert (message_id, *outcome[:2]) == ("u1", *told)
+
+
+async def test_a_refusal_that_was_written_down_and_not_told_is_told_when_its_message_comes_again(
+    world: GatewayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await called(world)
+    not_told_at_first(world, monkeypatch)
+    await world.says(session, b"no message", "message/cpim")
+    with pytest.raises(Killed):
+        await world.run()
+    world.start_pod()
+    await world.run()
+    ((message_id, *outcome),) = world.agents.settled
+    assert (message_id, *outcome[:2]) == ("u1", State.FAILED, 400)
 
 
 async def test_what_was_claimed_and_not_asked_for_is_asked_for_by_the_next_pod(world: GatewayWorld) -> None:

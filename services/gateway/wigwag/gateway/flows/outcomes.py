@@ -125,7 +125,10 @@ class Outcomes:
         row = await self._rows.find(row_id)
         if row is None and number:
             row = await self._rows.find(result.message_id)
-        if row is None or row.state is not State.ACCEPTED or row.attempt != result.attempt:
+        if row is None or row.attempt != result.attempt:
+            return
+        if row.state is not State.ACCEPTED:
+            await self._tell_again(row)
             return
         if number and row.id == row_id:
             await self._of_parts(row)
@@ -190,6 +193,12 @@ class Outcomes:
             return
         report = report_of(state, status, reason)
         await self._tell(row.id, STATES[state], report.status, report.comment)
+
+    async def _tell_again(self, row: LedgerRow) -> None:
+        """Tell the session-mode side what its message has come to: whoever wrote it down may be gone without a word."""
+        if row.service == UA:
+            state = State.DELIVERED if row.state is State.DISPLAYED else row.state
+            await self._tell(row.id, STATES[state], row.status or 0, row.reason)
 
     async def _tell(self, row_id: str, state: "message_pb2.DeliveryState", status: int, reason: str) -> None:
         try:

@@ -120,6 +120,8 @@ class SessionMessages:
         look, again = Look(), record.headers.get(AGAIN)
         fresh = message_id if again == BEHIND else ""
         rows, rests = await self._backlog.waiting(session, look, rested=again in AT_ONCE, fresh=fresh)
+        if all(row.id != message_id for row in rows):
+            await self._refuse_again(message_id)
         succession.begin(look)
         own = conversation_of(session.session_id)
         self._lanes.note(row.id for row in rows if row.conversation == own)
@@ -127,6 +129,12 @@ class SessionMessages:
         done = not rows or await self._forward(session, rows, device, succession)
         succession.end(look)
         return done and not rests
+
+    async def _refuse_again(self, message_id: str) -> None:
+        """Tell that a message has failed: whoever wrote it down may be gone without a word."""
+        row = await self._rows.find(message_id)
+        if row is not None and row.state is State.FAILED:
+            await self._settle_failed(message_id, row.status or 0, row.reason)
 
     async def _forward(
         self, session: Session, rows: Sequence[LedgerRow], device: str | None, succession: Succession
@@ -208,7 +216,10 @@ class SessionMessages:
 
     async def _failed(self, row: LedgerRow, status: int, reason: str) -> None:
         report = report_of(State.FAILED, status, reason)
+        await self._settle_failed(row.id, report.status, report.comment)
+
+    async def _settle_failed(self, message_id: str, status: int, comment: str) -> None:
         try:
-            await self._agents.settle(row.id, _FAILED, status=report.status, reason=report.comment)
+            await self._agents.settle(message_id, _FAILED, status=status, reason=comment)
         except (ConflictError, NotFoundError):
             return  # It has its outcome: its time had run out meanwhile.
