@@ -1,7 +1,6 @@
 """Messages of the page-mode side into the session of their conversation."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Final
@@ -18,6 +17,7 @@ from wigwag.gateway.ports import Agents, Handed
 from wigwag.gateway.rows import Rows
 from wigwag.protocols.imdn import message_id_of
 from wigwag.runtime.names import GATEWAY_FORWARD, LEDGER_ID
+from wigwag.runtime.recent import Recent
 from wigwag.runtime.tracing import Tracing
 from wigwag.store.conversations import Conversation
 
@@ -61,7 +61,7 @@ class IntoSession:
         self._settings = settings
         self._notifications = notifications
         self._tracing = tracing
-        self._acknowledged: OrderedDict[str, None] = OrderedDict()
+        self._acknowledged = Recent(_REMEMBERED)
 
     def is_acknowledged(self, handed_on: str) -> bool:
         """Tell whether ua has acknowledged a message, by its id there, to this pod, as far as that is remembered."""
@@ -144,7 +144,7 @@ class IntoSession:
                     await self._give_back(session, message.message_id)
                     over = True
                 case None:
-                    self._note(each.message_id)
+                    self._acknowledged.add(each.message_id)
                 case ConflictError() | NotFoundError():
                     await self._give_back(session, message.message_id)
                     over = True
@@ -156,11 +156,6 @@ class IntoSession:
             raise problem
         if over:
             raise SessionOverError(f"the session {session.session_id} is over")
-
-    def _note(self, handed_on: str) -> None:
-        self._acknowledged[handed_on] = None
-        if len(self._acknowledged) > _REMEMBERED:
-            self._acknowledged.popitem(last=False)
 
     async def _was_never_sent(self, handed_on: str) -> bool:
         """Tell whether what was handed over before has ended with its session: that was told, and is not told again."""

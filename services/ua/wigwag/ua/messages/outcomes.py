@@ -4,11 +4,11 @@ from collections.abc import Callable
 from functools import partial
 
 from wigwag.database.ledger import Change, LedgerRow, State, Verdict
+from wigwag.runtime.recent import Recent
 from wigwag.ua.sessions.ports import OwnedSession
 
 from .edits import Edits
 from .flow import Flow, Outgoing
-from .recent import Recent
 from .spans import Journey
 
 
