@@ -1,8 +1,10 @@
 """SIPp as SIP peer: one scenario run to its end, or a registered user agent that answers while the test goes on.
 
 The scenarios are the XML files in ``tests/support/sipp``. This SIPp (3.6) answers digest challenges by MD5 alone, and
-reads the first challenge of a response only. A request that reaches a user agent outside of its own calls starts the
-scenario that is to answer it (``-oocsf``), so agent and answers share one socket, as with a phone.
+reads the first challenge of a response only. When it has sent a request twice, the second challenge is unexpected to it
+unless a step says so: hence the transactions called ``challenged`` in the scenarios. A request that reaches a user
+agent outside of its own calls starts the scenario that is to answer it (``-oocsf``), so agent and answers share one
+socket, as with a phone.
 """
 
 import csv
