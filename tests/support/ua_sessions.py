@@ -191,6 +191,9 @@ class NotedMessages:
     async def opened(self, session: OwnedSession) -> None:
         self.opened_ids.append(session.record.id)
 
+    async def taken_over(self, session: OwnedSession) -> None:
+        self.opened_ids.append(session.record.id)
+
     async def ended(self, session: OwnedSession, reason: str) -> None:
         self.ended_ids.append(session.record.id)
 

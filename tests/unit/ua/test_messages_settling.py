@@ -170,6 +170,22 @@ async def test_whoever_takes_the_session_over_settles_it(tmp_path: Path) -> None
         assert taken.wire.reports == [OutgoingReport(message_id="msrp1", octets=5, status=200)]
 
 
+async def test_whoever_takes_the_session_over_reports_what_its_owner_may_not_have_come_to(tmp_path: Path) -> None:
+    async with message_world(tmp_path, pod="pod-1") as first:
+        own = await first.open(policy=POLICY)
+        for number, seconds in enumerate((31.0, 1.0, 0.0)):
+            row = await come(first, own, message_id=f"msrp{number}", success_report=True)
+            if seconds:
+                await first.pipeline.settle(row, DELIVERED)
+                first.clock.now += seconds
+    async with message_world(tmp_path, pod="pod-2") as second:
+        second.clock.now = first.clock.now
+        taken = second.sessions.add(own.record, token=2, **POLICY)
+        await second.pipeline.taken_over(cast(OwnedSession, taken))
+        await until(lambda: taken.wire.reports)
+        assert taken.wire.reports == [OutgoingReport(message_id="msrp1", octets=5, status=200)]
+
+
 async def test_a_message_that_comes_again_after_its_outcome_is_answered_and_reported_again(world: MessageWorld) -> None:
     own = await world.open(policy=POLICY)
     row = await come(world, own, success_report=True)

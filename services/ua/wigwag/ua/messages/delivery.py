@@ -15,7 +15,6 @@ import structlog
 
 from wigwag.database.ledger import (
     Claim,
-    Ledger,
     LedgerRow,
     Refusal,
     Release,
@@ -54,7 +53,7 @@ class Delivery:
 
     Args:
         sessions: Sends.
-        ledger: Where messages are.
+        backlog: Reads what waits in a session.
         edits: Writes what becomes of them.
         blobs: Large bodies.
         in_flight: Messages of a session that are on their way at once.
@@ -72,7 +71,7 @@ class Delivery:
     def __init__(
         self,
         sessions: Sessions,
-        ledger: Ledger,
+        backlog: Backlog,
         edits: Edits,
         blobs: Blobs,
         *,
@@ -88,7 +87,7 @@ class Delivery:
         self.counters = dict.fromkeys(("sent", "resent"), 0)
         self.on_homeless: Callable[[str, str], None] = lambda session_id, message_id: None
         self._sessions = sessions
-        self._backlog = Backlog(ledger)
+        self._backlog = backlog
         self._edits = edits
         self._blobs = blobs
         self._in_flight = in_flight

@@ -35,6 +35,7 @@ from wigwag.ua.sessions.ports import FinalState, OwnedSession, Sessions
 from wigwag.ua.sessions.record import SessionRecord
 
 from .accepting import Outbound
+from .backlog import Backlog
 from .composing import Composing
 from .content import wrapping_of
 from .delivery import Delivery
@@ -101,11 +102,12 @@ class MessagePipeline:
         spawn = self._background.spawn
         self.spans = Spans(tracing or Tracing())
         self.edits = Edits(ledger)
+        self._backlog = Backlog(ledger)
         self.notifications = Notifications(sessions, ledger, self.edits, events, wall=wall)
         self.composing = Composing(sessions, events, now=now, wall=wall)
         self.delivery = Delivery(
             sessions,
-            ledger,
+            self._backlog,
             self.edits,
             blobs,
             in_flight=limits.in_flight,
@@ -155,7 +157,9 @@ class MessagePipeline:
         )
 
     def _join(self) -> None:
-        self.settlements = Settlements(self._sessions, self._ledger, self.edits, self.notifications, wall=self._wall)
+        self.settlements = Settlements(
+            self._sessions, self._ledger, self._backlog, self.edits, self.notifications, wall=self._wall
+        )
         self.delivery.on_sent = self.composing.content_sent
         self.delivery.on_rows = self.inbox.resume
         self.delivery.on_homeless = self.handover.put
@@ -261,8 +265,13 @@ class MessagePipeline:
                 pass
 
     async def opened(self, session: OwnedSession) -> None:
-        """Send what waits: the session was opened, or taken over from a lost pod."""
+        """Send what waits in a session that was opened."""
         self.delivery.opened(session)
+
+    async def taken_over(self, session: OwnedSession) -> None:
+        """Send what waits in a session of a lost pod, and tell what became of messages just before."""
+        self.delivery.opened(session)
+        self._background.spawn(self.settlements.resume(session))
 
     def with_files(self, start: StartSession) -> Files:
         """Return the file side; to be called before anything happens.

@@ -3,7 +3,8 @@
 Theory of operation. A row whose sender is told by its application says how he asked to be told (``MsrpReports``). It
 leaves ``accepted`` by compare and set, whoever holds a claim on it, and only what the ledger holds is reported. The
 same outcome once more is reported once more: whoever can't tell whether he was heard asks again. So is that of a
-message whose time ran out, which the ledger has ended by itself.
+message whose time ran out, which the ledger has ended by itself. A pod that is killed may take REPORTs with it that it
+had not sent yet: whoever takes its session over reports what has got its outcome since a while before.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from wigwag.ua.endpoint.model import OutgoingReport
 from wigwag.ua.sessions.ports import FinalState, OwnedSession, Sessions
 from wigwag.ua.texts import checked_text
 
+from .backlog import Backlog
 from .content import wrapping_of
 from .edits import Edits
 from .notifications import Notifications
@@ -34,6 +36,8 @@ _SETTLED: Final[Mapping[int, State]] = {
 _TIMEOUT: Final = 408
 """Of what has no outcome that anybody knows."""
 _TRIES: Final = 3
+_DOUBTED: Final = 30.0
+"""Seconds before a session was taken over whose REPORTs may not have been sent; they are sent once more."""
 
 
 class Settlements:
@@ -42,6 +46,7 @@ class Settlements:
     Args:
         sessions: Where their senders are.
         ledger: Where they are.
+        backlog: Reads those of a session.
         edits: Writes outcomes.
         notifications: Tells those who asked by IMDN, too.
         wall: Seconds since 1970, by the store's clock.
@@ -51,6 +56,7 @@ class Settlements:
         self,
         sessions: Sessions,
         ledger: Ledger,
+        backlog: Backlog,
         edits: Edits,
         notifications: Notifications,
         *,
@@ -59,6 +65,7 @@ class Settlements:
         self.counters = {"settled": 0, "reported": 0}
         self._sessions = sessions
         self._ledger = ledger
+        self._backlog = backlog
         self._edits = edits
         self._notifications = notifications
         self._wall = wall
@@ -117,6 +124,17 @@ class Settlements:
         """Report once more on a message that came once more: the first REPORT may have been lost with a connection."""
         if row.state is not State.ACCEPTED:
             self._report(own, row)
+
+    async def resume(self, own: OwnedSession) -> None:
+        """Report once more what a pod that was lost may not have come to: the session was taken over from it."""
+        if own.application.reports != "application":
+            return
+        session_id = own.record.id
+        rows = await self._backlog.that_came(
+            session_id, self._wall() - _DOUBTED, lambda: self._sessions.owned(session_id) is own
+        )
+        for row in rows or ():
+            self.told_again(own, row)
 
     def _tell(self, own: OwnedSession, row: LedgerRow) -> None:
         self._report(own, row)

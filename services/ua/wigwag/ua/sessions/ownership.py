@@ -249,7 +249,7 @@ class Ownership:
         own.transfer = wish.file
         # The dialog's CSeq has jumped: whoever goes on after us has to know.
         own.change(stored=chat.to_state(), last_activity=self._members.wall())
-        await self._messages.opened(own)
+        await self._messages.taken_over(own)
         return own
 
     def _hang_up(self, record: SessionRecord) -> None:

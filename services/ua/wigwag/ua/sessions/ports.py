@@ -81,8 +81,11 @@ class Messages(Protocol):
         """Take Received, Stream..., Settled and Reported of a session of this pod."""
 
     async def opened(self, session: OwnedSession) -> None:
-        """Send what waits: the session was just opened, or taken over from a lost pod (then also what was on its way,
-        under the same identities)."""
+        """Send what waits: the session was just opened."""
+
+    async def taken_over(self, session: OwnedSession) -> None:
+        """Go on where a lost pod has stopped: what was on its way is sent again, under the same identities, and what
+        it may have had to tell still is told."""
 
     async def ended(self, session: OwnedSession, reason: str) -> None:
         """Settle what waits: the session is over. Outcomes of what was on its way were told before."""
