@@ -72,7 +72,7 @@ async def web_client(
     options = HttpServerOptions(setting="ua.api", host="127.0.0.1", port=0, connections=1_000, websocket_octets=LARGEST)
     async with (
         HttpServer(options, application) as server,
-        httpx.AsyncClient(base_url=server.url, headers=headers) as client,
+        httpx.AsyncClient(base_url=server.url, headers=headers, timeout=60.0) as client,
     ):
         yield client
 

@@ -58,7 +58,7 @@ class Stage:
 
     async def dead(self) -> list[str]:
         """Return the reasons of the dead letters, once there are any."""
-        await until(lambda: self.bus.counters.dead, 20)
+        await until(lambda: self.bus.counters.dead, 60)
         found = [record async for record in self.bus.replay(f"{TOPIC}.dead", Earliest())]
         return [record.headers[DEAD_REASON].decode() for record in found]
 
