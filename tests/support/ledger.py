@@ -72,7 +72,7 @@ class RecordingPublisher:
         return list(dict.fromkeys((event.id, event.version, event.state) for event in self.events))
 
 
-async def eventually(condition: Callable[[], Awaitable[object]], timeout: float = 5.0) -> None:
+async def eventually(condition: Callable[[], Awaitable[object]], timeout: float = 20.0) -> None:
     """Return as soon as what ``condition`` looks up is true.
 
     Raises:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 
-async def until(predicate: Callable[[], object], timeout: float = 5.0) -> None:
+async def until(predicate: Callable[[], object], timeout: float = 20.0) -> None:
     """Return as soon as ``predicate`` is true.
 
     Raises:
