@@ -130,7 +130,7 @@ async def test_events_of_all_pods_are_published_when_the_publisher_is_back(url: 
             await asyncio.gather(*pods[0].apply(changes[:125]), *pods[1].apply(changes[125:]))
             await until(lambda: any(sweeper.failures for sweeper in sweepers))
             publisher.failing = False
-            await until(lambda: len(publisher.seen()) == 2 * len(messages), timeout=20)
+            await until(lambda: len(publisher.seen()) == 2 * len(messages))
             for task in tasks:
                 task.cancel()
     expected = {(each.id, 1, State.ACCEPTED) for each in messages} | {

@@ -214,7 +214,7 @@ async def test_messages_pass_both_ways_in_a_session_that_sipp_accepts(node: User
         endpoint = await connect_to(node, path.split()[0], own)
         assert (await endpoint.send(path, b"hi"))[1] == 200
         assert (await next_message(alice)).body == b"hi"
-        await until(lambda: any(one.body == b"hello" for one in endpoint.received.values()), 10)
+        await until(lambda: any(one.body == b"hello" for one in endpoint.received.values()))
         await hang_up(node)
         await asyncio.to_thread(bob.wait_for, "ended")
         await endpoint.close()

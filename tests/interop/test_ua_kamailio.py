@@ -61,7 +61,7 @@ async def test_a_grant_is_renewed_and_the_session_goes_on_whatever_uri_kamailio_
     assert 1800 < remaining < 3600
     await line._renew()
     peer = running.module._endpoint.sessions[other]
-    await until(lambda: peer._descriptions.agreement.remote.path == line.path, 10)
+    await until(lambda: peer._descriptions.agreement.remote.path == line.path)
     for one in (session.session_id, other):
         message_id = await running.send("abroad", one, f"after the renewal, from {one}")
         delivered = await running.outcome("abroad", message_id)
@@ -75,6 +75,6 @@ async def test_a_session_survives_the_loss_of_its_connection_to_kamailio(node: t
     other = await callee(running, session.session_id)
     chat, peer = (running.module._endpoint.sessions[one] for one in (session.session_id, other))
     chat.line.client._channel.abort("a test")
-    await until(lambda: chat.line.is_up and peer._descriptions.agreement.remote.path == chat.line.path, 10)
+    await until(lambda: chat.line.is_up and peer._descriptions.agreement.remote.path == chat.line.path)
     message_id = await running.send("abroad", session.session_id, "after the loss")
     assert (await running.outcome("abroad", message_id)).state == message_pb2.DELIVERY_STATE_DELIVERED

@@ -344,7 +344,7 @@ async def offered_path(bob: SippAgent) -> str:
         found[:] = [line.partition("a=path:")[2] for line in bob.log if "a=path:" in line]
         return bool(found)
 
-    await until(look, 10)
+    await until(look)
     return found[0].strip("] \r\n")
 
 

@@ -41,7 +41,7 @@ def failed_exports(node: RelayNode) -> float:
 async def test_a_collector_gets_the_metrics_of_a_running_node_and_the_last_ones_when_it_ends(tmp_path: Path) -> None:
     async with otlp_receiver() as receiver:
         with relay_node(tmp_path, settings(receiver.endpoint, service_name="relay", service_instance="pod-7")) as node:
-            await until(lambda: "wigwag.relay.sessions_granted" in receiver.metrics(), 10)
+            await until(lambda: "wigwag.relay.sessions_granted" in receiver.metrics())
             assert receiver.value("wigwag.node.memory") > 10_000_000
             assert receiver.value("wigwag.relay.sessions", state="active") == 0
             assert receiver.resource()["service.instance.id"] == "pod-7"

@@ -54,11 +54,11 @@ async def test_other_pods_read_them_too_and_go_on_hearing_after_they_could_not(t
             table_there.failure = DatabaseError("away")
             read = table_there.read
             await here.reload()
-            await until(lambda: table_there.read > read, 10)
+            await until(lambda: table_there.read > read)
             table_there.failure = None
             read = follower.read
             assert (await here.reload()).model_dump() == {"applications": 2, "problem": None}
-            await until(lambda: follower.read > read, 10)
+            await until(lambda: follower.read > read)
         assert table_here.read >= 4
 
 

@@ -60,7 +60,7 @@ async def test_what_a_client_shows_is_known(tmp_path: Path, shows: bool, version
         context = client_context(ca_file=authority.ca_file, certificate=pair)
         context.maximum_version = version
         _, writer = await asyncio.open_connection(*listener.address, ssl=context, server_hostname="localhost")
-        await until(lambda: seen and seen[0].certificate.done(), 10)
+        await until(lambda: seen and seen[0].certificate.done())
         found = seen[0].certificate.result()
         assert found == (certificate_of(pair[0]) if pair is not None else None)
         writer.close()

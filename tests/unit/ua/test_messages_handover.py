@@ -86,4 +86,4 @@ async def test_the_bus_brings_what_the_stream_could_not(tmp_path: Path) -> None:
         own = await second.open()
         own.wire.sent.clear()
         first.sessions.others["s1"] = (elsewhere, "pod-2")
-        await until(lambda: bus.counters.consumed == 1, timeout=10.0)
+        await until(lambda: bus.counters.consumed == 1)

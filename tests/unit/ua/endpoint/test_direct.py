@@ -108,10 +108,10 @@ async def talking(
 async def test_two_sides_talk_whatever_carries_them(kind: Kind, tmp_path: Path) -> None:
     pair = Authority.create(tmp_path).issue("somebody.example")
     async with talking(kind, pair) as (caller, callee):
-        await until(lambda: caller.up and callee.up, 10)
+        await until(lambda: caller.up and callee.up)
         caller.send(b"hello")
         callee.send(b"hello yourself")
-        await until(lambda: caller.bodies == [b"hello yourself"] and callee.bodies == [b"hello"], 10)
+        await until(lambda: caller.bodies == [b"hello yourself"] and callee.bodies == [b"hello"])
 
 
 async def test_a_certificate_that_is_not_the_one_announced_carries_nothing(
@@ -127,7 +127,7 @@ async def test_a_certificate_that_is_not_the_one_announced_carries_nothing(
         return b"\r\n".join(lines).replace(b"a=setup:active", b"a=setup:passive")
 
     async with talking("tls", pair, forged) as (caller, callee):
-        await until(lambda: caller.failed, 10)
+        await until(lambda: caller.failed)
         assert "fingerprint" in caller.failed
         assert not callee.bodies
 
@@ -158,15 +158,15 @@ async def test_who_connects_has_to_show_the_certificate_that_his_description_nam
         assert (mine.connect_to is None) != (theirs.connect_to is None)
         active, passive, agreement = (caller, callee, mine) if mine.connect_to else (callee, caller, theirs)
         passive.line.open(theirs if passive is callee else mine)
-        await until(lambda: passive.line.session is not None, 10)
+        await until(lambda: passive.line.session is not None)
         assert await thief(active, agreement, another) == b"MSRP abcd1234 481"
         assert await thief(active, agreement, None) == b"MSRP abcd1234 481"
         assert not passive.up
         # Who is meant comes after them, and is let in.
         active.line.open(agreement)
-        await until(lambda: active.up and passive.up, 10)
+        await until(lambda: active.up and passive.up)
         active.send(b"hello")
-        await until(lambda: passive.bodies == [b"hello"], 10)
+        await until(lambda: passive.bodies == [b"hello"])
         await active.line.close()
         await passive.line.close()
 
@@ -178,7 +178,7 @@ async def test_where_nobody_can_be_asked_for_a_certificate_peers_with_a_fingerpr
     monkeypatch.setattr("wigwag.ua.endpoint.getting_back._GIVE_UP", 0.1)
     pair = Authority.create(tmp_path).issue("somebody.example")
     async with talking("tls", pair) as (caller, callee):
-        await until(lambda: caller.failed or callee.failed, 10)
+        await until(lambda: caller.failed or callee.failed)
         assert "can't be checked by a=fingerprint" in caller.failed + callee.failed
 
 
@@ -192,19 +192,19 @@ async def test_without_a_fingerprint_an_authority_has_to_know_the_peer(
         return b"\r\n".join(line for line in answer.split(b"\r\n") if b"fingerprint" not in line)
 
     async with talking("tls", pair, silent) as (caller, _):
-        await until(lambda: caller.failed, 10)
+        await until(lambda: caller.failed)
         assert "certificate" in caller.failed
 
 
 async def test_a_connection_that_is_lost_is_made_again_by_who_made_it() -> None:
     async with talking("tcp", None) as (caller, callee):
-        await until(lambda: caller.up and callee.up, 10)
+        await until(lambda: caller.up and callee.up)
         connecting: Any = caller.line.client
         connecting._channel.abort("a test")
-        await until(lambda: caller.up == 2 and callee.up == 2, 10)
+        await until(lambda: caller.up == 2 and callee.up == 2)
         assert (caller.down, callee.down) == (1, 1)
         callee.send(b"again")
-        await until(lambda: caller.bodies == [b"again"], 10)
+        await until(lambda: caller.bodies == [b"again"])
 
 
 @pytest.mark.parametrize(("granted", "after"), [(3600, 2700), (600, 450), (100, 70), (60, 30), (20, 10), (2, 1)])
