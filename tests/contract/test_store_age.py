@@ -14,7 +14,7 @@ from wigwag.store.redis import RedisStore
 
 pytestmark = pytest.mark.peer("redis-server")
 POD = Pod(id="relay-0.1", address="10.0.0.1:2857")
-TIMEOUT = 0.5
+TIMEOUT = 2.0
 HOUR = 3600.0
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.redis_server import RedisServer
-from tests.support.stores import WallClock, agent_session
+from tests.support.stores import PATIENT, WallClock, agent_session
 from wigwag.errors import WigwagError
 from wigwag.store import AgentSession, Store
 from wigwag.store.memory import MemoryStore
@@ -112,7 +112,7 @@ async def test_both_stores_answer_the_same(redis: RedisServer, operations: list[
     world = World(clock)
     async with (
         MemoryStore(clock=clock) as ours,
-        RedisStore(redis.url, clock=clock, prefix=f"agents{next(_prefixes)}") as theirs,
+        RedisStore(redis.url, timeout=PATIENT, clock=clock, prefix=f"agents{next(_prefixes)}") as theirs,
     ):
         for name, arguments in operations:
             if name == "wait":

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.redis_server import RedisServer
-from tests.support.stores import WallClock, conversation
+from tests.support.stores import PATIENT, WallClock, conversation
 from wigwag.errors import WigwagError
 from wigwag.store import Conversation, Store
 from wigwag.store.memory import MemoryStore
@@ -94,7 +94,7 @@ async def test_both_stores_answer_the_same(redis: RedisServer, operations: list[
     keys = [conversation(f"sip:{one}@x", f"sip:{other}@x").key for one in "abc" for other in "abc"]
     async with (
         MemoryStore(clock=clock) as ours,
-        RedisStore(redis.url, clock=clock, prefix=f"talks{next(_prefixes)}") as theirs,
+        RedisStore(redis.url, timeout=PATIENT, clock=clock, prefix=f"talks{next(_prefixes)}") as theirs,
     ):
         for name, arguments in operations:
             if name == "wait":

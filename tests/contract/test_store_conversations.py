@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.redis_server import RedisCluster, RedisServer
-from tests.support.stores import WallClock, conversation
+from tests.support.stores import PATIENT, WallClock, conversation
 from wigwag.errors import ConflictError, OverloadedError
 from wigwag.store import MARGIN, Conversation, Store
 from wigwag.store.redis import RedisStore
@@ -278,7 +278,7 @@ async def test_what_is_closed_is_not_listed_and_does_not_shorten_a_page(store: S
 
 @pytest.fixture
 async def cluster(redis_cluster: RedisCluster, clock: WallClock) -> AsyncIterator[RedisStore]:
-    async with RedisStore(redis_cluster.url, prefix="spread", clock=clock) as spread:
+    async with RedisStore(redis_cluster.url, timeout=PATIENT, prefix="spread", clock=clock) as spread:
         yield spread
 
 
@@ -286,7 +286,7 @@ async def cluster(redis_cluster: RedisCluster, clock: WallClock) -> AsyncIterato
 async def single(redis: RedisServer, clock: WallClock) -> AsyncIterator[RedisStore]:
     with redis.admin() as admin:
         admin.flushall()
-    async with RedisStore(redis.url, clock=clock) as alone:
+    async with RedisStore(redis.url, timeout=PATIENT, clock=clock) as alone:
         yield alone
 
 

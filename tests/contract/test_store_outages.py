@@ -18,7 +18,7 @@ from wigwag.store.registration_rules import REMEMBERED
 
 pytestmark = pytest.mark.peer("redis-server")
 POD = Pod(id="relay-0.1", address="10.0.0.1:2857")
-TIMEOUT = 0.5
+TIMEOUT = 2.0
 HERE = PeerBinding("pod-a", 1)
 
 

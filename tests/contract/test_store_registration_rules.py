@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.redis_server import RedisServer
-from tests.support.stores import FLOW, Listener, WallClock, binding
+from tests.support.stores import FLOW, PATIENT, Listener, WallClock, binding
 from wigwag.errors import WigwagError
 from wigwag.store import Binding, Flow, Registration, RegistrationChanged, Store
 from wigwag.store.memory import MemoryStore
@@ -165,7 +165,7 @@ async def test_both_stores_answer_the_same_and_tell_the_same(
     clock = WallClock(1_764_100_000.25)
     async with (
         MemoryStore(clock=clock) as ours,
-        RedisStore(redis.url, clock=clock, prefix=f"bindings{next(_prefixes)}") as theirs,
+        RedisStore(redis.url, timeout=PATIENT, clock=clock, prefix=f"bindings{next(_prefixes)}") as theirs,
         Listener(ours) as told,
         Listener(theirs) as told_by_redis,
     ):

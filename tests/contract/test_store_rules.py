@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.redis_server import RedisServer
-from tests.support.stores import ALICE, BOB, Listener, WallClock, record
+from tests.support.stores import ALICE, BOB, PATIENT, Listener, WallClock, record
 from wigwag.errors import WigwagError
 from wigwag.store import Claim, Lease, Membership, PeerBinding, Pod, RecordState, Store
 from wigwag.store.memory import MemoryStore
@@ -198,7 +198,7 @@ async def test_both_stores_answer_the_same_and_tell_the_same(
     world = World(clock)
     async with (
         MemoryStore(clock=clock) as ours,
-        RedisStore(redis.url, clock=clock, prefix=f"rules{next(_prefixes)}") as theirs,
+        RedisStore(redis.url, timeout=PATIENT, clock=clock, prefix=f"rules{next(_prefixes)}") as theirs,
         Listener(ours) as told,
         Listener(theirs) as told_by_redis,
     ):

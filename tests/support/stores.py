@@ -21,6 +21,9 @@ from wigwag.store import (
 from wigwag.store.memory import MemoryStore
 from wigwag.store.redis import RedisStore
 
+PATIENT = 30.0
+"""Seconds for an operation where no server is away: the machine may stand still for a while."""
+
 ALICE = Owner("alice", "example.com", "msrp://alice.example:7777/a;tcp")
 BOB = Owner("bob", "example.com", "msrp://bob.example:7777/b;tcp")
 
@@ -48,7 +51,7 @@ class Backend:
     def new(self, **options: Any) -> AbstractAsyncContextManager[Store]:
         """Return a store, to be entered."""
         if self.kind != "memory":
-            return RedisStore(self.url, **{"clock": self.clock, **self.options, **options})
+            return RedisStore(self.url, **{"clock": self.clock, "timeout": PATIENT, **self.options, **options})
         if self._memory is None:  # a process that is alone: what it opens is the same
             self._memory = MemoryStore(clock=self.clock)
         return self._memory
