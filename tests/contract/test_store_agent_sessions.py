@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.stores import PATIENT, WallClock, agent_session
+from tests.support.stores import WallClock, agent_session
 from wigwag.errors import ConflictError
 from wigwag.store import MARGIN, AgentSession, FencedError, MissingError, Store
 from wigwag.store.agent_sessions import LONGEST_LEASE, MOST_CONTENT

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.stores import FLOW, PATIENT, Listener, WallClock, binding
+from tests.support.stores import FLOW, Listener, WallClock, binding
 from wigwag.store import (
     MARGIN,
     Binding,
