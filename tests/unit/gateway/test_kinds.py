@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.gateway_content import COMPOSING, IMDN_REQUEST, cpim, notification, status_or
+from wigwag.bus.consuming import is_temporary
 from wigwag.database.ledger import State
 from wigwag.gateway.kinds import (
     Kind,
@@ -123,6 +124,10 @@ def test_nobody_is_told_about_what_nobody_wrote() -> None:
     assert not is_told_about(read(IMDN, notification()))
     assert not is_told_about(read("message/cpim", cpim(COMPOSING, COMPOSING_TYPE)))
     assert not is_automatic([("Subject", "auto-replied")])
+
+
+def test_a_refusal_that_nobody_expects_is_no_reason_to_wait_for_ever() -> None:
+    assert not is_temporary(RefusedError(415, "not taken"))
 
 
 def test_parameters_of_a_content_type_are_found() -> None:

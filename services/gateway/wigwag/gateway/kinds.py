@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from wigwag.database.ledger import State
-from wigwag.errors import RemoteProtocolError, WigwagError
+from wigwag.errors import RemoteProtocolError, ServiceError
 from wigwag.protocols.cpim import CPIM_TYPE, CpimMessage
 from wigwag.protocols.imdn import IMDN_TYPE, Imdn, NotificationType, Status, is_notification
 from wigwag.protocols.iscomposing import IS_COMPOSING_TYPE, IsComposing
@@ -37,7 +37,7 @@ _STATES: Final = {
 }
 
 
-class RefusedError(WigwagError):
+class RefusedError(ServiceError):
     """A message is not passed.
 
     Args:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from tests.support.gateway_content import COMPOSING, cpim
-from tests.support.gateway_world import ALICE, ENDED, KEY, OPEN, GatewayWorld, Killed
+from tests.support.gateway_world import ALICE, ENDED, KEY, OPEN, WEEK, GatewayWorld, Killed
 from wigwag.api.ua.v1 import session_pb2
 from wigwag.database.ledger import State
+from wigwag.gateway.rows import GRACE
 from wigwag.runtime.events import PAGER_OUTBOUND, PAGER_RESULTS, SESSIONS_EVENTS
 from wigwag.runtime.ua_messages import STATES
 
@@ -282,6 +283,36 @@ async def test_a_message_in_parts_is_delivered_when_all_are(world: GatewayWorld)
         assert world.agents.settled == []
         await world.sends(number)
     assert [each[:2] for each in world.agents.settled] == [("u1", State.DELIVERED)]
+
+
+@pytest.mark.parametrize("large", ["tcp", "refuse"])
+async def test_a_message_in_parts_is_delivered_when_all_are_though_nothing_is_cut_any_more(
+    world: GatewayWorld, large: str
+) -> None:
+    world.settings = world.settings.model_copy(update={"large": "split"})
+    world.start_pod()
+    await world.says(await called(world), "word " * 250)
+    await world.run()
+    world.settings = world.settings.model_copy(update={"large": large})
+    world.start_pod()
+    for number in range(3):
+        assert world.agents.settled == []
+        await world.sends(number)
+    assert [each[:2] for each in world.agents.settled] == [("u1", State.DELIVERED)]
+
+
+async def test_results_of_parts_that_could_not_be_cut_any_more_hold_up_nobody(world: GatewayWorld) -> None:
+    world.settings = world.settings.model_copy(update={"large": "split"})
+    world.start_pod()
+    await world.says(await called(world), "word " * 250)
+    await world.run()
+    limits = world.settings.limits.model_copy(update={"page_bytes": 200})
+    world.settings = world.settings.model_copy(update={"limits": limits})
+    world.start_pod()
+    await world.sends(0)
+    assert (await world.row("u1")).state is State.ACCEPTED
+    await world.later(WEEK + GRACE + 1)
+    assert world.agents.settled[-1][1] is State.UNCONFIRMED
 
 
 async def test_a_reply_to_who_wrote_from_elsewhere_goes_where_the_edge_leads_it(world: GatewayWorld) -> None:

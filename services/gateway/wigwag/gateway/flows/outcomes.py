@@ -171,7 +171,7 @@ class Outcomes:
 
     async def _of_parts(self, row: LedgerRow) -> None:
         """Settle a message that was cut, once all its parts have their outcome."""
-        count = len(await self._parts_of.between(row, row.recipient, row.sender))
+        count = await self._parts_of.count(row)
         parts = await self._parts(row, count)
         state = whole([part.state for part in parts])
         if len(parts) < count or state is None:

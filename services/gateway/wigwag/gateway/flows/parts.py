@@ -45,6 +45,18 @@ class PartsOfRows:
         cpim = not await self.is_unwrapped(row)
         return parts_of_row(row, page=page, session=session, settings=self._settings, cpim=cpim)
 
+    async def count(self, row: LedgerRow) -> int:
+        """Return how many parts a message has that was cut; 0: with the settings of today it can't be.
+
+        They may say by now that nothing is cut.
+        """
+        settings = self._settings.model_copy(update={"large": "split"})
+        cpim = not await self.is_unwrapped(row)
+        try:
+            return len(parts_of_row(row, page=row.recipient, session=row.sender, settings=settings, cpim=cpim))
+        except RefusedError:
+            return 0
+
     async def is_unwrapped(self, row: LedgerRow) -> bool:
         """Tell whether a device has answered 415 to a message/cpim in an attempt before the present one."""
         tried = row.attempt if not row.owner else row.attempt - 1
