@@ -50,6 +50,26 @@ async def test_what_was_given_back_is_a_second_attempt(ledger: Ledger) -> None:
     assert await rows.claim_for_page(await waiting(ledger)) == 2
 
 
+@pytest.mark.parametrize("ahead", [600.0, -600.0])
+async def test_an_attempt_by_message_may_follow_one_of_a_pod_with_another_clock(ledger: Ledger, ahead: float) -> None:
+    other, rows = Rows(ledger, lambda: time.time() + ahead), Rows(ledger, time.time)
+    assert await other.claim_for_page(await waiting(ledger)) == 1
+    await other.give_back(await waiting(ledger))
+    assert await rows.claim_for_page(await waiting(ledger)) == 2
+
+
+async def test_an_attempt_in_a_session_may_follow_one_of_a_pod_whose_clock_is_ahead_of_the_stores(
+    ledger: Ledger,
+) -> None:
+    rows = Rows(ledger, lambda: time.time() + 600)
+    generation = round(1_000 * time.time())
+    await rows.claim_for_page(await waiting(ledger))
+    assert await rows.claim([("m1", time.time() + 60)], "session", generation) == {}
+    await rows.give_back(await waiting(ledger))
+    assert await rows.claim([("m1", time.time() + 60)], "session", generation) == {"m1": 2}
+    assert await rows.claim([("m1", time.time() + 60)], "an earlier session", generation - 1) == {}
+
+
 async def test_an_attempt_by_message_supersedes_a_session_that_is_over(ledger: Ledger) -> None:
     rows = Rows(ledger, time.time)
     await rows.claim([("m1", time.time() + 60)], "session", 1)

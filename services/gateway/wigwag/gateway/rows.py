@@ -8,7 +8,7 @@ Outcomes need no token: the row that they are copied from has one final state on
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
 
-from wigwag.database.ledger import Change, Claim, Ledger, LedgerRow, Release, State, Verdict
+from wigwag.database.ledger import Change, Claim, Ledger, LedgerRow, Refusal, Release, State, Verdict
 from wigwag.database.ledger.states import FIRST_VERSION
 from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.ua_messages import INBOUND, fields_of
@@ -52,8 +52,23 @@ class Rows:
             Id -> number of the attempt, of those that may be tried: the others have their outcome, or a newer owner.
         """
         claims = [Claim(id=id_, owner=owner, token=token, until=expires + GRACE) for id_, expires in wanted]
-        verdicts: list[Verdict] = [await verdict for verdict in self._ledger.apply(claims)]
+        verdicts = await self._claimed(claims)
+        fenced = [verdict.id for verdict in verdicts if verdict.refusal is Refusal.FENCED]
+        if fenced:
+            verdicts += await self._claim_again(fenced, owner)
         return {verdict.id: verdict.attempt for verdict in verdicts if verdict.done}
+
+    async def _claim_again(self, ids: Sequence[str], owner: str) -> list[Verdict]:
+        """Claim what nobody is trying, and somebody has tried whose clock is ahead of the store's."""
+        rows = (await self._ledger.find_many(ids)).values()
+        return await self._claimed(
+            Claim(id=row.id, owner=owner, token=row.token, until=row.expires + GRACE, attempts=row.attempt)
+            for row in rows
+            if not row.owner
+        )
+
+    async def _claimed(self, claims: Iterable[Claim]) -> list[Verdict]:
+        return [await verdict for verdict in self._ledger.apply(claims)]
 
     async def claim_for_page(self, row: LedgerRow) -> int | None:
         """Begin an attempt by MESSAGE, or join the one that another pod has begun with the same row meanwhile.
@@ -67,10 +82,11 @@ class Rows:
             Number of the attempt; None: it has its outcome, or goes another way.
         """
         is_free = row.owner in ("", PAGE)
+        # Who has tried it before may have a clock that is ahead of ours.
+        token = max(self.next_token, row.token + (not is_free))
         claim = Claim(
-            id=row.id, owner=PAGE, token=self.next_token, until=row.expires + GRACE,
-            attempts=row.attempt if is_free else None,
-        )  # fmt: skip
+            id=row.id, owner=PAGE, token=token, until=row.expires + GRACE, attempts=row.attempt if is_free else None
+        )
         verdict = await self._ledger.apply_one(claim)
         if verdict.done:
             return verdict.attempt

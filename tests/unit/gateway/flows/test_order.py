@@ -505,3 +505,43 @@ def dies_at_next(world: GatewayWorld) -> None:
         return await publish(topic, *args, **fields)  # type: ignore[arg-type]
 
     world.bus.publish = dies  # type: ignore[method-assign, assignment]
+
+
+# Clocks that differ
+
+
+async def test_what_a_pod_has_tried_whose_clock_was_ahead_is_overtaken_by_nothing(
+    world: GatewayWorld, edge: WorldEdge
+) -> None:
+    await has_phone(world)
+    talk = await session(world)
+    edge.device.is_there = False
+    world.clock.now += 600
+    await world.says(talk, "one")
+    await edge.settle()
+    world.clock.now -= 600
+    world.start_pod()
+    await comes_back(world, edge)
+    await world.says(talk, "two")
+    await edge.settle()
+    assert edge.device.got == ["one", "two"]
+
+
+async def test_what_a_pod_has_tried_by_message_whose_clock_was_ahead_goes_first_into_the_session(
+    world: GatewayWorld, edge: WorldEdge
+) -> None:
+    await world.registers(BOB, params=';methods="MESSAGE"')
+    edge.device.is_there = False
+    world.clock.now += 600
+    await world.writes("one")
+    await edge.settle()
+    world.clock.now -= 599
+    world.start_pod()
+    await world.registers(BOB, params=';+sip.message;methods="INVITE,BYE"')
+    await world.waking.registered(BOB, "phone")
+    await edge.settle()
+    await world.opens(world.last_call)
+    await world.run()
+    await world.writes("two")
+    await world.run()
+    assert await world.handed(world.last_call) == ["one", "two"]
