@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -12,6 +12,7 @@ from tests.support.ua_messages import LOCAL, REMOTE, FakeOwned, MessageWorld, me
 from tests.support.waiting import until
 from wigwag.api.ua.v1 import message_pb2
 from wigwag.database.ledger import State
+from wigwag.errors import DatabaseError
 from wigwag.protocols.cpim import CpimAddress, CpimMessage
 from wigwag.protocols.imdn import Disposition, Imdn, NotificationType, Status, read_notification, with_request
 from wigwag.protocols.iscomposing import IsComposing
@@ -309,3 +310,89 @@ async def test_a_peer_that_takes_no_status_messages_gets_none(world: MessageWorl
     own = await world.open(accept_types=("text/plain",))
     world.pipeline.set_composing(cast(OwnedSession, own), active=True, content_type="")
     assert own.wire.sent == []
+
+
+# The database is away for a moment
+
+
+def fails_once(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
+    """Let a call fail once."""
+    call, failures = getattr(owner, name), [DatabaseError("away")]
+
+    async def made(*args: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await call(*args)
+
+    monkeypatch.setattr(owner, name, made)
+
+
+async def test_a_notification_that_came_with_a_message_while_the_database_was_away_is_taken(
+    world: MessageWorld,
+) -> None:
+    own = await world.open()
+    (sent,) = await world.send(own, "hello")
+    world.ledger.is_away = True
+    message = world.arrive(own, b"hi")
+    body = imdn(sent.message_id, NotificationType.DELIVERY, Status.DELIVERED)
+    notice = world.arrive(own, body, "message/cpim", "msrp2")
+    await until(lambda: world.pipeline.inbox.counters["failures"])
+    world.ledger.is_away = False
+    await until(lambda: message.given and notice.given)
+    assert (message.given, notice.given) == ([200], [200])
+    assert (await world.rows())[0].state is State.DELIVERED
+
+
+@pytest.mark.parametrize("away", ["info", "find_many"])
+async def test_messages_that_come_again_are_all_answered_though_they_could_not_be_compared_at_first(
+    world: MessageWorld, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    own = await world.open()
+    bodies = {"m1": b"x" * 100_000, "m2": b"hello"}
+    first = [world.arrive(own, body, message_id=message_id) for message_id, body in bodies.items()]
+    await until(lambda: all(answer.given for answer in first))
+    fails_once(monkeypatch, world.blobs if away == "info" else world.ledger, away)
+    again = [world.arrive(own, body, message_id=message_id) for message_id, body in bodies.items()]
+    await until(lambda: all(answer.given for answer in again))
+    assert [answer.given for answer in again] == [[200], [200]]
+    assert len(await world.rows()) == 2
+
+
+async def test_what_could_not_be_kept_is_kept_when_it_came_with_one_that_could_not_be_compared(
+    world: MessageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await world.open(), await world.open("s2")
+    before = world.arrive(first, b"hello")
+    await until(lambda: before.given)
+    fails_once(monkeypatch, world.blobs, "create")
+    fails_once(monkeypatch, world.ledger, "find_many")
+    answers = [world.arrive(first, b"hello"), world.arrive(second, b"x" * 100_000)]
+    await until(lambda: all(answer.given for answer in answers))
+    assert [answer.given for answer in answers] == [[200], [200]]
+
+
+async def test_nothing_overtakes_a_large_message_that_could_not_be_kept_at_first(
+    world: MessageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = await world.open()
+    fails_once(monkeypatch, world.blobs, "create")
+    answers = [world.arrive(own, body, message_id=str(len(body))) for body in (b"x" * 100_000, b"hello")]
+    await until(lambda: all(answer.given for answer in answers))
+    assert [fields_of(row.headers).size for row in await world.rows()] == [100_000, None]
+
+
+async def test_an_error_that_nobody_expects_leaves_later_messages_their_answers(
+    world: MessageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = await world.open()
+
+    def broken(*args: object) -> None:
+        raise ValueError("broken")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.pipeline.inbox, "_kept", broken)
+        world.arrive(own, b"one", message_id="m1")
+        await until(lambda: world.pipeline.inbox.counters["failures"])
+    answer = world.arrive(own, b"two", message_id="m2")
+    await until(lambda: answer.given)
+    assert answer.given == [200]

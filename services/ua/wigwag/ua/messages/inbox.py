@@ -9,7 +9,7 @@ sent no further, so that the user may try again.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
@@ -62,6 +62,18 @@ class Arrived:
     row_id: str = field(default="")
     salt: bytes = b""
     span: Span = SILENT
+
+
+@dataclass(slots=True, eq=False)
+class _Failed:
+    """Messages that are to be kept later."""
+
+    messages: list[Arrived] = field(default_factory=list)
+    problem: WigwagError | None = None
+
+    def add(self, messages: Sequence[Arrived], problem: WigwagError) -> None:
+        self.messages += messages
+        self.problem = problem
 
 
 class Inbox:
@@ -136,36 +148,37 @@ class Inbox:
             self._filled.clear()
             arrived, self._arrived = self._arrived, []
             notices, self._notices = self._notices, []
-            try:
-                await self._keep(arrived)
-                await self._notify(notices)
-            except WigwagError as error:
-                self.counters["failures"] += 1
-                logger.info("messages that came are not kept yet", reason=str(error), waiting=len(arrived))
+            kept = await self._went_well(self._keep(arrived), len(arrived))
+            noted = await self._went_well(self._notify(notices), len(notices))
+            if not (kept and noted):
                 await asyncio.sleep(_RETRY)
+
+    async def _went_well(self, work: Awaitable[None], waiting: int) -> bool:
+        try:
+            await work
+        except WigwagError as error:
+            self.counters["failures"] += 1
+            logger.info("messages that came are not kept yet", reason=str(error), waiting=waiting)
+            return False
+        except Exception:
+            # If this ended, no session of this pod would get an answer any more.
+            self.counters["failures"] += 1
+            logger.exception("messages that came are not kept", waiting=waiting)
+            return False
+        return True
 
     # Messages
 
     async def _keep(self, arrived: Sequence[Arrived]) -> None:
         await self._sessions.confirm()
         # What came to a pod that slept was sent again to the next owner, or told its sender as failed.
-        arrived = [each for each in arrived if not each.own.lost]
-        failed: list[Arrived] = []
-        problem: WigwagError | None = None
-        ready = []
-        for each in arrived:
-            try:
-                await self._store_body(each)
-                ready.append(each)
-            except WigwagError as error:
-                problem = error
-                failed.append(each)
+        failed = _Failed()
+        ready = await self._with_bodies([each for each in arrived if not each.own.lost], failed)
         try:
             futures = self._ledger.accept([self._row(each) for each in ready])
         except WigwagError as error:
-            problem, futures = error, []
-            failed += ready
-            ready = []
+            failed.add(ready, error)
+            ready, futures = [], []
         duplicates = []
         for each, future in zip(ready, futures, strict=True):
             try:
@@ -174,8 +187,7 @@ class Inbox:
                 logger.error("a message that came can't be kept", session=each.own.record.id, reason=str(error))
                 each.refuse(400, "The message can't be kept")
             except WigwagError as error:
-                problem = error
-                failed.append(each)
+                failed.add([each], error)
             else:
                 if verdict.refusal is Refusal.DUPLICATE:
                     duplicates.append(each)
@@ -184,9 +196,9 @@ class Inbox:
         for session_id in {each.own.record.id for each in ready}:
             self._sessions.active(session_id)
         if duplicates:
-            await self._repeated(duplicates)
-        if problem is not None:
-            self._again(failed, problem)
+            await self._repeated(duplicates, failed)
+        if failed.problem is not None:
+            self._again(failed.messages, failed.problem)
 
     def _again(self, failed: Sequence[Arrived], problem: WigwagError) -> None:
         now = self._now()
@@ -200,6 +212,22 @@ class Inbox:
         if kept:
             self._filled.set()
         raise problem
+
+    async def _with_bodies(self, arrived: Sequence[Arrived], failed: "_Failed") -> list[Arrived]:
+        """Return those whose bodies are durable, if they are large; none overtakes another one of its session."""
+        ready = []
+        held: set[str] = set()
+        for each in arrived:
+            if each.own.record.id in held:
+                failed.messages.append(each)
+                continue
+            try:
+                await self._store_body(each)
+                ready.append(each)
+            except WigwagError as error:
+                held.add(each.own.record.id)
+                failed.add([each], error)
+        return ready
 
     async def _store_body(self, arrived: Arrived) -> None:
         content = arrived.content
@@ -255,30 +283,35 @@ class Inbox:
 
     # Repetitions
 
-    async def _repeated(self, duplicates: Sequence[Arrived]) -> None:
+    async def _repeated(self, duplicates: Sequence[Arrived], failed: "_Failed") -> None:
         """Answer what came before; a message of another content under a Message-ID that was used is another one."""
         try:
             rows = await self._ledger.find_many(each.row_id for each in duplicates)
         except WigwagError as error:
-            self._again(duplicates, error)
-            raise
+            failed.add(duplicates, error)
+            return
         for each in duplicates:
-            row = rows.get(each.row_id)
-            if row is not None and not each.salt and await self._differs(each, row):
-                each.salt = await self._salt(each)
-                each.row_id = inbound_id(each.own.record.id, each.message_id, each.salt)
-                self._arrived.append(each)
-                self._filled.set()
-                continue
-            self.counters["repeated"] += 1
-            each.accept()
-            each.span.end()
-            if row is None:
-                continue
-            if fields_of(row.headers).msrp_reports is not None:
-                self.on_repeated(each.own, row)
-            elif row.state is State.ACCEPTED:
-                self._delivered(each.own, row.id, row.version, each.content.message)
+            try:
+                await self._came_again(each, rows.get(each.row_id))
+            except WigwagError as error:
+                failed.add([each], error)
+
+    async def _came_again(self, each: Arrived, row: LedgerRow | None) -> None:
+        if row is not None and not each.salt and await self._differs(each, row):
+            each.salt = await self._salt(each)
+            each.row_id = inbound_id(each.own.record.id, each.message_id, each.salt)
+            self._arrived.append(each)
+            self._filled.set()
+            return
+        self.counters["repeated"] += 1
+        each.accept()
+        each.span.end()
+        if row is None:
+            return
+        if fields_of(row.headers).msrp_reports is not None:
+            self.on_repeated(each.own, row)
+        elif row.state is State.ACCEPTED:
+            self._delivered(each.own, row.id, row.version, each.content.message)
 
     async def _differs(self, arrived: Arrived, row: LedgerRow) -> bool:
         if row.blob is None or arrived.blob is None:
