@@ -1,15 +1,13 @@
 """The conversation key: what two parties say to each other by one route (DESIGN.md section 6)."""
 
 import hashlib
-import re
 from typing import Final
 
-from wigwag.protocols.sip import SipUri, TelUri, Uri, parse_uri
-from wigwag.protocols.sip.uri import normal_user
+from wigwag.protocols.sip import Uri, parse_uri
+from wigwag.protocols.sip.uri import aor_of
 
 LONGEST: Final = 255
 """Characters of a canonical address: longer ones are refused."""
-_VISUAL: Final = re.compile(r"[\-.()]")
 
 
 class AddressTooLongError(ValueError):
@@ -25,8 +23,7 @@ def canonical_address(uri: str | Uri) -> str:
         SipError: It is no sip, sips or tel URI.
         AddressTooLongError: It has more than 255 characters.
     """
-    parsed = parse_uri(uri) if isinstance(uri, str) else uri
-    address = _number(parsed) or parsed.aor
+    address = aor_of(parse_uri(uri) if isinstance(uri, str) else uri)
     if len(address) > LONGEST:
         raise AddressTooLongError(f"an address has more than {LONGEST} characters")
     return address
@@ -47,16 +44,3 @@ def conversation_key(one: str, other: str, route: str = "") -> str:
     if len(key) <= 2 * LONGEST:
         return key
     return f"sha256:{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()}"
-
-
-def _number(uri: Uri) -> str:
-    if isinstance(uri, TelUri):
-        return uri.aor
-    if _is_phone(uri):
-        digits = _VISUAL.sub("", normal_user(uri.user).partition(";")[0])
-        return digits if digits.startswith("+") else ""
-    return ""
-
-
-def _is_phone(uri: SipUri) -> bool:
-    return (uri.parameter("user") or "").lower() == "phone"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from wigwag.api.events.v1.pager_pb2 import PagerReason
-from wigwag.protocols.sip import SipUri, parse_uri
+from wigwag.protocols.sip import SipError, SipUri, parse_uri
 from wigwag.protocols.sip.uri import normal_user
 from wigwag.runtime.capabilities import capabilities
 from wigwag.runtime.credentials import CredentialSource
@@ -76,7 +76,10 @@ class Destinations:
         Raises:
             StoreError, DatabaseError: It can't be known now.
         """
-        uri = parse_uri(uri_of(recipient))
+        try:
+            uri = parse_uri(uri_of(recipient))
+        except SipError:
+            return _UNKNOWN  # Nobody has such an address; what waits for others is not to wait for it.
         if not isinstance(uri, SipUri):
             return _STRANGER
         registration = (await self._registrations.find_registrations([recipient])).get(recipient)

@@ -300,6 +300,9 @@ class GatewayModule:
                     await self._archive.purge(self._wall())
             except WigwagError as error:
                 logger.info("what waits is not looked at", reason=str(error))
+            except Exception:
+                # Whoever holds the lease next may manage it; nobody would if each stopped to try.
+                logger.exception("what waits is not looked at")
 
     def _show_reach(self) -> None:
         problem = self._agents.problem

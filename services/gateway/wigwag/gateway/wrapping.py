@@ -81,7 +81,12 @@ def _content_header(name: str, value: str) -> ContentHeader | None:
 
 def uri_of(address: str) -> str:
     """Return the URI of a canonical address: that of a telephone number has no scheme."""
-    return f"tel:{address}" if address.startswith("+") else address
+    return f"tel:{address}" if is_number(address) else address
+
+
+def is_number(address: str) -> bool:
+    """Tell whether a canonical address is a telephone number; local ones begin with no ``+`` (RFC 3966 section 5)."""
+    return ":" not in address.partition(";")[0]
 
 
 def _display_name(value: str) -> str | None:

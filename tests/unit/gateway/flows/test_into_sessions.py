@@ -424,10 +424,44 @@ async def test_too_many_conversations_are_told_with_480(world: GatewayWorld, set
     assert await world.handed(world.last_call) == ["one"]
 
 
-async def test_a_message_to_a_telephone_number_goes_into_a_session(world: GatewayWorld) -> None:
-    await world.writes("one", recipient="+12015550123", reason="route")
+@pytest.mark.parametrize("number", ["+12015550123", "112", "2015;phone-context=example.com"])
+async def test_a_message_to_a_telephone_number_goes_into_a_session(world: GatewayWorld, number: str) -> None:
+    await world.writes("one", recipient=number, reason="route")
     await world.run()
-    assert world.last_call.remote_uri == "tel:+12015550123"
+    assert world.last_call.remote_uri == f"tel:{number}"
     await world.opens(world.last_call)
     await world.run()
     assert await world.handed(world.last_call) == ["one"]
+
+
+@pytest.mark.parametrize("number", ["+12015550123", "2015;phone-context=example.com"])
+async def test_who_writes_from_a_telephone_number_is_told_there_of_a_failure(world: GatewayWorld, number: str) -> None:
+    await world.writes("one", sender=number)
+    await world.run()
+    await world.ends(world.last_call, DECLINED, 603)
+    await world.run()
+    (told,) = (each for each in world.asked() if each.message_id == "m1.delivery")
+    assert told.to_uri == f"tel:{number}"
+    assert len(world.agents.made("start")) == 1
+
+
+async def test_a_telephone_that_takes_no_message_is_told_in_a_session(world: GatewayWorld) -> None:
+    await world.writes("one", sender="+12015550123")
+    await world.run()
+    await world.ends(world.last_call, DECLINED, 603)
+    await world.run()
+    await world.sends(-1, State.FAILED, 405, sent=False)
+    assert len(world.asked()) == 1
+    assert world.last_call.remote_uri == "tel:+12015550123"
+
+
+async def test_a_message_to_what_is_no_address_fails_and_holds_up_nobody(world: GatewayWorld) -> None:
+    await world.writes("one", recipient="no address", reason="route")
+    await world.writes("two")
+    world.held = {PAGER_INBOUND.name}
+    await world.run()
+    await world.later(30.0)
+    world.held = set()
+    await world.run()
+    assert await world.state("m1") == (State.FAILED, 404)
+    assert len(world.agents.made("start")) == 1

@@ -21,6 +21,7 @@ from wigwag.gateway.destinations import Destination, Destinations, Way
 from wigwag.gateway.lanes import Lanes
 from wigwag.gateway.rows import PAGE, Rows
 from wigwag.gateway.succession import Look
+from wigwag.gateway.wrapping import is_number
 from wigwag.runtime.agents import GATEWAY
 from wigwag.runtime.pager_events import INBOUND, NOT_SENT, attempt_id, message_of
 from wigwag.runtime.ua_messages import keyed_id
@@ -225,9 +226,9 @@ class PageMessages:
             return await self._in_conversation(conversation, messages)
         destination = await self._destinations.of(recipient, messages[-1].reason, device)
         match destination.way:
-            case Way.SESSION:
+            case Way.SESSION if not _are_notices_to_a_number(messages):
                 return await self._by_session(key, conversation, messages)
-            case Way.PAGE:
+            case Way.SESSION | Way.PAGE:
                 return await self._by_page(messages, destination)
             case Way.WAIT:
                 return await self._wait(messages)
@@ -307,6 +308,13 @@ class PageMessages:
             *(self._rows.settle(each.message_id, State.FAILED, status=status, reason=reason) for each in messages)
         )
         return True
+
+
+def _are_notices_to_a_number(messages: Sequence[PagerMessage]) -> bool:
+    """Tell whether all of them are notices of ours to a telephone number, from which MESSAGEs came."""
+    if not is_number(messages[0].to_aor):
+        return False
+    return not any(each.request_uri or each.reason == PagerReason.PAGER_REASON_SESSION_MODE for each in messages)
 
 
 def _next_hop(row: LedgerRow) -> str:
