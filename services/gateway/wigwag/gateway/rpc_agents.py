@@ -10,10 +10,10 @@ import grpc.aio
 
 from wigwag.api.ua.v1 import message_pb2, session_pb2, ua_pb2, ua_pb2_grpc
 from wigwag.errors import NotFoundError, OverloadedError, ServiceError
-from wigwag.runtime.rpc import Backoff, ClientTls, open_channel, service_error
+from wigwag.runtime.rpc import Backoff, ClientTls, open_channel
 
 from .ports import Handed
-from .rpc_sending import SendingStream
+from .rpc_sending import SendingStream, meant
 
 _SERVICE: Final = ua_pb2.DESCRIPTOR.services_by_name["UaService"]
 _SILENT: Final = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
@@ -24,7 +24,7 @@ class RpcAgents:
     """Implements ``Agents``; ``async with`` opens the channel.
 
     What is UNAVAILABLE there, or does not answer in time, is an ``OverloadedError`` here: it may or may not be done,
-    and asking again, under the same keys, tells.
+    and asking again, under the same keys, tells. So it is when our token is not taken: no message is given up for that.
 
     Args:
         target: ``host:port`` of the user agent's gRPC, or of what distributes over its pods.
@@ -120,4 +120,4 @@ async def _answered(call: Awaitable[T]) -> T:
 def _meant(error: grpc.aio.AioRpcError) -> ServiceError:
     if error.code() in _SILENT:
         return OverloadedError(f"the user agent does not answer: {error.details()}")
-    return service_error(error)
+    return meant(error.code(), error.details() or "")

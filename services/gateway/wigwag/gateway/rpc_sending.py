@@ -19,7 +19,7 @@ import structlog
 
 from wigwag.api.ua.v1 import ua_pb2
 from wigwag.errors import OverloadedError, ServiceError
-from wigwag.runtime.rpc import Backoff, error_of, service_error
+from wigwag.runtime.rpc import Backoff, error_of
 
 from .ports import Handed
 
@@ -28,12 +28,12 @@ MOST_WAITING: Final = 10_000
 TOGETHER: Final = 65_536
 """Octets of messages from which on a request takes no more of them."""
 _STATUSES: Final = {status.value[0]: status for status in grpc.StatusCode}
-_REFUSED: Final = (
+REFUSED: Final = (
     grpc.StatusCode.UNAUTHENTICATED,
     grpc.StatusCode.PERMISSION_DENIED,
     grpc.StatusCode.UNIMPLEMENTED,
 )
-"""What the next stream would be answered too."""
+"""What the next call would be answered too; no fault of a message, which waits until an operator has put it right."""
 _UNKNOWN: Final = "the user agent does not answer: the message may or may not be there"
 
 logger = structlog.get_logger("wigwag.gateway")
@@ -133,8 +133,8 @@ class SendingStream:
                 await self._one_call()
             except grpc.aio.AioRpcError as error:
                 logger.info("the stream of messages is lost", reason=error.details(), waiting=len(self._waiting))
-                if error.code() in _REFUSED:
-                    self._give_up(list(self._waiting), service_error(error))
+                if error.code() in REFUSED:
+                    self._give_up(list(self._waiting), meant(error.code(), error.details() or ""))
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
@@ -197,4 +197,11 @@ def _handed(acknowledgement: ua_pb2.Acknowledgement) -> Handed:
     if not acknowledgement.code:
         return Handed(acknowledgement.message_id, acknowledgement.duplicate)
     status = _STATUSES.get(acknowledgement.code, grpc.StatusCode.UNKNOWN)
-    return Handed(error=error_of(status, acknowledgement.error))
+    return Handed(error=meant(status, acknowledgement.error))
+
+
+def meant(status: grpc.StatusCode, details: str) -> ServiceError:
+    """Return what a status of the user agent means to whom it is asked for."""
+    if status in REFUSED:
+        return OverloadedError(f"the user agent refuses us: {status.name}: {details}")
+    return error_of(status, details)
