@@ -178,7 +178,7 @@ class Processing:
                 # It fits no more with its reason; where it stands says enough to find it.
                 letter = Message(b"", letter.key, letter.headers)
                 continue
-            except WigwagError:
+            except Exception:  # noqa: BLE001 - clients assert too; what is behind it would wait for ever
                 if stopping.is_set():
                     return False
                 await _pause(self.policy.delay(attempt), stopping)

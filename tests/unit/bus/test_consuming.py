@@ -45,15 +45,16 @@ def record(offset: int, key: str = "key") -> Record:
 class Cemetery:
     """Takes dead letters, after some failures."""
 
-    def __init__(self, failures: int = 0, largest: int = 1_000) -> None:
+    def __init__(self, failures: int = 0, largest: int = 1_000, failure: type[Exception] = BusError) -> None:
         self.letters: list[Message] = []
         self.failures = failures
+        self.failure = failure
         self.largest = largest
 
     async def bury(self, record: Record, letter: Message) -> None:
         if self.failures:
             self.failures -= 1
-            raise BusError("away")
+            raise self.failure("away")
         if len(letter.value) > self.largest:
             raise RecordTooLargeError
         self.letters.append(letter)
@@ -170,8 +171,9 @@ async def test_handler_that_cancels_itself_has_failed() -> None:
     assert cemetery.letters[0].headers[DEAD_REASON] == b"CancelledError: "
 
 
-async def test_record_is_not_finished_before_its_dead_letter_is_durable() -> None:
-    cemetery, counters = Cemetery(failures=3), Counters()
+@pytest.mark.parametrize("failure", [BusError, AssertionError])
+async def test_record_is_not_finished_before_its_dead_letter_is_durable(failure: type[Exception]) -> None:
+    cemetery, counters = Cemetery(failures=3, failure=failure), Counters()
 
     async def handle(record: Record) -> None:
         raise UnprocessableError("no")
