@@ -6,6 +6,7 @@ from tests.unit.gateway.flows.test_into_messages import IMDN, called
 from tests.unit.gateway.flows.test_into_sessions import BY_PEER
 from wigwag.api.ua.v1 import session_pb2
 from wigwag.database.ledger import State
+from wigwag.gateway.flows.notifications import Notifications
 
 IMDN_TYPE = "message/imdn+xml"
 
@@ -166,3 +167,18 @@ async def test_the_session_mode_side_says_that_it_has_what_was_not_answered_yet(
     await world.registers(ALICE, params=';methods="MESSAGE"')
     await world.run()
     assert (await world.row("m1")).state is State.DELIVERED
+
+
+async def test_what_is_remembered_of_messages_has_bounds_and_the_rest_is_found_all_the_same(
+    world: GatewayWorld,
+) -> None:
+    long_id = "x" * 30_000
+    session = await called(world)
+    await world.says(session, cpim(head=IMDN.replace("34jk324j", long_id)), "message/cpim")
+    await world.run()
+    await world.sends(0, State.UNCONFIRMED, 202)
+    remembered = Notifications(world.gateway._rows, world.agents)
+    remembered.sent(ALICE, BOB, long_id, "u1")
+    assert not remembered._sent
+    await notifies(world, imdn().replace(b"34jk324j", long_id.encode()))
+    assert [told[:3] for told in world.agents.settled] == [("u1", State.DELIVERED, 200)]

@@ -31,6 +31,7 @@ from wigwag.runtime.ua_messages import conversation_of
 from .decoding import page_message
 
 _REMEMBERED: Final = 20_000
+_LONGEST_ID: Final = 256
 _TYPES: Final = (CPIM_TYPE, IMDN_TYPE)
 _REFUSED: Final = "the recipient's device says that it failed"
 
@@ -50,8 +51,11 @@ class Notifications:
         """Sender, recipient and imdn.Message-ID -> id of the row."""
 
     def sent(self, sender: str, recipient: str, message_id: str, row_id: str) -> None:
-        """Remember a message that a notification may refer to; addresses are canonical."""
-        if message_id:
+        """Remember a message that a notification may refer to; addresses are canonical.
+
+        One whose imdn.Message-ID is longer than any that is meant to be one is sought in the ledger only.
+        """
+        if 0 < len(message_id) <= _LONGEST_ID:
             key = (sender, recipient, message_id)
             self._sent[key] = row_id
             self._sent.move_to_end(key)
