@@ -545,3 +545,28 @@ async def test_what_a_pod_has_tried_by_message_whose_clock_was_ahead_goes_first_
     await world.writes("two")
     await world.run()
     assert await world.handed(world.last_call) == ["one", "two"]
+
+
+async def test_what_has_reached_nobody_is_tried_again_after_its_pause_though_the_clock_was_set_back(
+    world: GatewayWorld, edge: WorldEdge
+) -> None:
+    await has_phone(world)
+    talk = await session(world)
+    edge.device.is_there = False
+    await world.says(talk, "one")
+    await edge.settle()
+    world.clock.now -= 7_200
+    edge.device.is_there = True
+    await world.later(60.0)
+    await edge.settle()
+    assert edge.device.got == ["one"]
+
+
+async def test_a_call_is_made_again_after_its_pause_though_the_clock_was_set_back(world: GatewayWorld) -> None:
+    await world.writes("one")
+    await world.run()
+    await world.ends(world.last_call, session_pb2.END_CAUSE_BUSY, 486)
+    await world.run()
+    world.clock.now -= 7_200
+    await world.later(60.0)
+    assert len(world.agents.made("start")) == 2

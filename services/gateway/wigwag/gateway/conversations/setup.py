@@ -90,15 +90,15 @@ class Setup:
 
     def rests(self, row: LedgerRow) -> bool:
         """Tell whether it is too early to try a message again that reached nobody."""
-        return row.attempt > 0 and self._wall() < row.updated + self._pause(row.attempt)
+        return row.attempt > 0 and self._is_within(row.updated, self._pause(row.attempt))
 
     def is_resting(self, conversation: Conversation) -> bool:
         """Tell whether it is too early to try a conversation again that could not be set up."""
-        return conversation.failures > 0 and self._wall() < self.next_try(conversation)
+        return conversation.failures > 0 and self._is_within(conversation.closed_at, self._pause(conversation.failures))
 
-    def next_try(self, conversation: Conversation) -> float:
-        """Return when a conversation may be tried again, in seconds since 1970."""
-        return conversation.closed_at + self._pause(conversation.failures)
+    def _is_within(self, since: float, pause: float) -> bool:
+        """Tell whether a pause is not over; what began long after now did so by a clock that was set back since."""
+        return abs(self._wall() - since) < pause
 
     def _pause(self, tries: int) -> float:
         doubled: float = self._settings.pause * 2 ** min(max(tries - 1, 0), 30)
