@@ -18,6 +18,7 @@ from wigwag.protocols.imdn import Disposition, Imdn, NotificationType, Status, r
 from wigwag.protocols.iscomposing import IsComposing
 from wigwag.protocols.iscomposing import State as Typing
 from wigwag.runtime.ua_messages import fields_of, message_of
+from wigwag.ua.messages import inbox
 from wigwag.ua.sessions.ports import OwnedSession
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -396,3 +397,18 @@ async def test_an_error_that_nobody_expects_leaves_later_messages_their_answers(
     answer = world.arrive(own, b"two", message_id="m2")
     await until(lambda: answer.given)
     assert answer.given == [200]
+
+
+async def test_what_waits_for_the_database_has_bounds_and_the_rest_is_asked_for_later(
+    world: MessageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MOST_OCTETS", 10_000)
+    own = await world.open()
+    world.ledger.is_away = True
+    answers = [world.arrive(own, b"x" * 4_000, message_id=str(number)) for number in range(4)]
+    assert [answer.given for answer in answers] == [[], [], [413], [413]]
+    world.ledger.is_away = False
+    await until(lambda: all(answer.given for answer in answers))
+    again = world.arrive(own, b"x" * 4_000, message_id="2")
+    await until(lambda: again.given)
+    assert [answer.given for answer in (*answers[:2], again)] == [[200], [200], [200]]

@@ -37,6 +37,10 @@ _PATIENCE: Final = 10.0
 """Seconds for which a peer is kept waiting for an answer; he gives up after 30 (RFC 4975 section 7.1.1)."""
 _RETRY: Final = 0.25
 _MOST_WAITING: Final = 5_000
+MOST_OCTETS: Final = 67_108_864
+"""Of bodies that wait: a peer need not wait for the answer to one message before it sends the next."""
+_MOST_OCTETS: Final = 67_108_864
+"""Of bodies that wait: peers need not wait for the answer to one message before they send the next."""
 BLOB_SPARE: Final = 30 * 86_400.0
 """Seconds for which a body stays beyond its message's expiry: longer than rows are kept."""
 _LONGEST_ADDRESS: Final = 255
@@ -111,6 +115,10 @@ class Inbox:
         self._now = now
         self._wall = wall
         self._arrived: list[Arrived] = []
+        self._octets = 0
+        """Of their bodies."""
+        self._octets = 0
+        """Of their bodies."""
         self._notices: list[Notice] = []
         self._filled = asyncio.Event()
 
@@ -120,11 +128,13 @@ class Inbox:
 
     def put(self, arrived: Arrived) -> None:
         """Keep a message, and answer it then."""
-        if len(self._arrived) >= _MOST_WAITING:
+        octets = self._octets + len(arrived.content.body)
+        if len(self._arrived) >= _MOST_WAITING or (self._arrived and octets > MOST_OCTETS):
             self.refuse(arrived)
             return
         arrived.row_id = inbound_id(arrived.own.record.id, arrived.message_id)
         self._arrived.append(arrived)
+        self._octets = octets
         self._filled.set()
 
     def put_notice(self, notice: Notice) -> None:
@@ -146,7 +156,7 @@ class Inbox:
         while True:
             await self._filled.wait()
             self._filled.clear()
-            arrived, self._arrived = self._arrived, []
+            arrived, self._arrived, self._octets = self._arrived, [], 0
             notices, self._notices = self._notices, []
             kept = await self._went_well(self._keep(arrived), len(arrived))
             noted = await self._went_well(self._notify(notices), len(notices))
@@ -209,6 +219,7 @@ class Inbox:
             else:
                 kept.append(each)
         self._arrived[:0] = kept
+        self._octets += sum(len(each.content.body) for each in kept)
         if kept:
             self._filled.set()
         raise problem
@@ -301,6 +312,7 @@ class Inbox:
             each.salt = await self._salt(each)
             each.row_id = inbound_id(each.own.record.id, each.message_id, each.salt)
             self._arrived.append(each)
+            self._octets += len(each.content.body)
             self._filled.set()
             return
         self.counters["repeated"] += 1
