@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from tests.support.waiting import until
 from wigwag.api.events.v1.envelope_pb2 import Envelope
 from wigwag.api.ua.v1 import event_pb2, session_pb2
@@ -20,6 +22,8 @@ class FakeBus:
         self.taken: list[event_pb2.Event] = []
         self.is_away = False
         self.largest = 1_000_000
+        self.failures: list[Exception] = []
+        """What is raised, once each, when one event is published alone."""
 
     def declare(self, *topics: Topic) -> None:
         pass
@@ -29,6 +33,8 @@ class FakeBus:
             raise BusError("away")
         if any(len(message.value) > self.largest for message in messages):
             raise RecordTooLargeError("too large")
+        if self.failures and len(messages) == 1:
+            raise self.failures.pop(0)
         self.taken += [Envelope.FromString(message.value).session_event.event for message in messages]
         return []
 
@@ -78,3 +84,17 @@ async def test_an_event_that_fits_no_record_does_not_hold_up_the_others() -> Non
         log.tell(event(2))
         await until(lambda: len(bus.taken) == 2)
     assert log.counters["dropped"] == 1
+
+
+@pytest.mark.parametrize("failure", [BusError("away"), AssertionError("the client's")])
+async def test_events_keep_their_order_when_the_bus_is_away_while_they_are_published_one_by_one(
+    failure: Exception,
+) -> None:
+    bus = FakeBus()
+    bus.largest, bus.failures = 1_000, [failure]
+    async with log_over(bus) as log:
+        log.tell(event(0, session_changed=session_pb2.Session(subject="x" * 2_000)))
+        for number in range(1, 4):
+            log.tell(event(number))
+        await until(lambda: len(bus.taken) == 3)
+    assert [told.event_id for told in bus.taken] == ["1", "2", "3"]

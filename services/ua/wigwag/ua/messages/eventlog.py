@@ -16,7 +16,6 @@ import structlog
 from wigwag.api.events.v1.session_pb2 import SessionEvent
 from wigwag.api.ua.v1 import event_pb2
 from wigwag.bus import Bus, Message, RecordTooLargeError
-from wigwag.errors import WigwagError
 from wigwag.runtime.events import SESSIONS_EVENTS, envelope
 
 BATCH: Final = 250
@@ -25,6 +24,9 @@ _MOST_OF_THE_MOMENT: Final = 1_000
 """Events that wait, above which those of the moment are dropped."""
 _MOST: Final = 100_000
 _RETRY: Final = 0.5
+
+Batch = Sequence[tuple[str, Message]]
+"""What each event tells, and its record."""
 
 logger = structlog.get_logger("wigwag.ua")
 
@@ -73,7 +75,7 @@ class EventLog:
             await self._filled.wait()
             self._filled.clear()
             while self._waiting:
-                await self._publish([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
+                await self._publish_some([self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))])
             self._idle.set()
 
     async def flush(self, timeout: float) -> None:
@@ -82,25 +84,34 @@ class EventLog:
             async with asyncio.timeout(timeout):
                 await self._idle.wait()
 
-    async def _publish(self, batch: Sequence[tuple[str, Message]]) -> None:
+    async def _publish_some(self, batch: Batch) -> None:
         self._publishing = len(batch)
         try:
-            await self._bus.publish_many(SESSIONS_EVENTS.name, [message for _, message in batch])
-            self.counters["published"] += len(batch)
-        except RecordTooLargeError as error:
-            await self._publish_alone(batch, error)
-        except WigwagError as error:
-            logger.info("events of sessions are not published yet", reason=str(error), waiting=len(self._waiting))
-            self._waiting.extendleft(reversed(batch))
-            self._filled.set()
-            await asyncio.sleep(_RETRY)
+            left = await self._publish(batch)
         finally:
             self._publishing = 0
+        if left:
+            self._waiting.extendleft(reversed(left))
+            await asyncio.sleep(_RETRY)
 
-    async def _publish_alone(self, batch: Sequence[tuple[str, Message]], error: RecordTooLargeError) -> None:
+    async def _publish(self, batch: Batch) -> Batch:
+        """Publish events; returns those that are not published yet, in order."""
+        try:
+            await self._bus.publish_many(SESSIONS_EVENTS.name, [message for _, message in batch])
+        except RecordTooLargeError as error:
+            return await self._publish_alone(batch, error)
+        except Exception as error:  # noqa: BLE001 - clients assert too; nothing may end what tells of sessions
+            logger.info("events of sessions are not published yet", reason=repr(error), waiting=len(self._waiting))
+            return batch
+        self.counters["published"] += len(batch)
+        return ()
+
+    async def _publish_alone(self, batch: Batch, error: RecordTooLargeError) -> Batch:
         if len(batch) > 1:
-            for pair in batch:
-                await self._publish([pair])
-            return
+            for number, pair in enumerate(batch):
+                if await self._publish([pair]):
+                    return batch[number:]
+            return ()
         self.counters["dropped"] += 1
         logger.error("an event does not fit the bus", session=batch[0][1].key, reason=str(error))
+        return ()
