@@ -174,6 +174,9 @@ class FakeAgents:
         if session is None or session.state != OPEN:
             return Handed(error=ConflictError("the session is over"))
         row_id = keyed_id(message.session_id, message.idempotency_key)
+        before = await self._ledger.find(row_id)
+        if before is not None and before.body != message.body:
+            return Handed(error=ConflictError("idempotency_key: it stands for another message"))
         verdict = await self._ledger.accept_one(
             NewMessage(
                 id=row_id,

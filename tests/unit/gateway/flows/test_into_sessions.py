@@ -69,6 +69,23 @@ async def test_messages_that_were_handed_on_before_a_kill_and_never_acknowledged
     assert world.agents.made("send") == [world.last_call.session_id] * 2
 
 
+async def test_a_message_that_was_handed_on_before_a_kill_is_not_said_again_though_the_peer_takes_another_type_by_now(
+    world: GatewayWorld,
+) -> None:
+    session = await talking(world, "one")
+    world.start_pod()
+    session.accept_types[:], session.accept_wrapped_types[:] = ["message/cpim"], ["*"]
+    await world.writes("two")
+    await world.run()
+    assert world.agents.made("start") == [session.session_id]
+    one, two = await world.handed(session)
+    assert (one, two.rpartition("\n")[2]) == ("one", "two")
+    for message_id in ("m1", "m2"):
+        await world.answers(message_id)
+    await world.run()
+    assert [await world.state(message_id) for message_id in ("m1", "m2")] == [(State.DELIVERED, 200)] * 2
+
+
 async def test_that_somebody_writes_fails_no_more_once_ua_has_it_though_a_killed_pod_was_not_told_so(
     world: GatewayWorld,
 ) -> None:

@@ -19,6 +19,7 @@ from wigwag.protocols.imdn import message_id_of
 from wigwag.runtime.names import GATEWAY_FORWARD, LEDGER_ID
 from wigwag.runtime.recent import Recent
 from wigwag.runtime.tracing import Tracing
+from wigwag.runtime.ua_messages import keyed_id
 from wigwag.store.conversations import Conversation
 
 from .decoding import page_message
@@ -145,6 +146,9 @@ class IntoSession:
                     over = True
                 case None:
                     self._acknowledged.add(each.message_id)
+                case ConflictError() | NotFoundError() if await self._is_there(session, message.message_id):
+                    # As it was made before, by other settings or for what the peer took then: it is on its way.
+                    self._acknowledged.add(keyed_id(session.session_id, message.message_id))
                 case ConflictError() | NotFoundError():
                     await self._give_back(session, message.message_id)
                     over = True
@@ -161,6 +165,11 @@ class IntoSession:
         """Tell whether what was handed over before has ended with its session: that was told, and is not told again."""
         row = await self._rows.find(handed_on)
         return row is not None and was_never_sent(row)
+
+    async def _is_there(self, session: Session, row_id: str) -> bool:
+        """Tell whether ua has, or had, a message in a session: then its outcome will be told."""
+        row = await self._rows.find(keyed_id(session.session_id, row_id))
+        return row is not None and not was_never_sent(row)
 
     async def _give_back(self, session: Session, row_id: str) -> None:
         row = await self._rows.find(row_id)
