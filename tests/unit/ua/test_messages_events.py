@@ -12,6 +12,7 @@ from wigwag.api.events.v1.envelope_pb2 import Envelope
 from wigwag.api.ua.v1 import event_pb2, session_pb2
 from wigwag.bus import Message, RecordTooLargeError, Topic
 from wigwag.errors import BusError
+from wigwag.ua.messages import eventlog
 from wigwag.ua.messages.eventlog import EventLog
 
 
@@ -47,10 +48,8 @@ def event(number: int, **what: Any) -> event_pb2.Event:
 @asynccontextmanager
 async def log_over(bus: FakeBus) -> AsyncIterator[EventLog]:
     log = EventLog(bus, "pod-1")  # type: ignore[arg-type] # what it uses of it
-    task = asyncio.create_task(log.run())
-    yield log
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with log.publishing():
+        yield log
 
 
 async def test_events_are_published_in_order_with_the_session_as_key() -> None:
@@ -98,3 +97,19 @@ async def test_events_keep_their_order_when_the_bus_is_away_while_they_are_publi
             log.tell(event(number))
         await until(lambda: len(bus.taken) == 3)
     assert [told.event_id for told in bus.taken] == ["1", "2", "3"]
+
+
+async def test_what_is_told_when_the_pod_is_about_to_end_is_published_before_it_does() -> None:
+    bus = FakeBus()
+    async with log_over(bus) as log:
+        log.tell(event(0))
+    assert [told.event_id for told in bus.taken] == ["0"]
+
+
+async def test_a_bus_that_is_away_keeps_no_pod_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eventlog, "_CLOSING", 0.01)
+    bus = FakeBus()
+    bus.is_away = True
+    async with asyncio.timeout(5), log_over(bus) as log:
+        log.tell(event(0))
+    assert len(log) == 1

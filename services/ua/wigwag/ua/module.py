@@ -205,7 +205,7 @@ class UaModule:
             settings, self._edge, self._endpoint, pod=self._pod, wall=wall, on_change=self._reached
         )
         events = self._events = EventLog(self._bus, self._pod)
-        await stack.enter_async_context(beside(events.run()))
+        await stack.enter_async_context(events.publishing())
         self._sessions = PodSessions(
             settings, pod=self._pod, store=self._store, applications=self.applications, wall=self._members.wall
         )

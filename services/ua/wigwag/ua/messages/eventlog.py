@@ -8,7 +8,8 @@ and counted; changes of sessions and files wait.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
@@ -16,6 +17,7 @@ import structlog
 from wigwag.api.events.v1.session_pb2 import SessionEvent
 from wigwag.api.ua.v1 import event_pb2
 from wigwag.bus import Bus, Message, RecordTooLargeError
+from wigwag.runtime.beside import beside
 from wigwag.runtime.events import SESSIONS_EVENTS, envelope
 
 BATCH: Final = 250
@@ -24,6 +26,8 @@ _MOST_OF_THE_MOMENT: Final = 1_000
 """Events that wait, above which those of the moment are dropped."""
 _MOST: Final = 100_000
 _RETRY: Final = 0.5
+_CLOSING: Final = 5.0
+"""Seconds for publishing what waits when the pod ends."""
 
 Batch = Sequence[tuple[str, Message]]
 """What each event tells, and its record."""
@@ -32,7 +36,7 @@ logger = structlog.get_logger("wigwag.ua")
 
 
 class EventLog:
-    """Publishes events (``Events``); ``run`` does it.
+    """Publishes events (``Events``) while ``publishing`` lasts.
 
     Args:
         bus: Where they go; the topic is declared here.
@@ -68,6 +72,15 @@ class EventLog:
         self._waiting.append((what, Message(value, key=event.session_id)))
         self._filled.set()
         self._idle.clear()
+
+    @asynccontextmanager
+    async def publishing(self) -> AsyncIterator[None]:
+        """Publish for the length of the block, and then what waits, for some seconds at most."""
+        async with beside(self.run()):
+            try:
+                yield
+            finally:
+                await self.flush(_CLOSING)
 
     async def run(self) -> None:
         """Publish until cancelled."""
