@@ -94,8 +94,22 @@ async def test_a_notification_is_given_once_whoever_is_killed(world: GatewayWorl
     assert len(await told(world, session)) == 1
 
 
-async def test_who_asked_is_told_once_that_his_message_waits_for_an_absent_user(world: GatewayWorld) -> None:
-    session = await world.calls()
+async def test_who_writes_from_a_telephone_number_is_notified_too(world: GatewayWorld) -> None:
+    await world.registers(ALICE, params=';methods="MESSAGE"')
+    session = await world.calls(caller="tel:+12015550123")
+    await world.run()
+    await world.opens(session)
+    await world.says(session, cpim(head=BOTH), "message/cpim")
+    await world.run()
+    await world.sends(-1, State.FAILED, 603)
+    assert [each.status for each in await told(world, session)] == [Status.FAILED]
+
+
+@pytest.mark.parametrize("caller", [BOB, "tel:+12015550123"])
+async def test_who_asked_is_told_once_that_his_message_waits_for_an_absent_user(
+    world: GatewayWorld, caller: str
+) -> None:
+    session = await world.calls(caller=caller)
     await world.run()
     await world.opens(session)
     for number in range(2):  # What waits is gone through again with the second one.

@@ -21,7 +21,7 @@ from wigwag.gateway.kinds import bare, read
 from wigwag.gateway.metrics import Counters
 from wigwag.gateway.notices import Notice, left_notice, notice_of, notification_of
 from wigwag.gateway.rows import PAGE, Rows
-from wigwag.gateway.wrapping import PageMessage
+from wigwag.gateway.wrapping import PageMessage, uri_of
 from wigwag.protocols.cpim import CPIM_TYPE
 from wigwag.protocols.sip import SipError
 from wigwag.runtime.agents import GATEWAY
@@ -193,8 +193,8 @@ def _as_page_message(row: LedgerRow) -> PageMessage:
     """
     return PageMessage(
         content=read(row.content_type, row.body or b""),
-        sender=canonical_address(row.sender),
-        recipient=canonical_address(row.recipient),
+        sender=canonical_address(uri_of(row.sender)),
+        recipient=canonical_address(uri_of(row.recipient)),
         received_at=datetime.fromtimestamp(row.created, UTC),
     )
 
