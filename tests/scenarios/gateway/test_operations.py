@@ -195,6 +195,13 @@ async def test_bad_input_is_named(rest: httpx.AsyncClient, path: str, field: str
     assert answer.json()["detail"].startswith(field)
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+async def test_a_time_that_has_no_name_in_utc_is_a_time(rest: httpx.AsyncClient, moment: str) -> None:
+    for field in ("since", "before"):
+        answer = await rest.get("/v1/gateway/messages", params={field: moment})
+        assert (answer.status_code, answer.json()) == (200, {"messages": [], "next_page_token": ""})
+
+
 async def test_what_is_not_there_is_404_and_pages_have_an_end(
     rest: httpx.AsyncClient, rpc: gateway_pb2_grpc.GatewayServiceStub
 ) -> None:

@@ -5,7 +5,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query
@@ -22,6 +22,7 @@ from wigwag.runtime.opensips_gateway import setup_failed
 
 from . import models
 
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 SILENCE: Final = 15.0
 """Seconds after which a watcher is sent a comment, so that one who is gone is noticed."""
 
@@ -164,6 +165,6 @@ def _event(event: conversation_pb2.Event, form: str) -> dict[str, Any] | None:
 
 
 def _timestamp(moment: datetime) -> Timestamp:
-    found = Timestamp()
-    found.FromDatetime(moment.astimezone(UTC).replace(tzinfo=None))
-    return found
+    # Not by astimezone(): a time of the first or last day of the calendar may have no name in UTC.
+    microseconds = (moment - _EPOCH) // timedelta(microseconds=1)
+    return Timestamp(seconds=microseconds // 1_000_000, nanos=microseconds % 1_000_000 * 1_000)
