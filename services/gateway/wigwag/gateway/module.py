@@ -200,6 +200,7 @@ class GatewayModule:
             await stack.enter_async_context(self._connection)
         self._bus.declare(*TOPICS, PAGER_OUTBOUND, GATEWAY_EVENTS)
         consuming, waking = self.flows(await self._wake_up(stack))
+        stack.callback(waking.forget_pauses)
         await stack.enter_async_context(beside(self._sweep(waking)))
         if self._settings.archive.enabled:
             await stack.enter_async_context(self._archiving.batches)
@@ -239,7 +240,7 @@ class GatewayModule:
         """Return what is done with records, and what wakes that which waits."""
         settings, rows, book, agents, counters = self._settings, self._rows, self.book, self._agents, self._counters
         setup = Setup(book, settings, wall=self._wall, wake_up=wake_up, spawn=self._spawn)
-        waking = Waking(self._ledger, self._bus, book, setup, self._destinations, pod=self._pod, counters=counters)
+        waking = self._waking(setup)
         to_devices = ToDevices(rows, self._bus, pod=self._pod, tracing=self._tracing)
         notifications = Notifications(rows, agents)
         parts = PartsOfRows(rows, settings)
@@ -289,6 +290,18 @@ class GatewayModule:
             waking,
         )
         return consuming, waking
+
+    def _waking(self, setup: Setup) -> Waking:
+        return Waking(
+            self._ledger,
+            self._bus,
+            self.book,
+            setup,
+            self._destinations,
+            pod=self._pod,
+            spawn=self._spawn,
+            counters=self._counters,
+        )
 
     async def _sweep(self, waking: Waking) -> None:
         while True:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.gateway_content import COMPOSING
 from tests.support.gateway_world import ALICE, BOB, ENDED, OPEN, GatewayWorld, Killed, refused
+from tests.support.waiting import until
 from wigwag.api.ua.v1 import session_pb2
 from wigwag.bus import Position
 from wigwag.database.ledger import LedgerRow, State
@@ -395,6 +396,25 @@ async def test_somebody_busy_is_called_again_after_a_pause_and_not_for_ever(worl
         await world.later(301.0)
     assert len(set(world.agents.made("start"))) == 5
     assert await world.state("m1") == (State.FAILED, 486)
+
+
+@pytest.mark.parametrize("settings", [{"setup": {"pause": 0.05}}])
+async def test_somebody_busy_is_called_again_when_the_pause_is_over_though_nobody_looks(
+    world: GatewayWorld, settings: dict[str, object]
+) -> None:
+    world.settings = type(world.settings).model_validate(settings)
+    world.start_pod()
+    await world.writes("one")
+    await world.run()
+    before = len(world.bus.of(PAGER_INBOUND.name))
+    world.held.add(PAGER_INBOUND.name)
+    await world.ends(world.last_call, BUSY, 486)
+    await world.run()
+    await until(lambda: len(world.bus.of(PAGER_INBOUND.name)) > before)
+    world.clock.now += 0.05
+    world.held.clear()
+    await world.run()
+    assert len(set(world.agents.made("start"))) == 2
 
 
 async def test_who_was_busy_for_one_message_is_tried_as_often_for_the_next(world: GatewayWorld) -> None:

@@ -98,7 +98,11 @@ class Setup:
 
     def _is_within(self, since: float, pause: float) -> bool:
         """Tell whether a pause is not over; what began long after now did so by a clock that was set back since."""
-        return abs(self._wall() - since) < pause
+        return since - pause < self._wall() < since + pause
+
+    def pause_left(self, conversation: Conversation) -> float:
+        """Return in how many seconds a conversation that could not be set up may be tried again; negative: long ago."""
+        return conversation.closed_at + self._pause(conversation.failures) - self._wall()
 
     def _pause(self, tries: int) -> float:
         doubled: float = self._settings.pause * 2 ** min(max(tries - 1, 0), 30)

@@ -203,6 +203,7 @@ class SessionChanges:
                     last = await self._to_devices.send(message_of(row), destination.bindings, after=last)
                 rows = [row for row in rows if row.attempt]
         if remedy is Remedy.WAIT:
+            self._waking.after_pause(conversation.key, self._setup.pause_left(conversation))
             await self._tell_waiting([message_of(row) for row in rows])
         else:
             answer = answer_of_end(session.end_cause, session.sip_status, session.sip_reason)

@@ -7,13 +7,16 @@ harm. A sweep, by one pod at a time, finds what nobody woke: a registration betw
 that ended in a pod that is gone.
 """
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from wigwag.api.events.v1.pager_pb2 import PagerReason
 from wigwag.bus import Bus
 from wigwag.database.ledger import Ledger, LedgerEvent, LedgerRow, State
 from wigwag.database.ledger.states import FIRST_VERSION
+from wigwag.errors import WigwagError
 from wigwag.gateway.conversations.book import Book
 from wigwag.gateway.conversations.setup import Setup
 from wigwag.gateway.destinations import Destinations, Way
@@ -33,6 +36,10 @@ from .reading import AGAIN, BINDING, OTHERWISE, REGISTERED
 LEASE: Final = "gateway sweep"
 SETTLED: Final = 10.0
 """Seconds since its last change, by whatever clock, after which a row that waits is looked at by the sweep."""
+MOST_PAUSES: Final = 10_000
+"""Pauses whose end is waited for here; the sweep finds the rest."""
+_MARGIN: Final = 0.05
+"""Seconds by which two clocks may differ on the end of a pause."""
 _PAGE: Final = 500
 
 
@@ -46,6 +53,7 @@ class Waking:
         setup: Knows pauses.
         destinations: Who is there.
         pod: Id of this process.
+        spawn: Runs a coroutine beside.
         counters: Counts what is published again.
     """
 
@@ -58,16 +66,20 @@ class Waking:
         destinations: Destinations,
         *,
         pod: str,
+        spawn: Callable[[Awaitable[None]], "asyncio.Task[None]"],
         counters: Counters | None = None,
     ) -> None:
         self._ledger = ledger
         self._bus = bus
         self._book = book
+        self._spawn = spawn
         self._setup = setup
         self._destinations = destinations
         self._pod = pod
         self._counters = counters or Counters()
         self._after = 0
+        self._pauses: dict[str, asyncio.TimerHandle] = {}
+        """Conversations whose pause this pod has begun."""
 
     async def registered(self, aor: str, device: str = "") -> None:
         """Wake what waits for a user who has registered.
@@ -89,6 +101,29 @@ class Waking:
         rows = [row async for row in self._unclaimed(conversation=key)]
         for row in rows[:1]:
             await self.wake(row, why)
+
+    def after_pause(self, key: str, seconds: float) -> None:
+        """Wake what waits in a conversation when so many seconds are over; a later pause takes the place of an earlier."""
+        before = self._pauses.pop(key, None)
+        if before is not None:
+            before.cancel()
+        if len(self._pauses) < MOST_PAUSES:
+            loop = asyncio.get_running_loop()
+            self._pauses[key] = loop.call_later(max(seconds, 0.0) + _MARGIN, self._pause_is_over, key)
+
+    def _pause_is_over(self, key: str) -> None:
+        del self._pauses[key]
+        self._spawn(self._try_conversation(key))
+
+    async def _try_conversation(self, key: str) -> None:
+        with suppress(WigwagError):  # Else the sweep finds it.
+            await self.conversation(key)
+
+    def forget_pauses(self) -> None:
+        """Wait for no pause any more: other pods, or the next start, look at what waits."""
+        for timer in self._pauses.values():
+            timer.cancel()
+        self._pauses.clear()
 
     async def wake(self, row: LedgerRow, why: bytes = OTHERWISE, device: str = "") -> None:
         """Have a row, and all that waits with it, looked at by whoever handles its conversation."""
