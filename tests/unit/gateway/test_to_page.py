@@ -107,7 +107,7 @@ def test_a_device_that_takes_no_cpim_gets_the_text_and_the_gateway_owes_the_noti
 
 
 def test_what_is_too_large_is_refused() -> None:
-    limits = {"page_bytes": 10, "message_bytes": 10}
+    limits = {"message_bytes": 10}
     assert sent(b"1234567890", "text/plain", limits=limits).body == b"1234567890"
     assert refused(b"12345678901", "text/plain", limits=limits) == 413
     assert refused(FROM_BOB, limits=limits) == 413

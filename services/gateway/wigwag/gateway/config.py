@@ -1,12 +1,15 @@
 """Settings of the gateway, frozen; the node reads them from the environment and the TOML file."""
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from wigwag.runtime.settings import PositiveCount, PositiveSeconds, Seconds, Section
 
 SetupPolicy = Literal["store", "retry", "fail"]
+_HOST: Final = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
 
 
 class GatewaySetupSettings(Section):
@@ -23,6 +26,13 @@ class GatewaySetupSettings(Section):
     pause: PositiveSeconds = 5.0
     """Seconds until the next try, doubled each time."""
     longest_pause: PositiveSeconds = 300.0
+    """Seconds up to which it is doubled."""
+
+    @model_validator(mode="after")
+    def _order_of_pauses(self) -> Self:
+        if self.pause > self.longest_pause:
+            raise ValueError("gateway.setup.pause is above gateway.setup.longest_pause")
+        return self
 
 
 class GatewayLimits(Section):
@@ -34,21 +44,29 @@ class GatewayLimits(Section):
     """Messages of a session-mode user that wait for one page-mode user; for the other way see ``relay.sip.pager``."""
     waiting_bytes: PositiveCount = 10_485_760
     """Octets of them together."""
-    page_bytes: PositiveCount = 1_300
-    """Largest MESSAGE toward a page-mode user that may go over UDP (RFC 3428 section 8)."""
-    message_bytes: PositiveCount = 65_536
-    """Largest body that is passed toward a page-mode user at all; it is told to the other side as ``a=max-size``."""
+    page_bytes: Annotated[int, Field(ge=1_000)] = 1_300
+    """Largest MESSAGE toward a page-mode user, with the head that it may get on its way, which is not treated as
+    ``large`` says; 1,000 at least. Over UDP none above 1,300 octets is sent, whatever stands here (RFC 3428 section 8)."""
+    message_bytes: Annotated[int, Field(gt=0, le=65_536)] = 65_536
+    """Largest body that is passed toward a page-mode user at all, 65,536 at most; the other side is told (``a=max-size``)."""
 
 
 class ArchiveDomainSettings(Section):
     """What the archive keeps of a domain's users."""
 
     domain: str
-    """Host part of their addresses, in lower case."""
+    """Host part of their addresses."""
     retention: PositiveSeconds | None = None
     """Seconds since a message was accepted; None: as for all."""
     bodies: bool | None = None
     """Whether bodies are kept; None: as for all."""
+
+    @field_validator("domain")
+    @classmethod
+    def _is_host(cls, domain: str) -> str:
+        if not _HOST.fullmatch(domain):
+            raise ValueError("the form is example.com: the host of the users' addresses, without a port")
+        return domain.lower()
 
 
 class GatewayArchiveSettings(Section):
@@ -66,6 +84,15 @@ class GatewayArchiveSettings(Section):
     """Whether bodies are kept, up to 64 KiB each; else only parties, times, type, size and outcome."""
     domains: tuple[ArchiveDomainSettings, ...] = ()
     """Domains with settings of their own."""
+
+    @field_validator("domains")
+    @classmethod
+    def _are_different(cls, domains: tuple[ArchiveDomainSettings, ...]) -> tuple[ArchiveDomainSettings, ...]:
+        names = [each.domain for each in domains]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} stands there twice")
+        return domains
 
 
 class GatewaySettings(Section):
@@ -93,19 +120,26 @@ class GatewaySettings(Section):
     notices: Literal["imdn", "text", "none"] = "text"
     """How a page-mode sender is told of a failure: by IMDN if he asked for one, else by text; only by IMDN; never."""
     end_notice: bool = True
-    """Whether a page-mode user is told, by text, that the other side has left their session."""
+    """Whether a page-mode user is told that the other side has left their session; by text, so only where ``notices``
+    is ``text``."""
     store: Literal["all", "first"] = "all"
     """Which devices get what waited: all, or the one that registered."""
     sessions_for_absent: bool = True
     """Whether INVITEs for one of our users who is absent, or takes page mode only, are answered here."""
     wake_url: str | None = None
-    """Told by POST when a message waits for an absent user; None: nobody is."""
+    """Told by POST of ``{"address": "sip:bob@example.com"}``, as JSON, that a message waits for an absent user, once a
+    minute at most for each; its answer does not matter. None: nobody is told."""
     setup: GatewaySetupSettings = GatewaySetupSettings()
     limits: GatewayLimits = GatewayLimits()
     archive: GatewayArchiveSettings = GatewayArchiveSettings()
 
-    @model_validator(mode="after")
-    def _order_of_limits(self) -> Self:
-        if self.limits.page_bytes > self.limits.message_bytes:
-            raise ValueError("gateway.limits.page_bytes is above gateway.limits.message_bytes")
-        return self
+    @field_validator("wake_url")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        try:
+            usable = url is None or (urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname))
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError("it has to begin with http:// or https:// and a host")
+        return url
