@@ -4,7 +4,7 @@ import datetime
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -12,10 +12,19 @@ from rich.text import Text
 
 from wigwag.runtime.logging import escaped
 
+_ENDLESS: Final = 100_000
+"""Columns of what is no terminal: there a row is a line, so that ``grep`` and people find ids whole."""
+
 
 def console(*, to_stderr: bool = False) -> Console:
     """Return a console on the process's current standard output or error."""
-    return Console(file=sys.stderr if to_stderr else sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+    is_terminal = sys.stdout.isatty()
+    return Console(
+        file=sys.stderr if to_stderr else sys.stdout,
+        highlight=False,
+        soft_wrap=not is_terminal,
+        width=None if is_terminal else _ENDLESS,
+    )
 
 
 def print_json(value: Any) -> None:

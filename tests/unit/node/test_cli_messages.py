@@ -74,6 +74,14 @@ def test_history_is_listed_page_by_page_with_its_filters(run: Run) -> None:
     assert second["page_token"] == "7"
 
 
+def test_a_message_is_a_line_with_its_whole_id_where_no_terminal_is(run: Run) -> None:
+    long = "pager-7dbfa8841c6c95c8076751de56d078ddb7e488a5"
+    page = {"messages": [MESSAGE | {"message_id": long}], "next_page_token": ""}
+    result, _ = run("list", "--history", __v1__gateway__messages=page)
+    (line,) = (each for each in result.stdout.splitlines() if each.startswith(long))
+    assert line.split()[-2:] == ["200", "OK"]
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

@@ -46,9 +46,11 @@ class GatewayLimits(Section):
     """Octets of them together."""
     page_bytes: Annotated[int, Field(ge=1_000)] = 1_300
     """Largest MESSAGE toward a page-mode user, with the head that it may get on its way, which is not treated as
-    ``large`` says; 1,000 at least. Over UDP none above 1,300 octets is sent, whatever stands here (RFC 3428 section 8)."""
+    ``large`` says; 1,000 at least. Over UDP none above 1,300 octets is sent, whatever stands here (RFC 3428 section
+    8)."""
     message_bytes: Annotated[int, Field(gt=0, le=65_536)] = 65_536
-    """Largest body that is passed toward a page-mode user at all, 65,536 at most; the other side is told (``a=max-size``)."""
+    """Largest body that is passed toward a page-mode user at all, 65,536 at most; the other side is told it as
+    ``a=max-size``."""
 
 
 class ArchiveDomainSettings(Section):
