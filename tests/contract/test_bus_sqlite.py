@@ -57,6 +57,19 @@ async def test_full_disk_refuses_records_until_there_is_room_again(adapter: Adap
     assert (after.offset, told) == (1, [False, True])
 
 
+def made_in(directory: Path) -> list[Path]:
+    """Return the files of a bus."""
+    return list(directory.glob("bus.sqlite3*"))
+
+
+async def test_nobody_but_the_owner_reads_the_file(adapter: Adapter, topic: Topic, tmp_path: Path) -> None:
+    async with adapter.opened(topic) as bus:
+        await bus.publish(topic.name, b"a secret", key="key")
+        files = {path.name: path.stat().st_mode & 0o077 for path in made_in(tmp_path)}
+    assert files.keys() >= {"bus.sqlite3", "bus.sqlite3-wal"}
+    assert set(files.values()) == {0}
+
+
 async def test_topic_that_a_full_disk_kept_from_being_made_is_made_later(adapter: Adapter, topic: Topic) -> None:
     async with adapter.opened(topic) as bus:
         with no_file_larger_than(1_000), pytest.raises(BusError):

@@ -87,8 +87,10 @@ class LogFile:
         Raises:
             BusError: Another process uses the file, or it can't be opened.
         """
+        lock = self._path.with_name(self._path.name + "-lock")
         try:
-            self._connect(self._path.with_name(self._path.name + "-lock")).execute("BEGIN EXCLUSIVE")
+            _make_files(lock, self._path)
+            self._connect(lock).execute("BEGIN EXCLUSIVE")
             writer = self._connect(self._path)
             writer.execute("PRAGMA journal_mode = WAL")
             writer.execute(f"PRAGMA synchronous = {self._sync.upper()}")
@@ -212,3 +214,10 @@ def _succeed_all(batch: Sequence[_Request], results: Sequence[object]) -> None:
 def _fail_all(batch: Sequence[_Request], reason: str) -> None:
     for request in batch:
         request.fail(reason)
+
+
+def _make_files(*paths: Path) -> None:
+    """Make files for their owner only: the records hold what people say. What is in the way SQLite tells."""
+    for path in paths:
+        with suppress(OSError):
+            path.touch(mode=0o600)
