@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.support.ledger import START, ManualClock, new_message
 from wigwag.bus import Message, Record
 from wigwag.database import Database, MessageArchive, MessageFilter
+from wigwag.database.archive import STEP
 from wigwag.database.ledger import Change, Claim, Ledger, LedgerEvent, State
 from wigwag.gateway.archiving import Archiving, Terms
 from wigwag.gateway.config import ArchiveDomainSettings, GatewayArchiveSettings
@@ -95,6 +97,18 @@ def in_session(message_id: str, application: str = GATEWAY, **more: object) -> o
         headers=headers_of(fields),
         **more,
     )
+
+
+async def test_one_look_forgets_as_much_as_comes_until_the_next(world: World) -> None:
+    for message_id in ("old", "new"):
+        await world.ledger.accept_one(by_page(message_id))  # type: ignore[arg-type]
+        await world.ledger.apply_one(Change(id=message_id, version=1, state=State.FAILED, status=486, reason="Busy"))
+    await world.archived(BODIES)
+    old, new = await world.archive.search(MessageFilter())
+    many = [replace(old, position=10 + number, id=f"old-{number}") for number in range(2 * STEP)]
+    await world.archive.put([*many, replace(new, position=5_000, id="kept", until=old.until + 1)])
+    await Archiving(world.ledger, world.archive, BODIES, Counter()).forget(old.until)
+    assert [message.id for message in await world.archive.search(MessageFilter())] == ["kept"]
 
 
 async def test_each_final_message_of_the_gateway_is_archived_once(world: World) -> None:

@@ -17,6 +17,7 @@ from wigwag.api.events.v1 import message_pb2 as states
 from wigwag.api.ua.v1 import message_pb2 as deliveries
 from wigwag.bus import Bus, Record
 from wigwag.database import ArchivedMessage, MessageArchive
+from wigwag.database.archive import STEP
 from wigwag.database.ledger import FINAL, Ledger, LedgerRow
 from wigwag.database.ledger.batches import Batches, Limits
 from wigwag.errors import WigwagError
@@ -38,6 +39,8 @@ _PACE: Final = 0.1
 """Seconds from one batch to the next: nobody waits for the archive, and a transaction costs as much as many rows."""
 _SIZE: Final = 500
 """Bytes that an id which waits is counted as."""
+_STEPS: Final = 20
+"""So much is deleted at a look, every few seconds: more than can be accepted meanwhile."""
 _COMPOSING: Final = "application/im-iscomposing+xml"
 
 
@@ -75,6 +78,16 @@ class Archiving:
         ids = [message_id for message_id in map(_final_id, records) if message_id]
         if ids:
             await asyncio.gather(*self.batches.submit([(message_id, _SIZE) for message_id in ids]))
+
+    async def forget(self, now: float) -> None:
+        """Delete what is kept no more, ``_STEPS`` steps of it at most; to be called every few seconds.
+
+        Raises:
+            DatabaseError: The database can't be reached.
+        """
+        for _ in range(_STEPS):
+            if await self._archive.purge(now) < STEP:
+                return
 
     async def _write(self, ids: Sequence[str]) -> Sequence[WigwagError | None]:
         rows = (await self._ledger.find_many(ids)).values()

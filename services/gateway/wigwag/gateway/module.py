@@ -310,7 +310,7 @@ class GatewayModule:
             try:
                 if await self._ledger.hold_lease(LEASE, self._pod, seconds=LEASE_TIME):
                     await waking.sweep(self._wall())
-                    await self._archive.purge(self._wall())
+                    await self._archiving.forget(self._wall())
             except WigwagError as error:
                 logger.info("what waits is not looked at", reason=str(error))
             except Exception:
