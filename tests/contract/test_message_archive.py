@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,22 @@ async def test_later_version_replaces_the_outcome_and_an_earlier_one_does_not(ar
     await archive.put([archived(1), displayed])
     await archive.put([archived(1)])
     assert await archive.find("m-1") == displayed
+
+
+async def test_what_was_removed_is_in_no_file_of_sqlite_while_the_node_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "archive.sqlite3"
+    async with Database(f"sqlite:///{path}") as database:
+        archive = MessageArchive(database)
+        await archive.put([replace(archived(1), body=b"a secret"), archived(2, CAROL, CAROL)])
+        assert b"a secret" in content_of(path)
+        assert await archive.forget_bodies(ALICE) == 1
+        assert b"a secret" not in content_of(path)
+        assert await archive.find("m-2") == archived(2, CAROL, CAROL)
+
+
+def content_of(path: Path) -> bytes:
+    """Return all that stands in the files of a database."""
+    return b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*"))
 
 
 async def test_processes_that_write_the_same_at_once_write_it_once(archive: MessageArchive) -> None:

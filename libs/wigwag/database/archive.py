@@ -140,12 +140,19 @@ class MessageArchive:
     async def forget_bodies(self, address: str) -> int:
         """Remove the bodies of what a user has sent and received; return how many there were.
 
+        Nothing of what was deleted before in the same database is left in an SQLite file then.
+
         Args:
             address: His canonical address.
 
         Raises:
             DatabaseError: As ``put``; some may be gone.
         """
+        removed = await self._empty(address)
+        await self._database.forget_deleted()
+        return removed
+
+    async def _empty(self, address: str) -> int:
         query = select(_COLUMNS.position).where(*conditions(MessageFilter(address=address), _COLUMNS))
         query = query.where(_COLUMNS.body.is_not(None)).limit(STEP)
         removed = 0
