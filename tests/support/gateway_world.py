@@ -153,7 +153,8 @@ class FakeAgents:
 
     async def reject(self, session_id: str, status: int, reason: str) -> None:
         self._called("reject", session_id)
-        (await self.session(session_id)).sip_status = status
+        session = await self.session(session_id)
+        session.sip_status, session.sip_reason = status, reason
 
     async def end(self, session_id: str) -> None:
         self._called("end", session_id)

@@ -461,6 +461,22 @@ async def test_too_many_conversations_are_told_with_480(world: GatewayWorld, set
     assert await world.handed(world.last_call) == ["one"]
 
 
+@pytest.mark.parametrize("settings", [{"limits": {"conversations_per_user": 1}}])
+async def test_nobody_is_told_how_many_conversations_another_one_has(
+    world: GatewayWorld, settings: dict[str, object]
+) -> None:
+    world.settings = type(world.settings).model_validate(settings)
+    world.start_pod()
+    await world.writes("one")
+    await world.run()
+    await world.writes("two", sender="sip:carol@example.com")
+    await world.run()
+    assert (await world.row("m2")).reason == "Temporarily Unavailable: too many conversations"
+    called = await world.calls(caller="sip:carol@example.com")
+    await world.run()
+    assert (called.sip_status, called.sip_reason) == (480, "Temporarily Unavailable: too many conversations")
+
+
 @pytest.mark.parametrize("number", ["+12015550123", "112", "2015;phone-context=example.com"])
 async def test_a_message_to_a_telephone_number_goes_into_a_session(world: GatewayWorld, number: str) -> None:
     await world.writes("one", recipient=number, reason="route")

@@ -5,6 +5,8 @@ import enum
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import structlog
+
 from wigwag.api.events.v1.pager_pb2 import PagerMessage
 from wigwag.api.ua.v1 import session_pb2
 from wigwag.database.ledger import LedgerRow
@@ -15,7 +17,11 @@ from wigwag.store.conversations import Conversation
 
 from .book import Book
 
+logger = structlog.get_logger("wigwag.gateway")
+
 _RETRY_AT_ONCE: Final = frozenset((session_pb2.END_CAUSE_POD_LOST,))
+TOO_MANY: Final = "Temporarily Unavailable: too many conversations"
+"""What is told of it: how many the other has is his own business."""
 _OTHER_WAY: Final = frozenset((session_pb2.END_CAUSE_NO_COMMON_TYPE,))
 
 
@@ -77,7 +83,8 @@ class Setup:
         try:
             conversation, ours = await self._book.begin(wanted, after=before.generation if before is not None else 0)
         except OverloadedError as error:
-            raise TooManyConversationsError(str(error)) from error
+            logger.info("a conversation was not begun", reason=str(error))
+            raise TooManyConversationsError(TOO_MANY) from error
         if ours and before is not None:
             await self._book.replaced(before)
         if conversation.page == message.from_aor and not conversation.session_id:

@@ -11,7 +11,7 @@ from wigwag.api.ua.v1 import session_pb2
 from wigwag.database.ledger import LedgerRow, State
 from wigwag.errors import ConflictError, NotFoundError, OverloadedError, StoreError
 from wigwag.gateway.conversations.book import CONVERSATION, Book, Session, labels_of
-from wigwag.gateway.conversations.setup import Remedy, Setup
+from wigwag.gateway.conversations.setup import TOO_MANY, Remedy, Setup
 from wigwag.gateway.destinations import Destinations, Way
 from wigwag.gateway.ports import Agents
 from wigwag.gateway.rows import Rows
@@ -102,7 +102,8 @@ class SessionChanges:
         try:
             conversation = await self._newest(page, peer, session)
         except OverloadedError as error:
-            await self._reject(session, 480, str(error))
+            logger.info("a conversation was not begun", reason=str(error))
+            await self._reject(session, 480, TOO_MANY)
             return
         if conversation.session_id != session.session_id:
             await self._reject(session, 486, "Busy Here: another session has just begun")
