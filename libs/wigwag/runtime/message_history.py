@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from wigwag.database import ArchivedMessage, BlobStore, MessageArchive, MessageFilter
-from wigwag.database.ledger import Ledger, LedgerRow
+from wigwag.database.ledger import Ledger, LedgerRow, State
 from wigwag.protocols.sip import SipError
 
 from .agents import GATEWAY
@@ -23,6 +23,9 @@ SESSION: Final = "session"
 """In an MSRP session."""
 BEHIND: Final = 600.0
 """Seconds that the archive may be behind the ledger, so that nothing is missing meanwhile."""
+_OK: Final = 200
+"""MSRP status of the REPORT of success, of which the user agent makes no note."""
+_GOOD: Final = frozenset((State.DELIVERED, State.DISPLAYED))
 _LOOK: Final = 1_000
 """Rows of sessions that one page looks at: whose they are stands in their headers only."""
 
@@ -143,7 +146,7 @@ def message_of_row(row: LedgerRow) -> ArchivedMessage:
         settled=row.settled,
         state=row.state,
         version=row.version,
-        status=row.status,
+        status=_OK if row.status is None and not by_page and row.state in _GOOD else row.status,
         reason=row.reason,
         content_type=row.content_type,
         size=len(row.body or b"") if size is None else size,

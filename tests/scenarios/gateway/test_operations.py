@@ -73,6 +73,7 @@ async def test_conversation_and_its_messages_are_shown_and_ended(
         assert (from_alice["origin"], from_alice["way"], from_alice["state"]) == ("page", "session", "delivered")
         assert (from_bob["origin"], from_bob["way"], from_bob["state"]) == ("session", "page", "delivered")
         assert from_alice["conversation"] == from_bob["conversation"]
+        assert (from_alice["status"], from_bob["status"]) == (200, 200)
 
         now = await rpc.GetMessage(gateway_pb2.GetMessageRequest(message_id=from_alice["message_id"]))
         assert [(hop.service, hop.direction) for hop in now.hops] == [("gateway", "pager-inbound"), ("ua", "outbound")]
