@@ -35,7 +35,7 @@ from .reading import AGAIN, BINDING, OTHERWISE, REGISTERED
 
 LEASE: Final = "gateway sweep"
 SETTLED: Final = 10.0
-"""Seconds since its last change after which a row that waits is looked at by the sweep."""
+"""Seconds since its last change, by whatever clock, after which a row that waits is looked at by the sweep."""
 MOST_PAUSES: Final = 10_000
 """Pauses whose end is waited for here; the sweep finds the rest."""
 _MARGIN: Final = 0.05
@@ -138,7 +138,7 @@ class Waking:
         """Look at some of what waits; to be called every few seconds by the pod that holds the lease."""
         rows = await self._ledger.undelivered(unclaimed=True, after=self._after, limit=_PAGE)
         self._after = rows[-1].position if len(rows) == _PAGE else 0
-        for row in _oldest(row for row in rows if _is_waiting(row) and now - row.updated > SETTLED):
+        for row in _oldest(row for row in rows if _is_waiting(row) and abs(now - row.updated) > SETTLED):
             if await self._is_due(row):
                 await self.wake(row)
 
