@@ -16,7 +16,8 @@ class GatewaySetupSettings(Section):
     """What becomes of messages whose session could not be set up."""
 
     absent: SetupPolicy = "store"
-    """404, 408, 410, 480, 604, no answer, a lost pod: nobody is there."""
+    """404, 408, 410, 480, 604, no answer, a lost pod, no device registered: nobody is there. What the edge keeps for an
+    absent user, and no route leads here, waits in any case (``relay.sip.pager.store``)."""
     busy: SetupPolicy = "retry"
     """486, 600, 503."""
     declined: SetupPolicy = "fail"

@@ -445,6 +445,19 @@ async def test_who_registers_is_called_without_a_pause(world: GatewayWorld) -> N
     assert len(set(world.agents.made("start"))) == 2
 
 
+@pytest.mark.parametrize(("reason", "state"), [("route", State.FAILED), ("absent", State.ACCEPTED)])
+async def test_where_nothing_waits_for_sessions_a_route_to_somebody_absent_fails_and_he_is_told(
+    world: GatewayWorld, reason: str, state: State
+) -> None:
+    world.settings = type(world.settings).model_validate({"setup": {"absent": "fail"}})
+    world.start_pod()
+    await world.writes("one", sender=BOB, recipient=ALICE, reason=reason)
+    await world.run()
+    assert (await world.state("m1"))[0] is state
+    told = await world.ledger.find("m1.delivery")
+    assert (told is not None and b"can't be reached (480)" in (told.body or b"")) == (state is State.FAILED)
+
+
 @pytest.mark.parametrize("settings", [{"limits": {"conversations_per_user": 1}}])
 async def test_too_many_conversations_are_told_with_480(world: GatewayWorld, settings: dict[str, object]) -> None:
     world.settings = type(world.settings).model_validate(settings)

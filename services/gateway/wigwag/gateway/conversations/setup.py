@@ -135,6 +135,11 @@ class Setup:
         policy: str = getattr(self._settings, setup_of(session.end_cause, session.sip_status))
         return policy
 
+    @property
+    def keeps_for_absent(self) -> bool:
+        """Whether messages wait for a session with somebody who is not registered."""
+        return self._settings.absent != "fail"
+
     def wake(self, recipient: str) -> None:
         """Tell an absent user's push service that something waits for him."""
         if self._wake_up is not None:

@@ -32,6 +32,8 @@ from .notifications import Notifications
 from .reading import AGAIN, AT_ONCE, BEHIND, BINDING, NO_PAGE, envelope_of
 from .to_devices import ToDevices
 
+_FOR_SESSIONS: Final = (PagerReason.PAGER_REASON_ROUTE, PagerReason.PAGER_REASON_SESSION_MODE)
+"""Why the edge keeps what is meant for a session; what it keeps because somebody is absent waits in any case."""
 _ROUNDS: Final = 3
 """Sessions that are found to be over while messages are sent, before these wait for the next look."""
 
@@ -295,13 +297,21 @@ class PageMessages:
         return True
 
     async def _wait(self, messages: list[PagerMessage]) -> bool:
-        passing = [message for message in messages if self._to_devices.is_passing(message)]
-        await self._refuse(passing, 480, "Temporarily Unavailable")
-        if len(passing) == len(messages):
+        kept: list[PagerMessage] = []
+        refused: list[PagerMessage] = []
+        for message in messages:
+            (kept if self._may_wait(message) else refused).append(message)
+        await self._refuse(refused, 480, "Temporarily Unavailable")
+        if not kept:
             return True
-        await self._tell_waiting(messages)
-        self._setup.wake(messages[0].to_aor)
+        await self._tell_waiting(kept)
+        self._setup.wake(kept[0].to_aor)
         return False
+
+    def _may_wait(self, message: PagerMessage) -> bool:
+        if message.reason in _FOR_SESSIONS and not self._setup.keeps_for_absent:
+            return False
+        return not self._to_devices.is_passing(message)
 
     async def _refuse(self, messages: Sequence[PagerMessage], status: int, reason: str) -> bool:
         await asyncio.gather(
