@@ -10,6 +10,8 @@ from wigwag.database.ledger import Ledger, LedgerRow
 from wigwag.errors import DatabaseError
 
 LARGEST_PAGE = 1_000
+LAST_POSITION = 2**63 - 1
+"""That a database can count to."""
 
 
 class MessageView(BaseModel):
@@ -66,7 +68,7 @@ def messages_router(ledger: Ledger) -> APIRouter:
     async def messages(
         recipient: str | None = None,
         conversation: str | None = None,
-        after: Annotated[int, Query(ge=0)] = 0,
+        after: Annotated[int, Query(ge=0, le=LAST_POSITION)] = 0,
         limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
     ) -> MessagePage:
         """Messages without an outcome, of one recipient or all; of a conversation those with an outcome too."""

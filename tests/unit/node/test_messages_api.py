@@ -57,6 +57,12 @@ async def test_messages_without_an_outcome_are_listed_by_recipient_a_page_at_a_t
     assert [row["id"] for row in everybody["messages"]] == ["bob-1", "bob-2", "carol-1"]
 
 
+async def test_position_that_no_database_counts_to_is_named(ledger: Ledger) -> None:
+    assert (await get(ledger, "/v1/messages", after=2**63 - 1)) == (200, {"messages": [], "next": None})
+    status, problem = await get(ledger, "/v1/messages", after=2**63)
+    assert (status, problem["detail"].partition(":")[0]) == (422, "after")
+
+
 async def test_conversation_is_listed_with_what_has_an_outcome(ledger: Ledger) -> None:
     message = new_message("bob-1")
     await ledger.accept_one(message)
