@@ -112,7 +112,8 @@ class GatewaySettings(Section):
     ringing: Annotated[float, Field(gt=0, le=180)] = 60.0
     """Seconds for which a session-mode user may let it ring."""
     prefer: Literal["page", "session"] = "page"
-    """Which way a message takes to a user who can have both."""
+    """Which way a message that has waited here takes to a user who can have both. What comes while he is registered
+    goes to his devices that take MESSAGE, unless a route leads it here: then into a session."""
     large: Literal["tcp", "split", "refuse"] = "tcp"
     """What is done with more than ``limits.page_bytes`` for a page-mode user: sent over a stream transport only, cut
     into parts that are marked ``(1/3)``, or refused with 413."""
