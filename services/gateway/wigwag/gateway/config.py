@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from wigwag.runtime.settings import PositiveCount, PositiveSeconds, Seconds, Section
+from wigwag.runtime.settings import PositiveCount, PositiveSeconds, Seconds, Secret, Section
 
 SetupPolicy = Literal["store", "retry", "fail"]
 _HOST: Final = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
@@ -133,6 +133,8 @@ class GatewaySettings(Section):
     wake_url: str | None = None
     """Told by POST of ``{"address": "sip:bob@example.com"}``, as JSON, that a message waits for an absent user, once a
     minute at most for each; its answer does not matter. None: nobody is told."""
+    wake_token: Secret = None
+    """Sent with it as bearer token."""
     setup: GatewaySetupSettings = GatewaySetupSettings()
     limits: GatewayLimits = GatewayLimits()
     archive: GatewayArchiveSettings = GatewayArchiveSettings()

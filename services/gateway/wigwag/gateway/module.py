@@ -233,7 +233,8 @@ class GatewayModule:
     async def _wake_up(self, stack: AsyncExitStack) -> WakeUp | None:
         if self._settings.wake_url is None:
             return None
-        hook = HttpHook(self._settings.wake_url, timeout=TIMEOUT, cache=QUIET)
+        token = self._settings.wake_token
+        hook = HttpHook(self._settings.wake_url, timeout=TIMEOUT, cache=QUIET, token=token)
         return WakeUp(await stack.enter_async_context(hook))
 
     def flows(self, wake_up: WakeUp | None = None) -> tuple[Consuming, Waking]:
