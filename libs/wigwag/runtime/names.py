@@ -299,6 +299,13 @@ GATEWAY_RECORDS = Metric(
 )
 GATEWAY_NOTICES = Metric("wigwag.gateway.notices", "{message}", "Messages that tell page-mode users of others")
 GATEWAY_WAKEUPS = Metric("wigwag.gateway.wakeups", "{message}", "Messages that waited and were published again")
+GATEWAY_WAKE_CALLS = Metric(
+    "wigwag.gateway.wake_calls",
+    "{message}",
+    "Messages that waited for absent users, by whether gateway.wake_url was told of the user: told (then or in the "
+    "minute before), failed",
+    attributes=("outcome",),
+)
 GATEWAY_RETRIES = Metric("wigwag.gateway.retries", "{attempt}", "Attempts without effect, whose messages wait again")
 GATEWAY_ARCHIVED = Metric("wigwag.gateway.archived", "{message}", "Messages written to the archive, or anew")
 GATEWAY_ARCHIVE_WAITING = Metric(
@@ -388,6 +395,7 @@ METRICS = (
     GATEWAY_RECORDS,
     GATEWAY_NOTICES,
     GATEWAY_WAKEUPS,
+    GATEWAY_WAKE_CALLS,
     GATEWAY_RETRIES,
     GATEWAY_ARCHIVED,
     GATEWAY_ARCHIVE_WAITING,

@@ -1,12 +1,15 @@
 """An operator's service is told that something waits for an absent user, so that it may wake his device."""
 
 from pathlib import Path
+from typing import Any
 
 from tests.support.edge_under_test import DOMAIN
 from tests.support.gateway_node import gateway_node, next_message, page_user, writes
 from tests.support.http_server import HttpServer, answer, http_server
+from tests.support.ua_node import UserAgentNode
 from tests.support.ua_node_users import node_user
 from tests.support.waiting import until
+from wigwag.runtime.names import GATEWAY_WAKE_CALLS
 from wigwag.ua.endpoint.model import Settled
 
 ALICE, CAROL = f"sip:alice@{DOMAIN}", f"sip:carol@{DOMAIN}"
@@ -15,6 +18,17 @@ ALICE, CAROL = f"sip:alice@{DOMAIN}", f"sip:carol@{DOMAIN}"
 def woken(service: HttpServer) -> list[str]:
     """Return who was to be woken, by the token of the settings."""
     return [body["address"] for _, headers, body in service.requests if headers["authorization"] == "Bearer push"]
+
+
+def counted(node: UserAgentNode, outcome: str) -> float:
+    """Return what the metric says."""
+    gateway: Any = node.node.modules["gateway"]
+    (value,) = (
+        reading.value
+        for reading in gateway.readings()
+        if reading.metric is GATEWAY_WAKE_CALLS and reading.attributes == {"outcome": outcome}
+    )
+    return float(value)
 
 
 async def test_who_is_absent_is_woken_once_for_what_waits_at_once_from_either_side(tmp_path: Path) -> None:
@@ -42,7 +56,8 @@ async def test_a_service_that_fails_costs_no_message_anything(tmp_path: Path) ->
     ):
         service.respond = answer(500, b"broken")
         bob.say(await bob.opens(ALICE), b"hello")
-        await until(lambda: bool(service.requests))
+        await until(lambda: counted(node, "failed") == 1)
+        assert counted(node, "told") == 0
         async with page_user(node, "alice") as alice:
             assert (await next_message(alice)).body == b"hello"
             await bob.hears(Settled)

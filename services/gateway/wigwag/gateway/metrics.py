@@ -15,6 +15,7 @@ from wigwag.runtime.names import (
     GATEWAY_RECORDS,
     GATEWAY_RETRIES,
     GATEWAY_SESSIONS,
+    GATEWAY_WAKE_CALLS,
     GATEWAY_WAKEUPS,
 )
 from wigwag.runtime.telemetry import Reading
@@ -40,6 +41,8 @@ class Counters:
     """By topic."""
     archive: Counter[str] = field(default_factory=Counter)
     """``written``."""
+    wake_calls: Counter[str] = field(default_factory=Counter)
+    """``told``, ``failed``."""
     notices: int = 0
     wakeups: int = 0
     retries: int = 0
@@ -56,6 +59,8 @@ class Counters:
             yield GATEWAY_RECORDS.read(count, topic=topic)
         yield GATEWAY_NOTICES.read(self.notices)
         yield GATEWAY_WAKEUPS.read(self.wakeups)
+        for outcome in ("told", "failed"):
+            yield GATEWAY_WAKE_CALLS.read(self.wake_calls[outcome], outcome=outcome)
         yield GATEWAY_RETRIES.read(self.retries)
         yield GATEWAY_ARCHIVED.read(self.archive["written"])
 

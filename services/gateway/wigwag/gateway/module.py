@@ -235,7 +235,7 @@ class GatewayModule:
             return None
         token = self._settings.wake_token
         hook = HttpHook(self._settings.wake_url, timeout=TIMEOUT, cache=QUIET, token=token)
-        return WakeUp(await stack.enter_async_context(hook))
+        return WakeUp(await stack.enter_async_context(hook), self._counters.wake_calls)
 
     def flows(self, wake_up: WakeUp | None = None) -> tuple[Consuming, Waking]:
         """Return what is done with records, and what wakes that which waits."""

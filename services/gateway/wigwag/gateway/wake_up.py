@@ -1,5 +1,6 @@
 """Tells an operator's service that a message waits for an absent user, so that it may wake his device."""
 
+from collections import Counter
 from typing import Final
 
 import structlog
@@ -19,17 +20,18 @@ class WakeUp:
 
     Args:
         hook: The service; keeps answers for ``QUIET`` seconds.
+        counters: Counts ``told`` and ``failed``.
     """
 
-    def __init__(self, hook: HttpHook) -> None:
+    def __init__(self, hook: HttpHook, counters: Counter[str]) -> None:
         self._hook = hook
-        self.counters = {"wake_ups": 0, "wake_up_failures": 0}
+        self._counters = counters
 
     async def __call__(self, recipient: str) -> None:
         """Tell that something waits for somebody; never fails."""
-        self.counters["wake_ups"] += 1
         try:
             await self._hook.ask({"address": recipient})
+            self._counters["told"] += 1
         except HookError as error:
-            self.counters["wake_up_failures"] += 1
+            self._counters["failed"] += 1
             logger.warning("a user could not be woken", reason=str(error))
