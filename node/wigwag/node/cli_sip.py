@@ -152,4 +152,6 @@ def _body(text: str | None, file: Path | None) -> bytes:
         body = text.encode("utf-8", "surrogateescape")
     if len(body) > LARGEST_TEXT:
         raise ConfigurationError(f"a message has at most {LARGEST_TEXT} octets")
+    if not body:
+        raise ConfigurationError("there is nothing to send")
     return body

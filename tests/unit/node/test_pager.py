@@ -1,6 +1,7 @@
 """What ``wigwag send`` and ``wigwag receive`` say, and what they refuse before anything is sent."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,6 +128,12 @@ def test_text_and_file_together_are_refused(tmp_path: Path) -> None:
     file.write_text("hello")
     result = invoke("send", *ALICE, "--file", str(file), "hello")
     assert (result.exit_code, "only one can be sent" in result.output) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [(), ("",), ("-",), ("--file", os.devnull)])
+def test_an_empty_message_is_not_sent(arguments: tuple[str, ...]) -> None:
+    result = invoke("send", *ALICE, *arguments, text=b"")
+    assert (result.exit_code, "there is nothing to send" in result.output) == (2, True)
 
 
 def test_text_without_end_is_refused_before_it_is_read_to_the_end() -> None:
