@@ -10,7 +10,8 @@ from tests.support.gateway_edge import Device, WorldEdge
 from tests.support.gateway_world import ALICE, BOB, ENDED, GatewayWorld, Killed
 from wigwag.api.ua.v1 import session_pb2, ua_pb2
 from wigwag.bus import Position
-from wigwag.database.ledger import State
+from wigwag.database.ledger import Change, Edit, State, Verdict
+from wigwag.errors import DatabaseError
 from wigwag.gateway.ports import Handed
 from wigwag.runtime.events import PAGER_OUTBOUND, PAGER_RESULTS, SESSIONS_EVENTS
 from wigwag.runtime.ua_messages import STATES
@@ -505,6 +506,31 @@ def dies_at_next(world: GatewayWorld) -> None:
         return await publish(topic, *args, **fields)  # type: ignore[arg-type]
 
     world.bus.publish = dies  # type: ignore[method-assign, assignment]
+
+
+async def test_what_another_pod_of_the_edge_has_sent_since_is_not_told_to_have_reached_nobody(
+    world: GatewayWorld, edge: WorldEdge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await has_phone(world)
+    await world.says(await session(world), "one")
+    await world.run()
+    (record,) = (each for each in world.bus.records if each.topic == PAGER_OUTBOUND.name)
+    first, apply_one = edge.consumer, world.ledger.apply_one
+
+    async def takes_no_outcome(edit: Edit) -> Verdict:
+        if isinstance(edit, Change):
+            raise DatabaseError("away")
+        return await apply_one(edit)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.ledger, "apply_one", takes_no_outcome)
+        for edge.device.is_there in (False, True):
+            with pytest.raises(DatabaseError):
+                await edge.consumer.handle(record)
+            edge.start_pod()
+    assert edge.device.got == ["one"]
+    await first.handle(record)
+    assert (await world.row("u1/1")).state is State.DELIVERED
 
 
 # Clocks that differ

@@ -72,8 +72,8 @@ class PagerOutbound:
         self._turns = Turns()
         self._predecessors = Predecessors(ledger, wall)
         self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._unwritten: dict[str, Outcome] = {}
-        """Outcomes that the database did not take: sending again would not make them truer."""
+        self._unwritten: dict[str, tuple[Outcome, int]] = {}
+        """Outcomes that the database did not take, and of which claim: sending again would not make them truer."""
         self.counters: Counter[str] = Counter()
         self.tracing = Tracing()
 
@@ -124,22 +124,35 @@ class PagerOutbound:
 
     async def _send(self, row: str, outbound: Outbound) -> None:
         """Claim the row and send, once it is the message's turn: the time for its outcome runs from the claim."""
-        outcome = self._unwritten.get(row)
-        if outcome is None:
-            token, claim = await self._claim(row)
-            if claim.refusal is Refusal.LATE:
-                await self._ledger.apply_one(EndOverdue(id=row))
-                self.counters[State.EXPIRED.value] += 1
-            if not claim.done:
-                return
-            try:
-                outcome = await self._sender.send(outbound)
-                outcome = await self._with_doubts(row, outcome, claim)
-            except StoreError:
-                # Nothing was sent: the next try begins without a doubt that this one has had an effect.
-                await self._ledger.apply_one(Release(id=row, token=token, attempt=claim.attempt))
-                raise
-        await self._end(row, outbound, outcome)
+        known = await self._known(row)
+        if known is not None:
+            await self._end(row, outbound, *known)
+            return
+        token, claim = await self._claim(row)
+        if claim.refusal is Refusal.LATE:
+            await self._ledger.apply_one(EndOverdue(id=row))
+            self.counters[State.EXPIRED.value] += 1
+        if not claim.done:
+            return
+        try:
+            outcome = await self._sender.send(outbound)
+            outcome = await self._with_doubts(row, outcome, claim)
+        except StoreError:
+            # Nothing was sent: the next try begins without a doubt that this one has had an effect.
+            await self._ledger.apply_one(Release(id=row, token=token, attempt=claim.attempt))
+            raise
+        await self._end(row, outbound, outcome, claim.attempt)
+
+    async def _known(self, row: str) -> tuple[Outcome, int] | None:
+        """Return what became of it when the database did not take that; None: others may have sent it since."""
+        known = self._unwritten.get(row)
+        if known is None:
+            return None
+        found = await self._ledger.find(row)
+        if found is not None and found.attempt == known[1]:
+            return known
+        del self._unwritten[row]
+        return None
 
     async def _with_doubts(self, row: str, outcome: Outcome, claim: Verdict) -> Outcome:
         """A refusal is no proof that nothing has arrived when a pod was killed while it sent the same before.
@@ -167,12 +180,14 @@ class PagerOutbound:
             token = max(token, found.token if found is not None else 0) + 1
         raise StoreError("others claim the same attempt")
 
-    async def _end(self, row: str, outbound: Outbound, outcome: Outcome) -> None:
+    async def _end(self, row: str, outbound: Outbound, outcome: Outcome, claimed: int = 0) -> None:
+        """Write an outcome down; ``claimed``: number of the claim under which it was sent, 0: it was not."""
         change = Change(id=row, version=FIRST_VERSION, state=outcome.state, status=outcome.status, reason=outcome.words)
         try:
             verdict = await self._ledger.apply_one(change)
         except WigwagError:
-            self._unwritten[row] = outcome
+            if claimed:
+                self._unwritten[row] = outcome, claimed
             raise
         self._unwritten.pop(row, None)
         if verdict.done:
