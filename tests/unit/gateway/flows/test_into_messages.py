@@ -301,6 +301,29 @@ async def test_a_message_in_parts_is_delivered_when_all_are_though_nothing_is_cu
     assert [each[:2] for each in world.agents.settled] == [("u1", State.DELIVERED)]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [("split", "tcp"), ("split", "refuse"), ("tcp", "split"), ("tcp", "refuse")]
+)
+async def test_a_large_message_that_is_under_way_is_asked_for_once_whatever_the_settings_are_by_then(
+    world: GatewayWorld, before: str, after: str
+) -> None:
+    world.settings = world.settings.model_copy(update={"large": before})
+    world.start_pod()
+    session = await called(world)
+    await world.says(session, "word " * 250)
+    await world.run()
+    asked = [each.message_id for each in world.asked()]
+    for request in world.asked():
+        await world.edge_takes(request)
+    world.settings = world.settings.model_copy(update={"large": after})
+    world.start_pod()
+    await world.says(session, "next")
+    await world.run()
+    assert [each.message_id for each in world.asked()] == [*asked, "u2"]
+    assert world.asked()[-1].predecessor == f"{asked[-1]}/1"
+    assert world.agents.settled == []
+
+
 async def test_results_of_parts_that_could_not_be_cut_any_more_hold_up_nobody(world: GatewayWorld) -> None:
     world.settings = world.settings.model_copy(update={"large": "split"})
     world.start_pod()

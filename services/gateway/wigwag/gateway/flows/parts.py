@@ -7,7 +7,7 @@ from wigwag.gateway.config import GatewaySettings
 from wigwag.gateway.content import to_page
 from wigwag.gateway.conversations.book import Session
 from wigwag.gateway.kinds import RefusedError, bare, composing_lifetime, read
-from wigwag.gateway.rows import Rows
+from wigwag.gateway.rows import PAGE, Rows
 from wigwag.gateway.splitting import Part, overhead_of, parts_of
 from wigwag.protocols.cpim import CPIM_TYPE
 from wigwag.protocols.iscomposing import IS_COMPOSING_TYPE
@@ -43,19 +43,35 @@ class PartsOfRows:
     async def between(self, row: LedgerRow, page: str, session: str) -> list[Part]:
         """Return the same for canonical addresses of both sides."""
         cpim = not await self.is_unwrapped(row)
-        return parts_of_row(row, page=page, session=session, settings=self._settings, cpim=cpim)
+        asked = await self._asked(row, page, session, cpim) if row.owner == PAGE else []
+        return asked or parts_of_row(row, page=page, session=session, settings=self._settings, cpim=cpim)
+
+    async def _asked(self, row: LedgerRow, page: str, session: str, cpim: bool) -> list[Part]:
+        """Return a large message as the attempt that is under way has it: settings may have changed meanwhile.
+
+        Nothing when it is not large, or the edge has not heard of that attempt.
+        """
+        cut, whole = (self._by(large, row, page, session, cpim) for large in ("split", "tcp"))
+        if len(cut) == 1:
+            return []
+        ways = {attempt_id(parts[0].message_id, row.attempt): parts for parts in (cut, whole) if parts}
+        there = await self._rows.find_many(list(ways))
+        return next((parts for first, parts in ways.items() if first in there), [])
+
+    def _by(self, large: str, row: LedgerRow, page: str, session: str, cpim: bool) -> list[Part]:
+        settings = self._settings.model_copy(update={"large": large})
+        try:
+            return parts_of_row(row, page=page, session=session, settings=settings, cpim=cpim)
+        except RefusedError:
+            return []
 
     async def count(self, row: LedgerRow) -> int:
         """Return how many parts a message has that was cut; 0: with the settings of today it can't be.
 
         They may say by now that nothing is cut.
         """
-        settings = self._settings.model_copy(update={"large": "split"})
         cpim = not await self.is_unwrapped(row)
-        try:
-            return len(parts_of_row(row, page=row.recipient, session=row.sender, settings=settings, cpim=cpim))
-        except RefusedError:
-            return 0
+        return len(self._by("split", row, row.recipient, row.sender, cpim))
 
     async def is_unwrapped(self, row: LedgerRow) -> bool:
         """Tell whether a device has answered 415 to a message/cpim in an attempt before the present one."""
