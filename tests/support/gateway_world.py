@@ -106,6 +106,7 @@ class FakeAgents:
     Attributes:
         failures: What calls raise, by name, once each.
         after: What calls raise when they have done their work, likewise.
+        fails_at: Bodies of messages that are not taken, and why, until it is removed.
         calls: Names of what was called with the session.
     """
 
@@ -115,6 +116,7 @@ class FakeAgents:
         self.sessions: dict[str, session_pb2.Session] = {}
         self.failures: dict[str, list[BaseException]] = {}
         self.after: dict[str, list[BaseException]] = {}
+        self.fails_at: dict[bytes, Exception] = {}
         self.calls: list[tuple[str, str]] = []
         self.settled: list[tuple[str, State, int, str]] = []
 
@@ -171,6 +173,8 @@ class FakeAgents:
         return handed
 
     async def _take(self, message: ua_pb2.OutboundMessage) -> Handed:
+        if message.body in self.fails_at:
+            return Handed(error=self.fails_at[message.body])
         session = self.sessions.get(message.session_id)
         if session is None or session.state != OPEN:
             return Handed(error=ConflictError("the session is over"))

@@ -1,6 +1,7 @@
 """MESSAGEs into sessions: one call, order, nothing twice, whoever is killed and whatever comes late or again."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support.waiting import until
 from wigwag.api.ua.v1 import session_pb2
 from wigwag.bus import Position
 from wigwag.database.ledger import LedgerRow, State
+from wigwag.errors import OverloadedError, ServiceError
 from wigwag.gateway.rows import Rows
 from wigwag.runtime.events import PAGER_INBOUND, SESSIONS_EVENTS
 
@@ -85,6 +87,42 @@ async def test_a_message_that_was_handed_on_before_a_kill_is_not_said_again_thou
         await world.answers(message_id)
     await world.run()
     assert [await world.state(message_id) for message_id in ("m1", "m2")] == [(State.DELIVERED, 200)] * 2
+
+
+async def failing_at(world: GatewayWorld, text: str, error: Exception) -> session_pb2.Session:
+    """Let a message come at which ua fails, after one that was delivered; its record is handled once and given up."""
+    session = await talking(world, "one")
+    await world.answers("m1")
+    await world.run()
+    await world.writes(text)
+    world.agents.fails_at[text.encode()] = error
+    with pytest.raises(type(error)):
+        await world.run()
+    return session
+
+
+async def test_a_message_at_which_ua_has_failed_is_tried_again_after_its_record_was_given_up(
+    world: GatewayWorld,
+) -> None:
+    session = await failing_at(world, "two", ServiceError("INTERNAL"))
+    world.agents.fails_at.clear()
+    await world.later(30.0)
+    assert await world.handed(session) == ["one", "two"]
+
+
+async def test_a_message_at_which_ua_always_fails_is_told_so_and_lets_the_next_pass(world: GatewayWorld) -> None:
+    session = await failing_at(world, "two", ServiceError("INTERNAL"))
+    await world.writes("three")
+    for _ in range(20):
+        with suppress(ServiceError):
+            await world.later(301.0)
+    assert await world.state("m2") == (State.FAILED, 500)
+    assert await world.handed(session) == ["one", "three"]
+
+
+async def test_a_message_that_ua_may_have_is_not_given_back(world: GatewayWorld) -> None:
+    session = await failing_at(world, "two", OverloadedError("no answer"))
+    assert (await world.row("m2")).owner == session.session_id
 
 
 async def test_that_somebody_writes_fails_no_more_once_ua_has_it_though_a_killed_pod_was_not_told_so(

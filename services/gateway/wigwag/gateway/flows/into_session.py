@@ -7,6 +7,7 @@ from typing import Final
 
 from wigwag.api.events.v1.pager_pb2 import PagerMessage
 from wigwag.api.ua.v1 import ua_pb2
+from wigwag.bus.consuming import is_temporary
 from wigwag.database.ledger import LedgerRow, State
 from wigwag.errors import ConflictError, InvalidRequestError, NotFoundError, ServiceError
 from wigwag.gateway.config import GatewaySettings
@@ -27,6 +28,9 @@ from .notifications import Notifications
 
 _UNSUPPORTED: Final = 415
 _UNAVAILABLE: Final = 480
+_FAULT: Final = 500
+_MOST_FAULTS: Final = 10
+"""Attempts after which a message fails at which ua fails without a reason; its pauses are minutes by then."""
 _REMEMBERED: Final = 20_000
 
 
@@ -156,6 +160,8 @@ class IntoSession:
                     await self._rows.settle(message.message_id, State.FAILED, status=_UNSUPPORTED, reason=str(error))
                 case error:
                     problem = error
+                    if not (is_temporary(error) or await self._is_there(session, message.message_id)):
+                        await self._failed_there(session, message.message_id)
         if problem is not None:
             raise problem
         if over:
@@ -170,6 +176,17 @@ class IntoSession:
         """Tell whether ua has, or had, a message in a session: then its outcome will be told."""
         row = await self._rows.find(keyed_id(session.session_id, row_id))
         return row is not None and not was_never_sent(row)
+
+    async def _failed_there(self, session: Session, row_id: str) -> None:
+        """Let a message wait at which ua has failed; it must not hold up those behind it for ever.
+
+        When it was tried again in vain its record is dead: the sweep finds what nobody has claimed.
+        """
+        row = await self._rows.find(row_id)
+        if row is not None and row.attempt >= _MOST_FAULTS:
+            await self._rows.settle(row_id, State.FAILED, status=_FAULT, reason="Server Internal Error")
+        else:
+            await self._give_back(session, row_id)
 
     async def _give_back(self, session: Session, row_id: str) -> None:
         row = await self._rows.find(row_id)
