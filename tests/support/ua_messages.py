@@ -116,6 +116,8 @@ class FakeSessions:
         """Record and owner, by id."""
         self.to_take: set[str] = set()
         """Of the others: free."""
+        self.store_is_young = False
+        """Whether the store has just lost what it held."""
         self.lost_to: dict[str, str] = {}
         """Which pods have which of ours by now, as is found out by asking."""
 
@@ -141,6 +143,9 @@ class FakeSessions:
         for session_id, pod in self.lost_to.items():
             self.others[session_id] = (self.mine.pop(session_id).record, pod)
         self.lost_to.clear()
+
+    async def store_is_complete(self) -> bool:
+        return not self.store_is_young
 
     async def owner_of(self, session_id: str) -> str:
         if session_id in self.mine:

@@ -54,6 +54,11 @@ class Members:
         before, self.generation = self.generation, membership.generation
         return before not in (None, self.generation)
 
+    @property
+    def are_writing_again(self) -> bool:
+        """Whether the store lost what it held a moment ago, so that others may not have written theirs again yet."""
+        return self._now() < self._before_until
+
     def wall(self) -> float:
         """Return the store's time, seconds since the epoch; until the store was reached, that of this pod.
 

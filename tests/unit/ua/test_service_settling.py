@@ -13,7 +13,7 @@ from tests.support.waiting import until
 from wigwag.api.ua.v1 import message_pb2, owner_pb2, ua_pb2
 from wigwag.database.ledger import LedgerRow, State
 from wigwag.errors import ConflictError, NotAuthorizedError, NotFoundError, OverloadedError
-from wigwag.ua.at_owner import REFILLED, AtOwner
+from wigwag.ua.at_owner import AtOwner
 from wigwag.ua.config import UaSettings
 from wigwag.ua.ports import Caller
 from wigwag.ua.service import UserAgent
@@ -53,7 +53,6 @@ def owner_side(world: MessageWorld, others: Others) -> AtOwner:
         messages=world.pipeline,
         files=nothing,
         elsewhere=others,
-        wall=world.clock,
     )
 
 
@@ -169,6 +168,7 @@ async def test_a_session_without_an_owner_is_taken_over_for_it(pods: Pods) -> No
 
 async def test_a_store_that_came_back_empty_makes_no_session_over(pods: Pods) -> None:
     stored = pods.asked.sessions.others.pop("s1")
+    pods.asked.sessions.store_is_young = True
     with pytest.raises(OverloadedError):
         await pods.at_asked.settle_message(OPERATOR, pods.request())
     assert await pods.owner.states() == [State.ACCEPTED]
@@ -181,7 +181,6 @@ async def test_a_store_that_came_back_empty_makes_no_session_over(pods: Pods) ->
 async def test_of_a_session_that_is_over_only_the_row_is_settled(pods: Pods, is_forgotten: bool) -> None:
     if is_forgotten:
         del pods.asked.sessions.others["s1"]
-        pods.asked.clock.now += REFILLED
     else:
         pods.asked.sessions.others["s1"] = (replace(record(), state="ended"), "")
     settled = await pods.at_asked.settle_message(OPERATOR, pods.request(FAILED))

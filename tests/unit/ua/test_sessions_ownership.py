@@ -185,6 +185,14 @@ async def test_store_that_came_back_empty_is_filled_even_when_the_first_attempt_
     assert (await pods.one.held()).pod == "one"
 
 
+async def test_a_store_that_came_back_empty_is_not_complete_until_others_have_had_their_turn(pods: Two) -> None:
+    assert await pods.two.ownership.store_is_complete()
+    pods.store.lose_everything(pods.clock)
+    assert not await pods.two.ownership.store_is_complete()
+    pods.clock.now += LEASE
+    assert await pods.two.ownership.store_is_complete()
+
+
 async def test_write_into_a_store_that_came_back_empty_costs_no_session(pods: Two) -> None:
     await pods.one.open()
     pods.store.lose_everything(pods.clock)

@@ -19,9 +19,6 @@ from .sessions.record import SessionRecord
 from .sessions.starting import wish_for
 
 _DEFAULT_REJECTION: Final = 603
-REFILLED: Final = 60.0
-"""Seconds after a message came for which its session can't have been forgotten: a store that does not know it has lost
-what it held, and its owner is about to write it again."""
 
 
 class Elsewhere(Protocol):
@@ -43,7 +40,6 @@ class AtOwner:
         messages: Sends and receives them.
         files: Likewise, files.
         elsewhere: The other pods.
-        wall: Seconds since 1970, by the store's clock.
     """
 
     def __init__(
@@ -57,7 +53,6 @@ class AtOwner:
         messages: MessageSide,
         files: FileSide,
         elsewhere: Elsewhere,
-        wall: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._sessions = sessions
@@ -67,7 +62,6 @@ class AtOwner:
         self._messages = messages
         self._files = files
         self._elsewhere = elsewhere
-        self._wall = wall
 
     async def ask(self, record: SessionRecord, request: owner_pb2.ControlRequest) -> None:
         """Have the owner of a session do something; a session that has none is taken over.
@@ -118,7 +112,7 @@ class AtOwner:
             OverloadedError: It is not known whether its sender was told: asking again helps.
         """
         session_id = fields_of(row.headers).session_id
-        if self._sessions.owned(session_id) is not None or await self._is_over(row):
+        if self._sessions.owned(session_id) is not None or await self._is_over(session_id):
             return await self._settled_here(row, outcome)
         return await self._settled_elsewhere(row, outcome, request)
 
@@ -126,16 +120,16 @@ class AtOwner:
         session_id = fields_of(row.headers).session_id
         # Whoever asks may go: what is written down has to be told all the same.
         settled = await asyncio.shield(asyncio.ensure_future(self._messages.settle(row, outcome)))
-        if self._sessions.owned(session_id) is None and not await self._is_over(row):
+        if self._sessions.owned(session_id) is None and not await self._is_over(session_id):
             raise OverloadedError("the session went to another pod meanwhile, which has to tell the sender")
         return settled
 
-    async def _is_over(self, row: LedgerRow) -> bool:
+    async def _is_over(self, session_id: str) -> bool:
         """Tell whether nobody is there to be told: a session is forgotten before its messages are."""
         try:
-            return (await self._sessions.find(fields_of(row.headers).session_id)).state == "ended"
+            return (await self._sessions.find(session_id)).state == "ended"
         except NotFoundError:
-            return self._wall() >= row.created + REFILLED
+            return await self._ownership.store_is_complete()
 
     async def _settled_elsewhere(
         self, row: LedgerRow, outcome: FinalState, request: ua_pb2.SettleMessageRequest
@@ -145,7 +139,7 @@ class AtOwner:
             record = await self._sessions.find(session_id)
             await self.ask(record, owner_pb2.ControlRequest(settle_message=request))
         except (ConflictError, NotFoundError) as error:
-            if await self._is_over(row):
+            if await self._is_over(session_id):
                 return await self._settled_here(row, outcome)
             problem = str(error)
         else:

@@ -261,7 +261,6 @@ class UaModule:
             messages=self._messages,
             files=files,
             elsewhere=channels,
-            wall=self._members.wall,
         )
         self.agent = UserAgent(
             self._settings,

@@ -164,6 +164,15 @@ class Ownership:
             await self._put_again()
             self._store_is_empty = False
 
+    async def store_is_complete(self) -> bool:
+        """Tell whether the store has all sessions: False when it has just lost what it held, which all write again.
+
+        Raises:
+            StoreError: It is away.
+        """
+        await self.beat()
+        return not self._members.are_writing_again
+
     async def _put_again(self) -> None:
         """Write what is ours again: the store came back empty."""
         wall = self._members.wall()
