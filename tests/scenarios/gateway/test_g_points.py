@@ -40,13 +40,13 @@ async def called(bob: NodeUser, count: int = 1) -> EndpointSession:
 
 async def test_g1_idle_time_runs_from_creation_and_from_the_last_use_of_either_side(tmp_path: Path) -> None:
     async with (
-        gateway_node(tmp_path, idle_timeout=1.5) as node,
+        gateway_node(tmp_path, idle_timeout=3.0) as node,
         node_user("bob", node, tmp_path) as bob,
         page_user(node, "alice") as alice,
     ):
         loop = asyncio.get_running_loop()
         begun, count = loop.time(), 0
-        while loop.time() < begun + 3.0:  # Bob is silent twice as long as a session may be.
+        while loop.time() < begun + 6.0:  # Bob is silent twice as long as a session may be.
             assert await writes(alice, BOB, str(count)) == 202
             count += 1
             await bob.hears(Received, count)
@@ -55,7 +55,7 @@ async def test_g1_idle_time_runs_from_creation_and_from_the_last_use_of_either_s
         assert not bob.heard(Ended)
         used = loop.time()
         await bob.hears(Ended)
-        assert 1.0 < loop.time() - used < 10.0
+        assert 1.0 < loop.time() - used < 20.0
 
 
 async def test_g2_a_refused_message_is_reported_to_the_session(node: UserAgentNode, tmp_path: Path) -> None:
