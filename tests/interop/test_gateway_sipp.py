@@ -13,6 +13,7 @@ from tests.interop.test_ua_sipp import connect_to, offered_path, phone
 from tests.support.edge_under_test import DOMAIN
 from tests.support.gateway_content import cpim, notification
 from tests.support.gateway_node import ROUTE, gateway_node, next_message, page_user, writes
+from tests.support.ledger import eventually
 from tests.support.sipp import SCENARIOS, SippAgent, SippResult, run_sipp, sipp_agent
 from tests.support.sipp_scripts import expect, response, say, sdp, write
 from tests.support.ua_node import UserAgentNode, user_agent_node
@@ -139,6 +140,35 @@ async def test_what_sipp_never_answers_is_reported_with_408(tmp_path: Path) -> N
         settled = await bob.hears(Settled)
         assert (settled.settlement, settled.status) == (Settlement.UNCONFIRMED, 408)
         assert alice.log.count("came") == 1
+
+
+async def test_sipp_that_never_answers_holds_up_nobody_else(tmp_path: Path) -> None:
+    sip = {"routes": [ROUTE], "timers": {"t1": 0.1}, "pager": {"in_flight": 8}}
+    silent = write(tmp_path, "silent", expect("MESSAGE"), say("came"))
+    async with (
+        user_agent_node(tmp_path, [], gateway={}, sip=sip) as node,
+        node_user("bob", node, tmp_path) as bob,
+        pager(node, silent) as alice,
+        page_user(node, "carol") as carol,
+    ):
+        talk = await bob.opens(ALICE)
+        for number in range(30):
+            bob.say(talk, b"%d" % number)
+        await until_asked_for(node, 30)
+        bob.say(await bob.opens(f"sip:carol@{DOMAIN}"), b"hi")
+        await asyncio.to_thread(alice.wait_for, "came")
+        assert (await carol.received(30.0)).body == b"hi"
+
+
+async def until_asked_for(node: UserAgentNode, count: int) -> None:
+    """Wait until the edge was asked to send so many messages of bob's."""
+
+    async def look() -> bool:
+        kept = (await rest.get("/v1/messages", params={"limit": 1_000})).json()["messages"]
+        return sum(message["service"] == "ua" and message["attempt"] > 0 for message in kept) >= count
+
+    async with httpx.AsyncClient(base_url=node.node.admin_url, trust_env=False) as rest:
+        await eventually(look)
 
 
 # SIPp is called by the gateway

@@ -122,6 +122,8 @@ class Target:
     key: str = ""
     call_id: str = ""
     """Of the REGISTER that made the binding."""
+    registered_at: float = 0.0
+    """When it was written last (``Binding.updated_at``)."""
     application: str = ""
     """Application that it is led to, whoever is called; empty: none."""
     allow_private: bool = False

@@ -16,6 +16,7 @@ from wigwag.database.ledger import State
 from wigwag.errors import DatabaseError, StoreError
 from wigwag.protocols.sip import SipError
 from wigwag.relay.sip.incoming import Incoming
+from wigwag.relay.sip.pager.silence import LASTS
 from wigwag.relay.sip.pager.turns import MOST_WAITING
 from wigwag.runtime.events import PAGER_RESULTS
 from wigwag.runtime.ledger_events import LedgerEvents
@@ -67,6 +68,59 @@ async def test_device_that_does_not_answer_leaves_it_unconfirmed(edge: PagerEdge
     edge.pass_time(33)
     await task
     assert await box.outcome() == (PagerOutcome.PAGER_OUTCOME_UNCONFIRMED, 408)
+
+
+async def timed_out(edge: PagerEdge, box: Outbox, *devices: SipClient) -> None:
+    """Let a message to Bob have no answer of any device."""
+    task = box.handle(record(edge))
+    for device in devices:
+        await arrival(device)
+    edge.pass_time(33)
+    await task
+
+
+async def test_device_that_has_not_answered_is_not_waited_for_by_the_next_message_too(edge: PagerEdge) -> None:
+    box, bob = Outbox(edge), await edge.registered("bob")
+    await timed_out(edge, box, bob)
+    bob.received()
+    await box.handle(record(edge, message_id="m-2"))
+    assert bob.received() == []
+    assert await box.outcome("m-2/1") == (PagerOutcome.PAGER_OUTCOME_FAILED, 480)
+    assert not result_of((await edge.ledger.pending_events())[-1]).sent
+
+
+async def test_device_that_has_not_answered_is_tried_again_after_a_while(edge: PagerEdge) -> None:
+    box, bob = Outbox(edge), await edge.registered("bob")
+    await timed_out(edge, box, bob)
+    edge.pass_time(LASTS + 1)
+    bob.received()
+    task = box.handle(record(edge, message_id="m-2"))
+    bob.answer(await arrival(bob))
+    await task
+    assert await box.outcome("m-2/1") == (PagerOutcome.PAGER_OUTCOME_DELIVERED, 200)
+
+
+async def test_device_that_has_not_answered_is_tried_as_soon_as_it_registers_again(edge: PagerEdge) -> None:
+    box, bob = Outbox(edge), await edge.registered("bob")
+    await timed_out(edge, box, bob)
+    bob.received()
+    assert (await bob.register()).status == 200
+    task = box.handle(record(edge, message_id="m-2"))
+    bob.answer(await arrival(bob))
+    await task
+    assert await box.outcome("m-2/1") == (PagerOutcome.PAGER_OUTCOME_DELIVERED, 200)
+
+
+async def test_all_devices_are_tried_again_when_a_new_one_is_there(edge: PagerEdge) -> None:
+    box, bob = Outbox(edge), await edge.registered("bob")
+    await timed_out(edge, box, bob)
+    bob.received()
+    other = await edge.registered("bob")
+    task = box.handle(record(edge, message_id="m-2"))
+    await arrival(bob)
+    other.answer(await arrival(other))
+    await task
+    assert await box.outcome("m-2/1") == (PagerOutcome.PAGER_OUTCOME_DELIVERED, 200)
 
 
 async def test_user_without_devices_fails_with_480(edge: PagerEdge) -> None:

@@ -18,6 +18,7 @@ from wigwag.runtime.pager_events import NOT_SENT
 from wigwag.store import Registration
 
 from .requests import Outbound, sip_request
+from .silence import Silence
 from .storing import is_in_doubt, is_local, takes_no_pages
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class PagerSender:
 
     def __init__(self, edge: "Edge") -> None:
         self._edge = edge
+        self._silence = Silence()
 
     async def send(self, outbound: Outbound) -> Outcome:
         """Send a message and return how it ended; the same message is the same MESSAGE, however often it is sent.
@@ -136,6 +138,16 @@ class PagerSender:
         incoming.past_gateway = True
         incoming.identity = Identity(aor=outbound.request.identity, trusted=not outbound.request.identity)
         groups = _fitting(await self._groups(incoming, outbound.request.bindings), len(bytes(request)))
+        targets, begun = [target for group in groups for target in group], self._edge.now()
+        if self._silence.is_around(targets, begun):
+            return Outcome(State.FAILED, 480, "Temporarily Unavailable: no answer to a message before", sent=False)
+        outcome = await self._forward(incoming, groups)
+        if outcome.state is State.UNCONFIRMED and outcome.status != _ACCEPTED:
+            now = self._edge.now()
+            self._silence.noted(targets, now - begun, now)
+        return outcome
+
+    async def _forward(self, incoming: Incoming, groups: Groups) -> Outcome:
         attempt = _Attempt(self._edge.devices)
         forwarding = Forwarding(self._edge.proxy, incoming, attempt, groups, attempt)
         forwarding.start(self._edge.now())

@@ -121,4 +121,5 @@ def _contact(aor: str, binding: Binding, flows: FlowFinder) -> Target:
         aor=aor,
         key=binding.key,
         call_id=binding.call_id,
+        registered_at=binding.updated_at,
     )
