@@ -165,7 +165,7 @@ async def until_asked_for(node: UserAgentNode, count: int) -> None:
 
     async def look() -> bool:
         kept = (await rest.get("/v1/messages", params={"limit": 1_000})).json()["messages"]
-        return sum(message["service"] == "ua" and message["attempt"] > 0 for message in kept) >= count
+        return len([message for message in kept if message["service"] == "ua" and message["attempt"]]) >= count
 
     async with httpx.AsyncClient(base_url=node.node.admin_url, trust_env=False) as rest:
         await eventually(look)
