@@ -39,8 +39,6 @@ _RETRY: Final = 0.25
 _MOST_WAITING: Final = 5_000
 MOST_OCTETS: Final = 67_108_864
 """Of bodies that wait: a peer need not wait for the answer to one message before it sends the next."""
-_MOST_OCTETS: Final = 67_108_864
-"""Of bodies that wait: peers need not wait for the answer to one message before they send the next."""
 BLOB_SPARE: Final = 30 * 86_400.0
 """Seconds for which a body stays beyond its message's expiry: longer than rows are kept."""
 _LONGEST_ADDRESS: Final = 255
@@ -115,8 +113,6 @@ class Inbox:
         self._now = now
         self._wall = wall
         self._arrived: list[Arrived] = []
-        self._octets = 0
-        """Of their bodies."""
         self._octets = 0
         """Of their bodies."""
         self._notices: list[Notice] = []
