@@ -61,11 +61,14 @@ class PodServicer(owner_pb2_grpc.UaPodServiceServicer):
         self, requests: AsyncIterator[owner_pb2.AcceptRequest], context: Context
     ) -> owner_pb2.AcceptResponse:
         """Accept messages that came to another pod."""
-        content = bytearray()
+        content, octets = bytearray(), 0
         async for request in requests:
-            content += request.piece
-            if len(content) > self._most:
-                raise InvalidRequestError(f"a batch of more than {self._most} octets")
+            octets += len(request.piece)
+            if octets <= self._most:
+                content += request.piece
+        # Not before the end: gRPC's client does not always hear why it is refused while it sends.
+        if octets > self._most:
+            raise InvalidRequestError(f"a batch of more than {self._most} octets")
         try:
             batch = owner_pb2.AcceptBatch.FromString(bytes(content))
         except DecodeError as error:
