@@ -1,6 +1,8 @@
 """``wigwag sessions``: sessions of applications, through the gRPC of a running node."""
 
 import asyncio
+import contextlib
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -101,16 +103,21 @@ def tail_events(
 ) -> None:
     """Print events as they happen, a line of JSON each, until Ctrl-C."""
 
-    async def work(client: Any) -> None:
+    async def show(client: Any) -> None:
         print("waiting for events; Ctrl-C ends", file=sys.stderr, flush=True)
         async for event in client.raw_events():
             if session in (None, event.session_id):
                 print(_json_line(event), flush=True)
 
-    try:
+    async def work(client: Any) -> None:
+        showing = asyncio.create_task(show(client))
+        # A loop that is not told of signals may sleep on after one that comes just before it goes to sleep.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, showing.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await showing
+
+    with contextlib.suppress(KeyboardInterrupt):
         _with_client(config, rpc, key_file, work, application, watch=True)
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
 
 
 def _members(message: Any) -> dict[str, Any]:
